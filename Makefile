@@ -1,0 +1,50 @@
+# Every target does its own set-up in .venv, and again only when its inputs have changed.
+
+PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3; do \
+	if $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$python; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INPUTS := pyproject.toml constraints.txt
+export PYTHONPATH := runtime:actors:.
+
+.PHONY: help test test-all check format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+$(VENV)/.demo: $(INPUTS)
+	@test -n "$(PYTHON)" || { echo "postroom needs Python 3.11 or newer; none was found on PATH" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module; install it (Debian: python3-venv)" >&2; exit 1; }
+	@echo "setting up $(VENV) ..." >&2
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt trio anyio attrs msgspec rich >&2
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.demo
+	@echo "installing the development tools ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' >&2
+	@touch $@
+
+test: $(VENV)/.dev  ## run all tests, on trio and on asyncio
+	@$(BIN)/python -m pytest -q
+
+check: $(VENV)/.dev  ## format, lint, types, import direction
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+test-all:  ## run all tests on every Python from 3.11 to 3.14 that is here
+	@status=0; for version in 3.11 3.12 3.13 3.14; do \
+		python=python$$version; \
+		if ! $$python -c 'import venv, ensurepip' >/dev/null 2>&1; then echo "$$python: not found"; continue; fi; \
+		echo "$$python:"; \
+		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || status=1; \
+	done; exit $$status
+
+clean:  ## remove what the targets made
+	rm -rf .venv .venv-3.*

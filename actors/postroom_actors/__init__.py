@@ -1,0 +1,33 @@
+"""The actor kernel: mailboxes, the loop of an actor, time slices and timers. It knows no events."""
+
+from .actor import Actor as Actor
+from .actor import Behaviour as Behaviour
+from .actor import Hand as Hand
+from .actor import current_hand as current_hand
+from .kernel import Kernel as Kernel
+from .kernel import open_kernel as open_kernel
+from .mailbox import Admission as Admission
+from .mailbox import Mailbox as Mailbox
+from .port import Port as Port
+from .port import Sleeper as Sleeper
+from .port import cancellation_was_asked_for as cancellation_was_asked_for
+from .port import current_port as current_port
+from .slices import TimeSlice as TimeSlice
+from .timers import Timers as Timers
+
+__all__ = [
+    "Actor",
+    "Admission",
+    "Behaviour",
+    "Hand",
+    "Kernel",
+    "Mailbox",
+    "Port",
+    "Sleeper",
+    "TimeSlice",
+    "Timers",
+    "cancellation_was_asked_for",
+    "current_hand",
+    "current_port",
+    "open_kernel",
+]

@@ -1,0 +1,208 @@
+"""Actors: a mailbox, a behaviour, and the hands that serve it.
+
+An actor is a record; that tasks of its own serve it is the business of this file and of `kernel` alone. A message
+is handled from start to end in one task; two messages of one actor may be handled in different ones.
+
+Source: Agha, *Actors* (1986); the split between what an actor does (its behaviour) and what runs it.
+"""
+
+from collections.abc import Awaitable
+from contextvars import ContextVar
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+import anyio
+import attrs
+
+from .guard import Verdict, interrupt_of, judge
+from .mailbox import Mailbox
+from .port import Port, Sleeper, cancellation_was_asked_for
+from .slices import TimeSlice
+
+M = TypeVar("M")
+M_contra = TypeVar("M_contra", contravariant=True)
+
+
+class Behaviour(Protocol[M_contra]):
+    """What an actor does with a message, and with what became of it.
+
+    All but the awaitable are plain functions: they decide and count, they never wait. An exception from one of
+    them is a defect of the runtime, not of a handler, and ends the kernel.
+    """
+
+    def receive(self, message: M_contra, /) -> Awaitable[object]:
+        """Start to handle `message`; what is returned is awaited at once, in the actor's task."""
+        ...
+
+    def succeeded(self, message: M_contra, result: object, seconds: float, /) -> None:
+        """`message` was handled."""
+        ...
+
+    def failed(self, message: M_contra, error: BaseException, seconds: float, /) -> None:
+        """Handling `message` raised, or was cancelled by nobody who may; the actor goes on with the next."""
+        ...
+
+    def cancelled(self, message: M_contra, seconds: float, /) -> None:
+        """The actor was stopped while it had `message` in hand."""
+        ...
+
+    def interrupted(self, message: M_contra, interrupt: BaseException, /) -> None:
+        """Handling `message` raised `KeyboardInterrupt` or `SystemExit`; the actor ends."""
+        ...
+
+    def ended(self) -> None:
+        """The last hand has ended; what is left in the mailbox stays there."""
+        ...
+
+
+@attrs.define(eq=False)
+class Hand(Generic[M]):
+    """One task's place at an actor.
+
+    Attributes:
+        message: What it has in hand; None while it waits for mail.
+    """
+
+    port: Port
+    turn: TimeSlice
+    sleeper: Sleeper
+    scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, repr=False)
+    message: M | None = attrs.field(default=None, init=False)
+
+
+_CURRENT_HAND: Final[ContextVar["Hand[Any] | None"]] = ContextVar("postroom_hand", default=None)
+
+current_hand: Final = _CURRENT_HAND.get
+"""The hand in which the caller runs, as a handler or as a task that a handler has started; None elsewhere."""
+
+
+@attrs.define(eq=False)
+class Actor(Generic[M]):
+    """A record of one actor: its mailbox, its behaviour and its counters.
+
+    Attributes:
+        name: For errors and logs.
+        in_hand: Messages being handled now.
+        closed: The hands end as soon as the mailbox is empty.
+    """
+
+    name: str
+    mailbox: Mailbox[M]
+    behaviour: Behaviour[M]
+    concurrency: int = 1
+    in_hand: int = attrs.field(default=0, init=False)
+    closed: bool = attrs.field(default=False, init=False)
+    _hands: list[Hand[M]] = attrs.field(factory=list, init=False, repr=False)
+    _idle: list[Hand[M]] = attrs.field(factory=list, init=False, repr=False)
+
+    @property
+    def hands(self) -> int:
+        """Hands that have not ended."""
+        return len(self._hands)
+
+    def hire(self, port: Port, turn: TimeSlice) -> Hand[M]:
+        """Make the place for one more task that will run `work`."""
+        hand: Hand[M] = Hand(port, turn, port.sleeper())
+        self._hands.append(hand)
+        self.mailbox.ready = self.ready
+        return hand
+
+    def ready(self) -> None:
+        """There is something to do and a hand sleeps: wake it. The one step from idle to work."""
+        hand = self._idle.pop()
+        self.mailbox.idle_hands -= 1
+        hand.sleeper.wake()
+
+    def close(self) -> None:
+        """End the hands once the mailbox is empty."""
+        self.closed = True
+        while self._idle:
+            self.ready()
+
+    def interrupt(self) -> None:
+        """Cancel what is in hand and end the hands; the mailbox keeps what is in it."""
+        self.closed = True
+        for hand in self._hands:
+            hand.scope.cancel()
+
+    async def work(self, hand: Hand[M]) -> None:
+        """Serve the mailbox until the actor is closed and the mailbox empty, or until interrupted.
+
+        Cancellation: what is in hand goes to `Behaviour.cancelled`; the mailbox keeps the rest.
+        """
+        _CURRENT_HAND.set(hand)  # in this task's own context, so nobody has to reset it
+        try:
+            with hand.scope:
+                while await self._wait_for_mail(hand):
+                    await self._drain(hand)
+        finally:
+            self._hands.remove(hand)
+            if not self._hands:
+                self.behaviour.ended()
+
+    async def _wait_for_mail(self, hand: Hand[M]) -> bool:
+        """Sleep while the mailbox is empty; False once there will be no mail."""
+        mailbox = self.mailbox
+        while not mailbox.queue:
+            if self.closed:
+                return False
+            self._idle.append(hand)
+            mailbox.idle_hands += 1
+            try:
+                await hand.sleeper.park()
+            finally:
+                if hand in self._idle:  # not woken by `ready`
+                    self._idle.remove(hand)
+                    mailbox.idle_hands -= 1
+        hand.turn.restart(hand.port.now())
+        return True
+
+    async def _drain(self, hand: Hand[M]) -> None:
+        """Handle messages until the mailbox is empty. The hot loop: names are bound, calls are few."""
+        mailbox, queue, now, turn = self.mailbox, self.mailbox.queue, hand.port.now, hand.turn
+        receive, succeeded = self.behaviour.receive, self.behaviour.succeeded
+        open_cancellations = hand.port.open_cancellations()
+        started = now()
+        while queue:
+            hand.message = message = queue.popleft()
+            if mailbox.line:
+                mailbox.admit_next()
+            self.in_hand += 1
+            try:
+                result = await receive(message)
+            except BaseException as error:
+                ended = now()
+                hand.message = None
+                self.in_hand -= 1
+                await self._sort_out(message, error, ended - started)
+            else:
+                ended = now()
+                hand.message = None
+                self.in_hand -= 1
+                succeeded(message, result, ended - started)
+            if open_cancellations is not None and open_cancellations():
+                await self._absorb(hand.port)
+            if turn.is_over(ended):
+                await hand.port.breathe()
+                ended = now()
+                turn.restart(ended)
+            started = ended
+
+    async def _sort_out(self, message: M, error: BaseException, seconds: float) -> None:
+        """Tell the behaviour what a handler let out; returns where the hand is to go on."""
+        match judge(error):
+            case Verdict.FAILURE:
+                self.behaviour.failed(message, error, seconds)
+                return
+            case Verdict.CANCELLED:
+                self.behaviour.cancelled(message, seconds)
+            case Verdict.INTERRUPTED:
+                self.behaviour.interrupted(message, interrupt_of(error))
+                self.interrupt()
+        # Not `raise`: the error may be a group in which the handler's own errors hide beside the cancellation,
+        # and those would end the kernel. A scope around us is cancelled, and cancels this sleep at once.
+        await anyio.sleep_forever()
+
+    async def _absorb(self, port: Port) -> None:
+        """Take back cancellations that no scope asked for: the handler cancelled its own task."""
+        if not cancellation_was_asked_for():
+            await port.absorb_cancellations()

@@ -1,0 +1,71 @@
+"""The kernel: the block in which actors live.
+
+Everything that runs on behalf of an actor is a task of this block's task group and ends before the block does.
+"""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import anyio
+import anyio.abc
+import attrs
+
+from .actor import Actor
+from .mailbox import Admission
+from .port import Port, current_port
+from .slices import TimeSlice
+
+M = TypeVar("M")
+
+
+@attrs.define(eq=False)
+class Kernel:
+    """Starts actors, and shares one time slice among all that run here.
+
+    Attributes:
+        port: The event loop's primitives.
+        turn: The slice of the task that runs now.
+    """
+
+    port: Port
+    turn: TimeSlice
+    _tasks: anyio.abc.TaskGroup
+
+    def start(self, actor: Actor[M]) -> None:
+        """Start the actor's hands."""
+        for _ in range(actor.concurrency):
+            self._tasks.start_soon(actor.work, actor.hire(self.port, self.turn), name=actor.name)
+
+    def keep(self, service: Callable[[], Coroutine[object, object, None]], name: str) -> None:
+        """Run a service of the kernel's own, such as `Timers.run`, until the block ends."""
+        self._tasks.start_soon(service, name=name)
+
+    def admission(self) -> Admission:
+        """A writer's place in the lines of full mailboxes."""
+        return Admission(self.port.sleeper())
+
+    def cancel(self) -> None:
+        """Cancel everything that runs here, the block's body included."""
+        self._tasks.cancel_scope.cancel()
+
+    async def yield_if_slice_is_over(self) -> None:
+        """Yield if the running task has held the loop for a slice.
+
+        Cancellation: only where it yields.
+        """
+        now = self.port.now()
+        if self.turn.is_over(now):
+            await self.port.breathe()
+            self.turn.restart(self.port.now())
+
+
+@asynccontextmanager
+async def open_kernel() -> AsyncIterator[Kernel]:
+    """A block in which actors run. Leaving it waits for all hands; leaving by an error cancels them.
+
+    Cancellation: cancels every actor; the block ends when all hands have ended.
+    """
+    port = current_port()
+    async with anyio.create_task_group() as tasks:
+        yield Kernel(port, TimeSlice(), tasks)

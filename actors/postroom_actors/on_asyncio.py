@@ -1,0 +1,67 @@
+"""The port to asyncio, and to every loop that keeps its contract, such as uvloop."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Literal
+
+import attrs
+
+
+@attrs.define(eq=False)
+class AsyncioSleeper:
+    """Sleeps on a future of its own for each park."""
+
+    loop: asyncio.AbstractEventLoop
+    _future: "asyncio.Future[None] | None" = attrs.field(default=None, init=False)
+
+    async def park(self) -> None:
+        self._future = future = self.loop.create_future()
+        try:
+            await future
+        finally:
+            self._future = None
+
+    def wake(self) -> None:
+        future = self._future
+        if future is not None and not future.done():
+            future.set_result(None)
+
+
+@attrs.define(eq=False)
+class AsyncioPort:
+    """Bare futures and bare yields."""
+
+    loop: asyncio.AbstractEventLoop
+    library: Literal["trio", "asyncio"] = attrs.field(default="asyncio", init=False)
+    breathes_cheaply: bool = attrs.field(default=True, init=False)
+    now: Callable[[], float] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.now = self.loop.time
+
+    def sleeper(self) -> AsyncioSleeper:
+        return AsyncioSleeper(loop=self.loop)
+
+    async def breathe(self) -> None:
+        await asyncio.sleep(0)
+
+    def current_task(self) -> object:
+        return asyncio.current_task(self.loop)
+
+    def open_cancellations(self) -> Callable[[], int] | None:
+        task = asyncio.current_task(self.loop)
+        assert task is not None, "actors run in tasks"
+        return task.cancelling
+
+    async def absorb_cancellations(self) -> None:
+        task = asyncio.current_task(self.loop)
+        assert task is not None, "actors run in tasks"
+        while task.cancelling():
+            task.uncancel()
+        # Until Python 3.13 `uncancel` leaves a request that has not been thrown yet: let it come out here,
+        # where nothing is in hand, not in the next message's handler.
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            if task.cancelling():
+                raise

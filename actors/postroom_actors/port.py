@@ -1,0 +1,92 @@
+"""The small port through which the kernel meets the event loop that runs it.
+
+anyio's portable primitives would do, but a wake-up through an `anyio.Event` costs an object and a checkpoint more
+on each side, and an actor wakes up for every burst of mail. So the loops' own primitives are used, and only the
+two files that implement this port know them.
+
+Units: seconds, on the loop's own clock.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+import anyio
+
+from .on_asyncio import AsyncioPort
+
+
+class Sleeper(Protocol):
+    """A place where one task at a time sleeps until somebody wakes it."""
+
+    async def park(self) -> None:
+        """Sleep until `wake`; may return without one, so the caller looks again at what it waits for.
+
+        Cancellation: the sleeper is taken away first, so a later `wake` finds nobody and does nothing.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Wake who sleeps here; does nothing where nobody does."""
+        ...
+
+
+class Port(Protocol):
+    """What the kernel asks of an event loop.
+
+    Attributes:
+        library: Which library runs the loop.
+        now: Reads the loop's clock, seconds; virtual where the loop's clock is.
+        breathes_cheaply: Whether one `breathe` costs less than a park and its wake-up.
+    """
+
+    @property
+    def library(self) -> Literal["trio", "asyncio"]: ...
+    @property
+    def now(self) -> Callable[[], float]: ...
+    @property
+    def breathes_cheaply(self) -> bool: ...
+
+    def sleeper(self) -> Sleeper:
+        """A new, empty sleeper."""
+        ...
+
+    async def breathe(self) -> None:
+        """Let the other tasks run once; a checkpoint."""
+        ...
+
+    def current_task(self) -> object:
+        """The task that calls; compared by identity only."""
+        ...
+
+    def open_cancellations(self) -> Callable[[], int] | None:
+        """A counter of the cancellations of the current task that are open, whoever asked; None on trio.
+
+        asyncio lets anybody cancel any task, and a handler may do it to its own. trio has scopes only.
+        """
+        ...
+
+    async def absorb_cancellations(self) -> None:
+        """Take back every open cancellation of the current task."""
+        ...
+
+
+def current_port() -> Port:
+    """The port to the event loop that runs the caller.
+
+    Raises:
+        RuntimeError: no event loop runs in this thread.
+    """
+    # The kernel needs no trio: where nobody has imported it, nobody runs it.
+    trio = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        from .on_trio import TrioPort
+
+        return TrioPort(now=trio.lowlevel.current_clock().current_time)
+    return AsyncioPort(loop=asyncio.get_running_loop())
+
+
+def cancellation_was_asked_for() -> bool:
+    """Whether a scope around the current task is cancelled or past its deadline."""
+    return anyio.current_effective_deadline() <= anyio.current_time()

@@ -1,0 +1,251 @@
+"""What the actor of a subscription does with its deliveries: attempts, retries, and settling each exactly once."""
+
+import inspect
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from random import Random
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any, Final
+
+import anyio
+import anyio.to_thread
+import attrs
+
+from postroom_actors import Actor, Kernel, Mailbox, Timers
+
+from .clock import Clock
+from .context import Context
+from .dead_letters import DeadLetters
+from .delivery import Delivery
+from .errors import HandlerAborted, HandlerTimeout
+from .outcomes import Cancelled, Dropped, Failed, Outcome, Succeeded
+from .subscriber import Subscriber, positional_parameters
+from .tally import Tally
+
+_log: Final = logging.getLogger("postroom")
+
+_UNAWAITED: Final = frozenset({CoroutineType, GeneratorType, AsyncGeneratorType})
+
+UNSUBSCRIBED: Final = "unsubscribed"
+CLOSED: Final = "the runtime closed"
+
+
+@attrs.define(eq=False)
+class Surroundings:
+    """What all subscriptions of a runtime share.
+
+    Attributes:
+        timers: Deliveries that wait for their next attempt, each with whom it is for.
+        give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
+        fall: Ends the runtime with an error.
+    """
+
+    kernel: Kernel
+    timers: "Timers[tuple[SubscriptionBehaviour, Delivery]]"
+    dead_letters: DeadLetters
+    clock: Clock
+    random: Random
+    threads: anyio.CapacityLimiter
+    context: "Callable[[Delivery, str], Context]"
+    fall: Callable[[BaseException], None]
+    give_up_after: float | None = None
+
+
+@attrs.define(eq=False)
+class SubscriptionBehaviour:
+    """The deliveries of one subscription, from the mailbox to their outcomes.
+
+    Attributes:
+        tally: What became of its deliveries.
+        leaving: No new deliveries are routed here; why, for those that are cancelled.
+    """
+
+    subscriber: Subscriber[Any, Any]
+    around: Surroundings
+    mailbox: Mailbox[Delivery] = attrs.field(init=False)
+    actor: Actor[Delivery] = attrs.field(init=False)
+    receive: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
+    tally: Tally = attrs.field(factory=Tally, init=False)
+    busy_seconds: float = attrs.field(default=0.0, init=False)
+    leaving: str | None = attrs.field(default=None, init=False)
+    when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
+    when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        subscriber = self.subscriber
+        self.mailbox = Mailbox(subscriber.name, subscriber.capacity)
+        self.actor = Actor(subscriber.name, self.mailbox, self)
+        self.receive = self._choose_receive()
+
+    @property
+    def name(self) -> str:
+        return self.subscriber.name
+
+    def _choose_receive(self) -> Callable[[Delivery], Awaitable[object]]:
+        """How a delivery becomes a call of the handler; decided once, so that what is unused costs nothing."""
+        handler = self.subscriber.handler
+        if positional_parameters(handler) == 2:
+            context, name = self.around.context, self.name
+            call: Callable[[Delivery], Any] = lambda delivery: handler(delivery.event, context(delivery, name))  # noqa: E731 - a def in each branch reads worse
+        else:
+            call = lambda delivery: handler(delivery.event)  # noqa: E731
+        attempt = call if _is_async(handler) else self._in_thread(call)
+        return attempt if self.subscriber.timeout is None else self._timed(attempt, self.subscriber.timeout)
+
+    def _in_thread(self, call: Callable[[Delivery], object]) -> Callable[[Delivery], Awaitable[object]]:
+        async def attempt(delivery: Delivery) -> object:
+            return await anyio.to_thread.run_sync(call, delivery, limiter=self.around.threads)
+
+        return attempt
+
+    def _timed(
+        self, attempt: Callable[[Delivery], Awaitable[object]], timeout: float
+    ) -> Callable[[Delivery], Awaitable[object]]:
+        async def timed(delivery: Delivery) -> object:
+            with anyio.CancelScope(deadline=anyio.current_time() + timeout) as scope:
+                return await attempt(delivery)
+            assert scope.cancelled_caught
+            raise HandlerTimeout(self.name, timeout)
+
+        return timed
+
+    def succeeded(self, delivery: Delivery, result: object, seconds: float) -> None:
+        if result is not None and type(result) in _UNAWAITED:
+            _close(result)
+            kind = type(result).__name__.replace("_", " ")
+            error = HandlerAborted(self.name, f"returned a {kind} that nobody awaited (is an `await` missing?)")
+            self.failed(delivery, error, seconds)
+            return
+        self.tally.succeeded += 1
+        self.busy_seconds += seconds
+        self._settle(delivery, Succeeded(self.name, result, delivery.attempt, delivery.seconds + seconds))
+
+    def failed(self, delivery: Delivery, error: BaseException, seconds: float) -> None:
+        self.busy_seconds += seconds
+        delivery.seconds += seconds
+        exception = self._as_exception(error)
+        wait = self._wait_before_retry(delivery, exception)
+        if isinstance(wait, Exception):
+            exception, wait = wait, None
+        if wait is None:
+            self._give_up(delivery, exception)
+            return
+        due = self.around.kernel.port.now() + wait
+        if self.leaving == CLOSED and not self._is_before_the_end(due):
+            self.cancel(delivery)
+            return
+        self.tally.retried += 1
+        delivery.attempt += 1
+        _log.info(
+            "attempt %d of %s with %s %s failed (%s); next in %.3f s",
+            delivery.attempt - 1, self.name, delivery.event.name, delivery.event.id, type(exception).__name__, wait,
+        )  # fmt: skip
+        self.around.timers.set(due, (self, delivery))
+
+    def _as_exception(self, error: BaseException) -> Exception:
+        if isinstance(error, Exception):
+            return error
+        kind = type(error).__name__
+        # By name: the class of a cancellation depends on the loop, and it is a failure here exactly when no scope
+        # of the runtime asked for it.
+        what = "was cancelled from inside" if kind in ("CancelledError", "Cancelled") else f"raised {kind}"
+        aborted = HandlerAborted(self.name, what)
+        aborted.__cause__ = error
+        return aborted
+
+    def _wait_before_retry(self, delivery: Delivery, error: Exception) -> float | Exception | None:
+        """Seconds until the next attempt, None for no more, or the group of errors when the policy itself fails."""
+        try:
+            return self.subscriber.retry.wait_after(delivery.attempt, error, self.around.random)
+        except Exception as policy_error:
+            return ExceptionGroup(
+                f"the handler of {self.name!r} failed, and so did its retry policy", [error, policy_error]
+            )
+
+    def _give_up(self, delivery: Delivery, error: Exception) -> None:
+        reason = f"{type(error).__name__} in attempt {delivery.attempt}"
+        _log.error(
+            "%s gave up on %s %s after %d attempt(s): %s",
+            self.name, delivery.event.name, delivery.event.id, delivery.attempt, type(error).__name__,
+        )  # fmt: skip
+        self.tally.failed += 1
+        self._bury(delivery, reason, error)
+        self._settle(delivery, Failed(self.name, error, delivery.attempt, delivery.seconds))
+
+    def cancelled(self, delivery: Delivery, seconds: float) -> None:
+        self.busy_seconds += seconds
+        delivery.seconds += seconds
+        self.cancel(delivery)
+
+    def interrupted(self, delivery: Delivery, interrupt: BaseException) -> None:
+        # Handed back: the program ends for a reason that is not this delivery's fault.
+        self.cancel(delivery, f"{type(interrupt).__name__} in a handler")
+        self.around.fall(interrupt)
+
+    def ended(self) -> None:
+        for call in self.when_ended:
+            call()
+
+    def cancel(self, delivery: Delivery, reason: str | None = None) -> None:
+        """Settle a delivery that will not be handled, or not again."""
+        self.tally.cancelled += 1
+        because = reason or self.leaving or CLOSED
+        self._settle(delivery, Cancelled(self.name, because, delivery.attempt, delivery.seconds))
+
+    def drop(self, delivery: Delivery, reason: str) -> None:
+        """Settle a delivery for which there was no room, and keep it as a dead letter."""
+        self.tally.dropped += 1
+        self._bury(delivery, reason, None)
+        self._settle(delivery, Dropped(self.name, reason, delivery.attempt, delivery.seconds))
+
+    def cancel_waiting(self) -> None:
+        """Settle all that is in the mailbox, in line, or waiting for its next attempt."""
+        for delivery in self.mailbox.clear():
+            self.cancel(delivery)
+        self.cancel_retries(due_after=-math.inf)
+
+    def cancel_retries(self, due_after: float) -> None:
+        """Settle what waits for a next attempt that is due after `due_after`, on the loop's clock."""
+        for _, delivery in self.around.timers.cancel(lambda message: message[0] is self, due_after):
+            self.cancel(delivery)
+
+    async def wait_until_settled(self) -> None:
+        """Wait until nothing is pending here.
+
+        Cancellation: changes nothing.
+        """
+        if not self.tally.pending:
+            return
+        settled = anyio.Event()
+        self.when_settled.append(settled.set)
+        try:
+            await settled.wait()
+        finally:
+            self.when_settled.remove(settled.set)
+
+    def _is_before_the_end(self, due: float) -> bool:
+        end = self.around.give_up_after
+        return end is None or due <= end
+
+    def _bury(self, delivery: Delivery, reason: str, error: Exception | None) -> None:
+        self.around.dead_letters.add(
+            delivery.event, self.name, reason, error, delivery.attempt, self.around.clock.time()
+        )
+
+    def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+        self.tally.settled += 1
+        delivery.receipt.settle(outcome)
+        if self.when_settled and not self.tally.pending:
+            for call in self.when_settled:
+                call()
+
+
+def _is_async(handler: Any) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(type(handler), "__call__", None))
+
+
+def _close(result: Any) -> None:
+    """Close a coroutine or generator that nobody will run, so that Python doesn't warn of it later."""
+    if isinstance(result, CoroutineType | GeneratorType):
+        result.close()

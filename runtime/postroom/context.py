@@ -1,0 +1,79 @@
+"""The context of a delivery: what a handler may ask for beside its event."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import attrs
+
+from .delivery import Delivery
+from .event import Event
+from .receipt import Receipt
+
+_log: Final = logging.getLogger("postroom.handlers")
+
+
+class Emits(Protocol):
+    """What a context needs of the runtime."""
+
+    async def emit_caused(
+        self,
+        cause: Event,
+        name: str | Event,
+        data: Any,
+        *,
+        key: str | None,
+        headers: Mapping[str, str] | None,
+        id: str | None,
+    ) -> Receipt: ...
+
+
+@attrs.frozen(eq=False)
+class Context:
+    """One attempt of one delivery.
+
+    Attributes:
+        subscription: Name of the subscription that handles it.
+    """
+
+    _delivery: Delivery
+    subscription: str
+    _runtime: Emits
+
+    @property
+    def event(self) -> Event:
+        """The event in hand."""
+        return self._delivery.event
+
+    @property
+    def attempt(self) -> int:
+        """The number of this attempt, from 1."""
+        return self._delivery.attempt
+
+    @property
+    def log(self) -> "logging.LoggerAdapter[logging.Logger]":
+        """A logger whose records carry `event_id`, `event_name`, `subscription` and `attempt`."""
+        return logging.LoggerAdapter(
+            _log,
+            {
+                "event_id": self.event.id,
+                "event_name": self.event.name,
+                "subscription": self.subscription,
+                "attempt": self.attempt,
+            },
+        )
+
+    async def emit(
+        self,
+        name: str | Event,
+        data: Any = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        id: str | None = None,
+    ) -> Receipt:
+        """Emit an event that this one causes; otherwise as `Runtime.emit`.
+
+        Cancellation: as `Runtime.emit`.
+        """
+        return await self._runtime.emit_caused(self.event, name, data, key=key, headers=headers, id=id)

@@ -1,0 +1,140 @@
+"""Dead letters: deliveries that were given up on, kept so that somebody can look, and try again.
+
+Units: times in seconds since the epoch.
+"""
+
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+import attrs
+
+from .errors import UnknownDeadLetter
+from .event import Event
+from .receipt import Receipt
+
+LONGEST_TRACEBACK: Final = 16 * 1024
+"""Characters of a traceback that are kept."""
+
+WIDEST_GROUP: Final = 20
+
+
+@attrs.frozen(kw_only=True)
+class DeadLetter:
+    """One delivery that was given up on.
+
+    Attributes:
+        id: Names the letter for `replay` and `discard`.
+        event: What could not be handled.
+        subscription: By whom.
+        reason: Why, in one line.
+        exception: What the last attempt raised; None where none was made.
+        traceback: The text of it, cut to 16 KiB.
+        attempts: How many were made.
+        time: When it was given up.
+    """
+
+    id: str
+    event: Event
+    subscription: str
+    reason: str
+    exception: Exception | None
+    traceback: str
+    attempts: int
+    time: float
+
+
+@attrs.define(eq=False)
+class DeadLetters:
+    """The newest dead letters, up to a limit.
+
+    Attributes:
+        total: Letters ever added.
+        evicted: Letters that went to make room for newer ones.
+    """
+
+    limit: int
+    _place: Callable[[DeadLetter], tuple[Receipt, Awaitable[None] | None]]
+    total: int = attrs.field(default=0, init=False)
+    evicted: int = attrs.field(default=0, init=False)
+    _letters: dict[str, DeadLetter] = attrs.field(factory=dict, init=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self._letters)
+
+    def __iter__(self) -> Iterator[DeadLetter]:
+        return iter(self.list())
+
+    def list(self, subscription: str | None = None) -> tuple[DeadLetter, ...]:
+        """The letters that are kept, oldest first; those of one subscription where it is named."""
+        letters = self._letters.values()
+        return tuple(letter for letter in letters if subscription is None or letter.subscription == subscription)
+
+    async def replay(self, letter: DeadLetter | str) -> Receipt:
+        """Deliver once more, as a new delivery with all its attempts, and forget the letter.
+
+        Takes the letter or its id. If it fails again, a new letter tells so.
+
+        Returns:
+            A receipt for that one delivery.
+
+        Raises:
+            UnknownDeadLetter: it is not kept any more.
+            UnknownSubscription: nobody of that name is at work; the letter is kept.
+            RuntimeClosed: the runtime is not open; the letter is kept.
+
+        Cancellation: while it waits for room in the mailbox; the delivery keeps its place in line.
+        """
+        found = self._find(letter)
+        receipt, room = self._place(found)
+        del self._letters[found.id]
+        if room is not None:
+            await room
+        return receipt
+
+    def discard(self, letter: DeadLetter | str) -> None:
+        """Forget a letter, given as such or by its id.
+
+        Raises:
+            UnknownDeadLetter: it is not kept any more.
+        """
+        del self._letters[self._find(letter).id]
+
+    def _find(self, letter: DeadLetter | str) -> DeadLetter:
+        id = letter if isinstance(letter, str) else letter.id
+        found = self._letters.get(id)
+        if found is None:
+            raise UnknownDeadLetter(id)
+        return found
+
+    def add(
+        self, event: Event, subscription: str, reason: str, error: Exception | None, attempts: int, time: float
+    ) -> None:
+        """The runtime's own: keep one more letter."""
+        self.total += 1
+        letter = DeadLetter(
+            id=str(self.total),
+            event=event,
+            subscription=subscription,
+            reason=reason,
+            exception=error,
+            traceback="" if error is None else text_of(error),
+            attempts=attempts,
+            time=time,
+        )
+        self._letters[letter.id] = letter
+        while len(self._letters) > self.limit:
+            del self._letters[next(iter(self._letters))]
+            self.evicted += 1
+
+
+def text_of(error: BaseException) -> str:
+    """The traceback of `error` as text, in bounded size whatever was raised."""
+    try:
+        summary = traceback.TracebackException.from_exception(
+            error, limit=50, max_group_width=WIDEST_GROUP, compact=True
+        )
+        text = "".join(summary.format())
+    except Exception as failure:  # an exception class of the user's may fail to print itself
+        text = f"{type(error).__name__} (its traceback can't be shown: {type(failure).__name__})"
+    return text if len(text) <= LONGEST_TRACEBACK else text[: LONGEST_TRACEBACK - 2] + "…\n"

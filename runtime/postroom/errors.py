@@ -1,0 +1,212 @@
+"""Everything that postroom raises.
+
+Split by what the caller does next: `Rejected` will never work as it was asked; `Full` may work later;
+`Closed` is over.
+"""
+
+import attrs
+
+_LONGEST_QUOTE = 80
+
+
+def quoted(value: object) -> str:
+    """`repr`, cut to a length that a log line bears: what is refused may be hostile."""
+    if isinstance(value, str | bytes) and len(value) > _LONGEST_QUOTE:
+        return f"{value[:_LONGEST_QUOTE]!r}… ({len(value)} long)"
+    text = repr(value)
+    return text if len(text) <= 4 * _LONGEST_QUOTE else text[: 4 * _LONGEST_QUOTE] + "…"
+
+
+class PostroomError(Exception):
+    """Root of postroom's errors."""
+
+
+class Rejected(PostroomError):
+    """What was asked for will never work; nothing was done."""
+
+
+class Full(PostroomError):
+    """There is no room now; nothing was done."""
+
+
+class Closed(PostroomError):
+    """What was addressed has ended or is ending; nothing was done."""
+
+
+@attrs.define
+class InvalidName(Rejected):
+    """A name of an event, a pattern or a subscription breaks the rules."""
+
+    name: object
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{quoted(self.name)} is not a valid name: {self.reason}"
+
+
+@attrs.define
+class InvalidOption(Rejected):
+    """An argument has a wrong type or value."""
+
+    option: str
+    value: object
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.option}={quoted(self.value)}: {self.reason}"
+
+
+@attrs.define
+class InvalidHandler(Rejected):
+    """A handler can't be called the way subscribers are."""
+
+    handler: object
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{quoted(self.handler)} can't be a subscriber's handler: {self.reason}"
+
+
+@attrs.define
+class DuplicateSubscription(Rejected):
+    """A subscription of this name is at work already."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return (
+            f"there is a subscription named {self.name!r} already. "
+            "A name stands for one subscription: pass another `name=`, or stop the first."
+        )
+
+
+@attrs.define
+class ConflictingEvent(Rejected):
+    """An id was given twice, with something else in the event. The first event stands."""
+
+    id: str
+    field: str
+
+    def __str__(self) -> str:
+        return (
+            f"an event with id {self.id!r} was accepted before, and its {self.field} differ. "
+            "The same id means the same event: repeat it unchanged, or give this one an id of its own."
+        )
+
+
+@attrs.define
+class UnknownSubscription(Rejected):
+    """No subscription of this name is at work."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"no subscription named {self.name!r} is at work in this runtime: spawn it first."
+
+
+@attrs.define
+class UnknownDeadLetter(Rejected):
+    """No such dead letter is kept: it was replayed, discarded, or went to make room."""
+
+    id: str
+
+    def __str__(self) -> str:
+        return f"no dead letter {self.id!r} is kept: it was replayed, discarded, or made room for a newer one."
+
+
+@attrs.define
+class CausationTooDeep(Rejected):
+    """An event would continue a chain of causes that is too long: most likely a loop of emits."""
+
+    name: str
+    depth: int
+    cause: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name!r} would be number {self.depth} in a chain of events that cause each other "
+            f"(the one before it has id {self.cause!r}): probably a loop of handlers that emit. "
+            "Break the loop, or raise `causation_depth` of the runtime."
+        )
+
+
+@attrs.define
+class WrongThread(Rejected):
+    """The runtime was called from a thread other than its own."""
+
+    call: str
+
+    def __str__(self) -> str:
+        return (
+            f"`{self.call}` was called from a foreign thread, but a runtime belongs to the thread of its event loop. "
+            "From a thread that anyio has started, use `anyio.from_thread.run(runtime.emit, …)`."
+        )
+
+
+@attrs.define
+class MailboxFull(Full):
+    """A mailbox that a `emit_nowait` would have to wait for has no room. The event was delivered to nobody."""
+
+    subscription: str
+    capacity: int
+
+    def __str__(self) -> str:
+        return (
+            f"the mailbox of {self.subscription!r} is full: all {self.capacity} places are taken. "
+            "Use `await runtime.emit(…)` to wait for room, or give the subscriber a larger `capacity`."
+        )
+
+
+@attrs.define
+class RuntimeClosed(Closed):
+    """The runtime is not open: not entered yet, being left, or left."""
+
+    state: str
+
+    def __str__(self) -> str:
+        return (
+            f"the runtime is {self.state}: it takes events only inside its `async with` block "
+            "(and from handlers while it drains)."
+        )
+
+
+@attrs.define
+class RuntimeReentered(Rejected):
+    """A runtime was entered a second time."""
+
+    def __str__(self) -> str:
+        return "a runtime runs once: make a new `Runtime(…)` for each `async with`."
+
+
+@attrs.define
+class HandlerTimeout(PostroomError, TimeoutError):
+    """An attempt took longer than its subscriber's `timeout`; it was cancelled."""
+
+    subscription: str
+    timeout: float
+
+    def __str__(self) -> str:
+        return f"the handler of {self.subscription!r} was cancelled after its timeout of {self.timeout:g} s."
+
+
+@attrs.define
+class HandlerAborted(PostroomError):
+    """A handler let out something that is neither a result nor an ordinary exception; see `__cause__`."""
+
+    subscription: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"the handler of {self.subscription!r} {self.what}; that counts as its failure."
+
+
+@attrs.define
+class NotHandled(PostroomError):
+    """In the group of `Report.raise_for_failures`: a delivery that was dropped, expired or cancelled."""
+
+    subscription: str
+    outcome: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.subscription!r} did not handle the event: {self.outcome} ({self.reason})."

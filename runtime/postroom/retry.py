@@ -1,0 +1,134 @@
+"""When a failed attempt is repeated: how often, after which exceptions, after what wait.
+
+Units: seconds; attempts counted from 1, the first one included.
+"""
+
+import math
+from collections.abc import Callable
+from random import Random
+from typing import TypeAlias
+
+import attrs
+
+from .errors import InvalidOption
+
+Backoff: TypeAlias = Callable[[int, Random], float]
+"""From the number of the attempt that failed (from 1), and the runtime's randomness, to the seconds to wait."""
+
+
+@attrs.frozen
+class Exponential:
+    """Waits that grow by a factor, each drawn at random from half of it to all of it.
+
+    The spread keeps deliveries that failed together from coming back together.
+
+    Source: "Exponential Backoff and Jitter" (Brooker, AWS, 2015), there called equal jitter.
+    """
+
+    first: float
+    factor: float = 2.0
+    limit: float = math.inf
+    jitter: bool = True
+
+    def __call__(self, attempt: int, random: Random) -> float:
+        try:
+            wait = self.first * self.factor ** (attempt - 1)
+        except OverflowError:
+            wait = math.inf
+        wait = min(wait, self.limit)
+        return wait * random.uniform(0.5, 1.0) if self.jitter else wait
+
+
+@attrs.frozen
+class Constant:
+    """The same wait each time."""
+
+    seconds: float
+
+    def __call__(self, attempt: int, random: Random) -> float:
+        return self.seconds
+
+
+def exponential(first: float, *, factor: float = 2.0, limit: float = 3600.0, jitter: bool = True) -> Exponential:
+    """A backoff of `first` seconds, then `factor` times as long each time, at most `limit` seconds.
+
+    With `jitter` each wait is drawn at random from its upper half.
+
+    Raises:
+        InvalidOption: a value that no wait can have.
+    """
+    _check_seconds("first", first)
+    _check_seconds("limit", limit)
+    if not (isinstance(factor, int | float) and math.isfinite(factor) and factor >= 1):
+        raise InvalidOption("factor", factor, "must be a finite number, at least 1")
+    return Exponential(first, factor, limit, jitter)
+
+
+def constant(seconds: float) -> Constant:
+    """A backoff that always waits `seconds`.
+
+    Raises:
+        InvalidOption: a value that no wait can have.
+    """
+    _check_seconds("seconds", seconds)
+    return Constant(seconds)
+
+
+def _check_seconds(option: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise InvalidOption(option, value, "must be a finite number of seconds, at least 0")
+
+
+def _check_attempts(_retry: object, _attribute: object, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidOption("attempts", value, "must be a whole number, at least 1 (the first attempt counts)")
+
+
+def _check_backoff(_retry: object, _attribute: object, value: object) -> None:
+    if not callable(value):
+        raise InvalidOption("backoff", value, "must be `exponential(…)`, `constant(…)` or a function of your own")
+
+
+def _check_on(_retry: object, _attribute: object, value: object) -> None:
+    if not isinstance(value, tuple) or not all(
+        isinstance(kind, type) and issubclass(kind, BaseException) for kind in value
+    ):
+        raise InvalidOption("on", value, "must be an exception class or a tuple of them")
+
+
+def _as_tuple(value: object) -> object:
+    return (value,) if isinstance(value, type) else value
+
+
+@attrs.frozen(kw_only=True)
+class Retry:
+    """A subscriber's policy for failed attempts.
+
+    A retry repeats whatever the handler did before it failed, which is why one attempt is the default.
+
+    Attributes:
+        attempts: How often a delivery is tried at the most, the first time included.
+        backoff: How long to wait after a failed attempt.
+        on: Exceptions that are worth another attempt; any other one is final.
+    """
+
+    attempts: int = attrs.field(default=1, validator=_check_attempts)
+    backoff: Backoff = attrs.field(factory=lambda: exponential(0.1, limit=30.0), validator=_check_backoff)
+    on: tuple[type[BaseException], ...] = attrs.field(
+        default=(Exception,),
+        converter=_as_tuple,
+        validator=_check_on,
+    )
+
+    def wait_after(self, attempt: int, error: BaseException, random: Random) -> float | None:
+        """Seconds to wait before the next attempt; None where there is none.
+
+        Raises:
+            Exception: whatever a backoff of the user's own raises.
+            InvalidOption: that backoff returned what no wait can be.
+        """
+        if attempt >= self.attempts or not isinstance(error, self.on):
+            return None
+        wait = self.backoff(attempt, random)
+        _check_seconds("backoff", wait)
+        return wait

@@ -1,0 +1,316 @@
+"""The runtime: the block inside which subscriptions are at work."""
+
+import math
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from random import Random
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, Self
+
+import anyio
+import anyio.lowlevel
+import attrs
+
+from postroom_actors import Kernel, Timers, open_kernel
+
+from .behaviour import CLOSED, UNSUBSCRIBED, SubscriptionBehaviour, Surroundings
+from .clock import Clock, SystemClock
+from .context import Context
+from .dead_letters import DeadLetter, DeadLetters
+from .delivery import Delivery
+from .dispatcher import Dispatcher
+from .emitter import Emitter, State
+from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
+from .identity import unique_ids
+from .names import tokens_of_pattern
+from .receipt import Receipt
+from .retry import Retry
+from .subscriber import DEFAULT_CAPACITY, Subscriber
+from .subscriber import subscriber as declare
+from .subscription import Subscription
+from .tally import Tally
+
+DEFAULT_DRAIN: Final = 10.0
+DEFAULT_CLEANUP: Final = 5.0
+DEFAULT_DEAD_LETTERS: Final = 1000
+DEFAULT_CAUSATION_DEPTH: Final = 64
+DEFAULT_THREADS: Final = 40
+
+
+@attrs.frozen(kw_only=True)
+class RuntimeStats:
+    """Counters of a whole runtime at one moment, subscriptions that have ended included.
+
+    `deliveries` is always the sum of `succeeded`, `failed`, `dropped`, `expired`, `cancelled` and `pending`.
+
+    Attributes:
+        accepted: Events accepted.
+        unrouted: Those of them that matched no subscription.
+        deliveries: One for each event and subscription that it matched.
+    """
+
+    accepted: int
+    unrouted: int
+    deliveries: int
+    succeeded: int
+    failed: int
+    dropped: int
+    expired: int
+    cancelled: int
+    retried: int
+    pending: int
+
+
+def _check_seconds(_runtime: object, attribute: "attrs.Attribute[float]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < 0:
+        raise InvalidOption(attribute.name, value, "must be a number of seconds, at least 0")
+
+
+def _check_count(_runtime: object, attribute: "attrs.Attribute[int]", value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidOption(attribute.name.lstrip("_"), value, "must be a whole number, at least 1")
+
+
+def _as_tuple(subscribers: "Iterable[Subscriber[..., Any]]") -> "tuple[Subscriber[..., Any], ...]":
+    return tuple(subscribers)
+
+
+@attrs.define(eq=False, kw_only=True)
+class Runtime(Emitter):
+    """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
+
+    Leaving the block stops intake, lets the mailboxes drain for `drain_within` seconds (retries that are due by
+    then included), cancels what is left, and returns when every handler has ended. An error in the block, or its
+    cancellation, cancels at once. Nothing runs after the block.
+
+    Attributes:
+        subscribers: What is at work from the start; `spawn` adds more.
+        drain_within: Seconds that handlers have to finish what was accepted.
+        dead_letter_limit: Dead letters that are kept; older ones go.
+        causation_depth: How long a chain of events that cause each other may get.
+        clock, ids, random: What a simulation replaces: wall time, a source of ids, and randomness.
+
+    Raises:
+        InvalidOption, InvalidName, InvalidHandler: when it is made.
+        RuntimeReentered: entered a second time.
+
+    Source: nurseries (N. J. Smith, "Notes on structured concurrency", 2018); actors (Agha, 1986).
+    """
+
+    subscribers: tuple[Subscriber[..., Any], ...] = attrs.field(default=(), converter=_as_tuple)
+    drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=_check_seconds)
+    dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=_check_count)
+    _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=_check_count)
+    _clock: Clock = attrs.field(factory=SystemClock)
+    _ids: Callable[[], str] = attrs.field(factory=unique_ids)
+    _random: Random = attrs.field(factory=Random)
+    dead_letters: DeadLetters = attrs.field(init=False)
+    _around: Surroundings = attrs.field(init=False)
+    _subscriptions: dict[str, Subscription] = attrs.field(factory=dict, init=False)
+    _behaviours: dict[str, SubscriptionBehaviour] = attrs.field(factory=dict, init=False)
+    _gone: Tally = attrs.field(factory=Tally, init=False)
+    _fallen: list[BaseException] = attrs.field(factory=list, init=False)
+    _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        names: set[str] = set()
+        for each in self.subscribers:
+            if not isinstance(each, Subscriber):
+                raise InvalidOption("subscribers", each, "must hold subscribers: declare a handler with @subscriber(…)")
+            if each.name in names:
+                raise DuplicateSubscription(each.name)
+            names.add(each.name)
+        self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
+
+    async def __aenter__(self) -> Self:
+        if self._state is not State.NEW or self._block is not None:
+            raise RuntimeReentered
+        self._block = self._life()
+        await self._block.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._block is not None
+        return await self._block.__aexit__(kind, error, traceback)
+
+    @property
+    def subscriptions(self) -> Mapping[str, Subscription]:
+        """What is at work, by name."""
+        return MappingProxyType(self._subscriptions)
+
+    @property
+    def stats(self) -> RuntimeStats:
+        """The runtime's counters now."""
+        total = Tally()
+        total.add(self._gone)
+        for behaviour in self._behaviours.values():
+            total.add(behaviour.tally)
+        return RuntimeStats(
+            accepted=self._accepted,
+            unrouted=0 if self._state is State.NEW else self._dispatcher.unrouted,
+            deliveries=total.accepted,
+            succeeded=total.succeeded,
+            failed=total.failed,
+            dropped=total.dropped,
+            expired=total.expired,
+            cancelled=total.cancelled,
+            retried=total.retried,
+            pending=total.pending,
+        )
+
+    async def spawn(
+        self,
+        handler: Subscriber[..., Any] | Callable[..., Any],
+        *patterns: str,
+        name: str | None = None,
+        capacity: int | None = None,
+        retry: Retry | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the subscriber's policy, not a wait of ours
+    ) -> Subscription:
+        """Put one more subscriber to work: a `Subscriber`, or a handler with patterns.
+
+        What is given here wins over what the subscriber declares. It gets the events accepted from now on.
+
+        Raises:
+            DuplicateSubscription: the name is taken.
+            InvalidHandler, InvalidName, InvalidOption, RuntimeClosed, WrongThread: nothing was started.
+
+        Cancellation: only before anything was started.
+        """
+        self._check_open()
+        if isinstance(handler, Subscriber):
+            given: dict[str, Any] = {
+                "patterns": patterns or None,
+                "name": name,
+                "capacity": capacity,
+                "retry": retry,
+                "timeout": timeout,
+            }
+            chosen = {option: value for option, value in given.items() if value is not None}
+            subscriber: Subscriber[..., Any] = attrs.evolve(handler, **chosen)
+        else:
+            subscriber = declare(
+                *patterns,
+                name=name,
+                capacity=DEFAULT_CAPACITY if capacity is None else capacity,
+                retry=retry,
+                timeout=timeout,
+            )(handler)
+        await anyio.lowlevel.checkpoint()
+        self._check_open()
+        return self._start(subscriber)
+
+    def _start(self, subscriber: Subscriber[..., Any]) -> Subscription:
+        if subscriber.name in self._behaviours:
+            raise DuplicateSubscription(subscriber.name)
+        behaviour = SubscriptionBehaviour(subscriber, self._around)
+        patterns = tuple(tokens_of_pattern(pattern) for pattern in subscriber.patterns)
+        routes = self._dispatcher.routes
+        number = routes.add(patterns, behaviour)
+        subscription = Subscription(behaviour, lambda: routes.remove(patterns, number))
+        self._behaviours[subscriber.name] = behaviour
+        self._subscriptions[subscriber.name] = subscription
+        behaviour.when_ended.append(lambda: self._forget(behaviour))
+        self._kernel.start(behaviour.actor)
+        return subscription
+
+    def _forget(self, behaviour: SubscriptionBehaviour) -> None:
+        """The actor of a subscription has ended."""
+        if behaviour.leaving == UNSUBSCRIBED:
+            behaviour.cancel_waiting()
+            self._gone.add(behaviour.tally)
+            del self._behaviours[behaviour.name]
+            del self._subscriptions[behaviour.name]
+
+    @asynccontextmanager
+    async def _life(self) -> AsyncGenerator[None]:
+        """The whole life of the runtime, from its entry to the end of its last task."""
+        bodys_error: BaseException | None = None
+        try:
+            async with open_kernel() as kernel:
+                self._open(kernel)
+                try:
+                    yield
+                except BaseException as error:
+                    bodys_error = error
+                    self._stop_intake(drain_until=-math.inf)
+                    raise
+                await self._drain()
+                kernel.cancel()
+        except BaseExceptionGroup as group:
+            others = [error for error in group.exceptions if error is not bodys_error]
+            if others:
+                first = [] if bodys_error is None else [bodys_error]
+                raise BaseExceptionGroup("the runtime fell", [*first, *others]) from None
+        finally:
+            self._close()
+        if self._fallen:
+            raise self._fallen[0]
+        if bodys_error is not None:
+            raise bodys_error
+
+    def _open(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._thread = threading.get_ident()
+        self._dispatcher = Dispatcher(kernel)
+        timers: Timers[tuple[SubscriptionBehaviour, Delivery]] = Timers(kernel.port, self._dispatcher.post)
+        self._around = Surroundings(
+            kernel=kernel,
+            timers=timers,
+            dead_letters=self.dead_letters,
+            clock=self._clock,
+            random=self._random,
+            threads=anyio.CapacityLimiter(DEFAULT_THREADS),
+            context=lambda delivery, name: Context(delivery, name, self),
+            fall=self._fall,
+        )
+        kernel.start(self._dispatcher.actor)
+        kernel.keep(timers.run, "postroom timers")
+        for subscriber in self.subscribers:
+            self._start(subscriber)
+        self._state = State.OPEN
+
+    def _stop_intake(self, drain_until: float) -> None:
+        """Refuse new events, but for those of handlers while there is time."""
+        self._state = State.DRAINING
+        self._around.give_up_after = drain_until
+        for behaviour in self._behaviours.values():
+            behaviour.leaving = behaviour.leaving or CLOSED
+            behaviour.cancel_retries(due_after=drain_until)
+
+    async def _drain(self) -> None:
+        """Wait until everything accepted is settled, for `drain_within` seconds at the most.
+
+        Cancellation: ends the drain at once.
+        """
+        deadline = anyio.current_time() + self.drain_within
+        self._stop_intake(deadline)
+        with anyio.CancelScope(deadline=deadline):
+            # One subscription after the other, and again: handlers emit to each other while they drain.
+            while busy := [each for each in self._behaviours.values() if each.tally.pending]:
+                for behaviour in busy:
+                    await behaviour.wait_until_settled()
+
+    def _fall(self, error: BaseException) -> None:
+        """End the runtime: a handler raised what ends programs."""
+        self._fallen.append(error)
+        self._kernel.cancel()
+
+    def _close(self) -> None:
+        """Every task has ended: settle what is left."""
+        self._state = State.CLOSED
+        for behaviour in self._behaviours.values():
+            behaviour.leaving = CLOSED
+            behaviour.cancel_waiting()
+
+    def _place_again(self, letter: DeadLetter) -> tuple[Receipt, Awaitable[None] | None]:
+        """Place a dead letter's event anew, for its subscription alone."""
+        self._check_open()
+        behaviour = self._behaviours.get(letter.subscription)
+        if behaviour is None or behaviour.leaving is not None:
+            raise UnknownSubscription(letter.subscription)
+        receipt, admission = self._dispatcher.dispatch(letter.event, (behaviour,))
+        return receipt, None if admission is None else self._dispatcher.wait_for_room(admission, (behaviour,))

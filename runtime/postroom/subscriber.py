@@ -1,0 +1,151 @@
+"""Subscribers: the declaration of who handles what, and how.
+
+A declaration runs nothing: a runtime makes a subscription of it.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import attrs
+
+from .errors import InvalidHandler, InvalidOption
+from .names import check_subscription_name, tokens_of_pattern
+from .retry import Retry
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DEFAULT_CAPACITY = 256
+
+
+def _check_handler(_subscriber: object, _attribute: object, handler: Any) -> None:
+    if not callable(handler):
+        raise InvalidHandler(handler, f"it is a {type(handler).__name__}, which nobody can call")
+    target = handler if inspect.isroutine(handler) else type(handler).__call__
+    if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
+        raise InvalidHandler(handler, "it is a generator; a handler returns, it doesn't yield")
+    positional_parameters(handler)
+
+
+def positional_parameters(handler: Any) -> int:
+    """How many arguments the runtime passes to `handler`: 1, the event, or 2, the event and its context.
+
+    Raises:
+        InvalidHandler: it takes neither one nor two.
+    """
+    try:
+        parameters = inspect.signature(handler).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise InvalidHandler(handler, f"its parameters can't be read ({error})") from None
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p.name for p in positional if p.default is p.empty]
+    keywords = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if keywords:
+        raise InvalidHandler(handler, f"it requires {', '.join(keywords)}; it is called with the event and the context")
+    if len(required) > 2:
+        raise InvalidHandler(
+            handler, f"it requires {len(required)} arguments; it gets the event and, if it wants, a context"
+        )
+    if len(required) == 2:
+        return 2
+    if positional or any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return 1
+    raise InvalidHandler(handler, "it takes no argument; it gets the event and, if it wants, a context")
+
+
+def _check_patterns(_subscriber: object, _attribute: object, patterns: tuple[object, ...]) -> None:
+    if not patterns:
+        raise InvalidOption("patterns", patterns, 'name at least one event or pattern: @subscriber("order.placed")')
+    for pattern in patterns:
+        tokens_of_pattern(pattern)
+
+
+def _check_name(_subscriber: object, _attribute: object, name: Any) -> None:
+    check_subscription_name(name)
+
+
+def _check_capacity(_subscriber: object, _attribute: object, capacity: object) -> None:
+    if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
+        raise InvalidOption("capacity", capacity, "must be a whole number of events, at least 1")
+
+
+def _check_retry(_subscriber: object, _attribute: object, retry: object) -> None:
+    if not isinstance(retry, Retry):
+        raise InvalidOption("retry", retry, "must be a Retry(attempts=…)")
+
+
+def _check_timeout(_subscriber: object, _attribute: object, timeout: Any) -> None:
+    if timeout is None:
+        return
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not math.isfinite(timeout) or timeout <= 0:
+        raise InvalidOption("timeout", timeout, "must be a finite number of seconds above 0, or None for none")
+
+
+@attrs.frozen(kw_only=True)
+class Subscriber(Generic[P, R]):
+    """A handler with the patterns it subscribes to and its policies. Calling it calls the handler.
+
+    Attributes:
+        handler: Gets the event and, where it takes a second argument, a `Context`. A plain `def` runs in a thread.
+        patterns: Names or patterns of events; one that matches several of them is still delivered once.
+        name: Names the subscription; it must stay the same across restarts.
+        capacity: Events that its mailbox holds.
+        retry: What happens to a failed attempt.
+        timeout: Seconds that an attempt may take; None for no limit.
+
+    Raises:
+        InvalidHandler, InvalidName, InvalidOption: when it is made.
+    """
+
+    handler: Callable[P, R] = attrs.field(validator=_check_handler)
+    patterns: tuple[str, ...] = attrs.field(validator=_check_patterns)
+    name: str = attrs.field(validator=_check_name)
+    capacity: int = attrs.field(default=DEFAULT_CAPACITY, validator=_check_capacity)
+    retry: Retry = attrs.field(factory=Retry, validator=_check_retry)
+    timeout: float | None = attrs.field(default=None, validator=_check_timeout)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the handler directly, as a unit test does."""
+        return self.handler(*args, **kwargs)
+
+
+def subscriber(
+    *patterns: str,
+    name: str | None = None,
+    capacity: int = DEFAULT_CAPACITY,
+    retry: Retry | None = None,
+    timeout: float | None = None,
+) -> Callable[[Callable[P, R]], Subscriber[P, R]]:
+    """Declare a function to be the handler of events that match any of `patterns`.
+
+    The name is the function's unless given; see `Subscriber` for the rest.
+
+    Raises:
+        InvalidHandler, InvalidName, InvalidOption: when the decorator is applied.
+    """
+
+    def declare(handler: Callable[P, R]) -> Subscriber[P, R]:
+        return Subscriber(
+            handler=handler,
+            patterns=patterns,
+            name=name_of(handler) if name is None else name,
+            capacity=capacity,
+            retry=Retry() if retry is None else retry,
+            timeout=timeout,
+        )
+
+    return declare
+
+
+def name_of(handler: object) -> str:
+    """The subscription's name that a handler has of itself.
+
+    Raises:
+        InvalidHandler: it has none.
+    """
+    name = getattr(handler, "__name__", None)
+    if not isinstance(name, str) or name == "<lambda>":
+        raise InvalidHandler(handler, "it has no name of its own; pass `name=`")
+    return name

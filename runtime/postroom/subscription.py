@@ -1,0 +1,117 @@
+"""Subscriptions: a subscriber at work in a runtime, as its user holds it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import attrs
+
+from .behaviour import UNSUBSCRIBED, SubscriptionBehaviour
+from .subscriber import Subscriber
+
+
+@attrs.frozen(kw_only=True)
+class SubscriptionStats:
+    """Counters of one subscription at one moment.
+
+    `accepted` is always the sum of `succeeded`, `failed`, `dropped`, `expired`, `cancelled` and `pending`.
+
+    Attributes:
+        accepted: Deliveries taken in.
+        retried: Attempts that were made again.
+        pending: Deliveries not settled: waiting, in hand, in line or until their next attempt.
+        waiting: Deliveries in the mailbox.
+        in_line: Deliveries that wait for room in the mailbox.
+        in_hand: Deliveries that the handler has now.
+        high_water_mark: The most that the mailbox ever held.
+        busy_seconds: Time spent in the handler.
+    """
+
+    accepted: int
+    succeeded: int
+    failed: int
+    dropped: int
+    expired: int
+    cancelled: int
+    retried: int
+    pending: int
+    waiting: int
+    in_line: int
+    in_hand: int
+    high_water_mark: int
+    busy_seconds: float
+
+
+@attrs.define(eq=False)
+class Subscription:
+    """A subscriber at work. Made by `Runtime(subscribers=…)` and `Runtime.spawn`."""
+
+    _behaviour: SubscriptionBehaviour
+    _unsubscribe: Callable[[], None]
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in the runtime."""
+        return self._behaviour.name
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """What it subscribes to."""
+        return self._behaviour.subscriber.patterns
+
+    @property
+    def subscriber(self) -> Subscriber[Any, Any]:
+        """The declaration that it was made from."""
+        return self._behaviour.subscriber
+
+    @property
+    def stats(self) -> SubscriptionStats:
+        """Its counters now."""
+        behaviour = self._behaviour
+        tally = behaviour.tally
+        return SubscriptionStats(
+            accepted=tally.accepted,
+            succeeded=tally.succeeded,
+            failed=tally.failed,
+            dropped=tally.dropped,
+            expired=tally.expired,
+            cancelled=tally.cancelled,
+            retried=tally.retried,
+            pending=tally.pending,
+            waiting=len(behaviour.mailbox),
+            in_line=len(behaviour.mailbox.line),
+            in_hand=behaviour.actor.in_hand,
+            high_water_mark=behaviour.mailbox.high_water_mark,
+            busy_seconds=behaviour.busy_seconds,
+        )
+
+    async def stop(self, *, drain: bool = True) -> None:
+        """Take in nothing more and end.
+
+        With `drain` what was accepted is handled first, retries included; without, what is in hand is cancelled
+        and everything not settled ends as `Cancelled`, as "unsubscribed". Stopping again is fine.
+
+        Returns when the actor has ended.
+
+        Cancellation: the subscription goes on ending by itself; call again to wait for it, or with `drain=False`
+        to cut it short.
+        """
+        behaviour = self._behaviour
+        self._unsubscribe()
+        ended = anyio.Event()
+        behaviour.when_ended.append(ended.set)
+        if behaviour.leaving is None:
+            behaviour.leaving = UNSUBSCRIBED
+        if not drain:
+            behaviour.cancel_waiting()
+            behaviour.actor.interrupt()
+        elif not behaviour.tally.pending:
+            behaviour.actor.close()
+        else:
+            behaviour.when_settled.append(behaviour.actor.close)
+        if not behaviour.actor.hands:
+            ended.set()
+        try:
+            await ended.wait()
+        finally:
+            behaviour.when_ended.remove(ended.set)

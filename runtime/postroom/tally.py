@@ -1,0 +1,27 @@
+"""Counters of deliveries, as they are kept."""
+
+import attrs
+
+
+@attrs.define(eq=False)
+class Tally:
+    """What became of deliveries. `accepted - settled` are pending; `settled` is the sum of the outcomes."""
+
+    accepted: int = 0
+    settled: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    dropped: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    retried: int = 0
+
+    @property
+    def pending(self) -> int:
+        """Deliveries that have no outcome yet."""
+        return self.accepted - self.settled
+
+    def add(self, other: "Tally") -> None:
+        """Count what another one has counted."""
+        for field in attrs.fields(Tally):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))

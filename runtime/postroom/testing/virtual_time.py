@@ -1,0 +1,72 @@
+"""Virtual time: sleeps that take none, on trio and on asyncio.
+
+trio brings a clock that jumps when every task waits. For asyncio this file has a loop that does the same: when
+nothing is ready to run, its time jumps to the next timer.
+
+Units: seconds, from 0 at the loop's start on asyncio.
+"""
+
+import asyncio
+import math
+import selectors
+from typing import Any, Final, Literal
+
+import attrs
+from trio.testing import MockClock
+
+PATIENCE: Final = 5.0
+"""How long, in real seconds, a loop with nothing left to do waits for a thread to report before it gives up."""
+
+
+class Deadlock(RuntimeError):
+    """Every task waits, no timer is set, and no thread has reported: nothing would ever happen again."""
+
+
+@attrs.define(eq=False)
+class _JumpingSelector(selectors.DefaultSelector):
+    """Polls where the loop would wait, and lets the time that the loop would have waited pass at once.
+
+    Worker threads report through a file descriptor that the loop watches. While a timer is set, time jumps to it
+    even if a thread is still at work, as it does under trio's autojump clock.
+    """
+
+    now: float = 0.0
+
+    def __attrs_pre_init__(self) -> None:
+        super().__init__()
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        events = super().select(0)
+        if events or (timeout is not None and timeout <= 0):
+            return events
+        if timeout is not None:
+            # At least to the next float: the sum may round to a time just before the timer's, for ever.
+            self.now = max(self.now + timeout, math.nextafter(self.now, math.inf))
+            return events
+        events = super().select(PATIENCE)
+        if not events:
+            raise Deadlock(f"every task waits for another, no timer is set, and no thread reported for {PATIENCE:g} s")
+        return events
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An asyncio loop whose time stands while tasks run, and jumps to the next timer when all of them wait."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        """Virtual seconds since the loop was made."""
+        return self._jumping.now
+
+
+def virtual_backend(library: Literal["trio", "asyncio"]) -> tuple[str, dict[str, Any]]:
+    """A backend with virtual time, as `anyio.run` and anyio's pytest plugin take it.
+
+    Returns:
+        The backend's name and its options, made anew for each run: a trio clock serves one run only.
+    """
+    if library == "trio":
+        return "trio", {"clock": MockClock(autojump_threshold=0)}
+    return "asyncio", {"loop_factory": VirtualTimeLoop}
