@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help test test-all check format clean
+.PHONY: help demo test test-all check format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -24,6 +24,9 @@ $(VENV)/.dev: $(VENV)/.demo
 	@echo "installing the development tools ..." >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' >&2
 	@touch $@
+
+demo: $(VENV)/.demo  ## replay a CD shop's orders (ARGS="--orders FILE --fail 0.05 --backend asyncio --json")
+	@$(BIN)/python -m examples.storefront $(ARGS)
 
 test: $(VENV)/.dev  ## run all tests, on trio and on asyncio
 	@$(BIN)/python -m pytest -q

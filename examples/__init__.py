@@ -1,0 +1,1 @@
+"""Programs that show postroom at work; each is a test too."""

@@ -1,0 +1,1 @@
+"""A CD shop's orders, replayed through subscriber actors, each event acknowledged."""
