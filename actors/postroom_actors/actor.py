@@ -81,7 +81,6 @@ class Actor(Generic[M]):
 
     Attributes:
         name: For errors and logs.
-        in_hand: Messages being handled now.
         closed: The hands end as soon as the mailbox is empty.
     """
 
@@ -89,10 +88,14 @@ class Actor(Generic[M]):
     mailbox: Mailbox[M]
     behaviour: Behaviour[M]
     concurrency: int = 1
-    in_hand: int = attrs.field(default=0, init=False)
     closed: bool = attrs.field(default=False, init=False)
     _hands: list[Hand[M]] = attrs.field(factory=list, init=False, repr=False)
     _idle: list[Hand[M]] = attrs.field(factory=list, init=False, repr=False)
+
+    @property
+    def in_hand(self) -> int:
+        """Messages being handled now."""
+        return sum(hand.message is not None for hand in self._hands)
 
     @property
     def hands(self) -> int:
@@ -153,37 +156,35 @@ class Actor(Generic[M]):
                 if hand in self._idle:  # not woken by `ready`
                     self._idle.remove(hand)
                     mailbox.idle_hands -= 1
-        hand.turn.restart(hand.port.now())
+        hand.turn.restart(hand.port.stopwatch())
         return True
 
     async def _drain(self, hand: Hand[M]) -> None:
         """Handle messages until the mailbox is empty. The hot loop: names are bound, calls are few."""
-        mailbox, queue, now, turn = self.mailbox, self.mailbox.queue, hand.port.now, hand.turn
+        mailbox, queue, stopwatch, turn = self.mailbox, self.mailbox.queue, hand.port.stopwatch, hand.turn
         receive, succeeded = self.behaviour.receive, self.behaviour.succeeded
         open_cancellations = hand.port.open_cancellations()
-        started = now()
+        started = stopwatch()
         while queue:
             hand.message = message = queue.popleft()
             if mailbox.line:
                 mailbox.admit_next()
-            self.in_hand += 1
             try:
                 result = await receive(message)
             except BaseException as error:
-                ended = now()
+                ended = stopwatch()
                 hand.message = None
-                self.in_hand -= 1
                 await self._sort_out(message, error, ended - started)
             else:
-                ended = now()
+                ended = stopwatch()
                 hand.message = None
-                self.in_hand -= 1
                 succeeded(message, result, ended - started)
             if open_cancellations is not None and open_cancellations():
                 await self._absorb(hand.port)
-            if turn.is_over(ended):
+            turn.left -= 1
+            if ended >= turn.ends_at or turn.left <= 0:
                 await hand.port.breathe()
-                ended = now()
+                ended = stopwatch()
                 turn.restart(ended)
             started = ended
 

@@ -42,8 +42,8 @@ class Kernel:
         self._tasks.start_soon(service, name=name)
 
     def admission(self) -> Admission:
-        """A writer's place in the lines of full mailboxes."""
-        return Admission(self.port.sleeper())
+        """A place in the lines of full mailboxes."""
+        return Admission(self.port)
 
     def cancel(self) -> None:
         """Cancel everything that runs here, the block's body included."""
@@ -54,10 +54,13 @@ class Kernel:
 
         Cancellation: only where it yields.
         """
-        now = self.port.now()
-        if self.turn.is_over(now):
-            await self.port.breathe()
-            self.turn.restart(self.port.now())
+        if self.turn.is_over(self.port.stopwatch()):
+            await self.breathe()
+
+    async def breathe(self) -> None:
+        """Let the other tasks run once, and begin a new slice; a checkpoint."""
+        await self.port.breathe()
+        self.turn.restart(self.port.stopwatch())
 
 
 @asynccontextmanager

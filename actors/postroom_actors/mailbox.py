@@ -11,45 +11,64 @@ Source: the mail queue of Agha, *Actors* (1986), here with a bound.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
-from .port import Sleeper
+from .port import Port, Sleeper
 
 M = TypeVar("M")
+
+ABANDONED: Final = "its writer went away while it waited for room, and so did too many others"
 
 
 def _nobody() -> None:
     """A mailbox that no actor serves yet wakes nobody."""
 
 
+def _nowhere(message: object, reason: str) -> None:
+    """A mailbox without an owner forgets what it drops."""
+
+
 @attrs.define(eq=False)
 class Admission:
-    """One writer's wait for room: it may have messages in the lines of several mailboxes.
+    """A wait for room: of whoever has messages in the lines of one or more mailboxes.
 
     Attributes:
         waiting: How many of its messages still stand in a line.
-        abandoned: The writer has gone; its messages keep their places without it.
+        abandoned: Nobody waits any more; the messages keep their places.
     """
 
-    _sleeper: Sleeper
+    _port: Port
     waiting: int = attrs.field(default=0, init=False)
     abandoned: bool = attrs.field(default=False, init=False)
+    mailboxes: "list[Mailbox[Any]]" = attrs.field(factory=list, init=False, repr=False)
+    _sleepers: list[Sleeper] = attrs.field(factory=list, init=False, repr=False)
 
     def admit(self) -> None:
         """One message has left its line."""
         self.waiting -= 1
         if not self.waiting:
-            self._sleeper.wake()
+            for sleeper in self._sleepers:
+                sleeper.wake()
 
     async def wait(self) -> None:
         """Wait until none of the messages stands in a line any more.
 
-        Cancellation: the messages stay in their lines; the caller decides with `Mailbox.abandon`.
+        Cancellation: the messages keep their places in line. Those of a writer that nobody waits for are counted
+        by each mailbox, and beyond its bound on them dropped.
         """
-        while self.waiting:
-            await self._sleeper.park()
+        sleeper = self._port.sleeper()
+        self._sleepers.append(sleeper)
+        try:
+            while self.waiting:
+                await sleeper.park()
+        finally:
+            self._sleepers.remove(sleeper)
+            if self.waiting and not self._sleepers and not self.abandoned:
+                self.abandoned = True
+                for mailbox in self.mailboxes:
+                    mailbox.abandon(self)
 
 
 @attrs.define(eq=False)
@@ -66,6 +85,7 @@ class Mailbox(Generic[M]):
         abandoned: Messages in line whose writer has gone.
         idle_hands: How many of the actor's hands sleep for lack of mail.
         ready: Called at the step from idle to mail, the one place where an actor is woken.
+        dropped: Told of each message that is removed for lack of room, and why.
     """
 
     owner: str
@@ -76,6 +96,7 @@ class Mailbox(Generic[M]):
     abandoned: int = attrs.field(default=0, init=False)
     idle_hands: int = attrs.field(default=0, init=False)
     ready: Callable[[], None] = attrs.field(default=_nobody, init=False, repr=False)
+    dropped: Callable[[M, str], None] = attrs.field(default=_nowhere, init=False, repr=False)
 
     @capacity.validator
     def _positive(self, _attribute: object, value: int) -> None:
@@ -102,6 +123,8 @@ class Mailbox(Generic[M]):
         assert len(self.queue) >= self.capacity, "only a full mailbox has a line"
         if admission is not None:
             admission.waiting += 1
+            if self not in admission.mailboxes:
+                admission.mailboxes.append(self)
         self.line.append((message, admission))
 
     def take(self) -> M:
@@ -120,16 +143,12 @@ class Mailbox(Generic[M]):
                 self.abandoned -= 1
             admission.admit()
 
-    def abandon(self, admission: Admission) -> list[M]:
+    def abandon(self, admission: Admission) -> None:
         """Keep the messages of a writer that goes away in line, as far as the bound on such messages allows.
 
         Without a bound, writers that come and are cancelled could fill memory one by one. So at most `capacity`
-        abandoned messages stay; the newest of `admission` beyond that are removed.
-
-        Returns:
-            The messages removed, oldest first.
+        abandoned messages stay; the newest of `admission` beyond that are dropped.
         """
-        admission.abandoned = True
         kept: deque[tuple[M, Admission | None]] = deque()
         removed: list[M] = []
         for entry in self.line:
@@ -141,7 +160,8 @@ class Mailbox(Generic[M]):
                 self.abandoned += 1
             kept.append(entry)
         self.line = kept
-        return removed
+        for message in removed:
+            self.dropped(message, ABANDONED)
 
     def clear(self) -> list[M]:
         """Remove everything, the line included; its writers go on.

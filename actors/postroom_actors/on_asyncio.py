@@ -1,6 +1,7 @@
 """The port to asyncio, and to every loop that keeps its contract, such as uvloop."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -35,9 +36,13 @@ class AsyncioPort:
     library: Literal["trio", "asyncio"] = attrs.field(default="asyncio", init=False)
     breathes_cheaply: bool = attrs.field(default=True, init=False)
     now: Callable[[], float] = attrs.field(init=False)
+    stopwatch: Callable[[], float] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.now = self.loop.time
+        kind = type(self.loop)
+        is_real = kind.time is asyncio.BaseEventLoop.time or kind.__module__.startswith("uvloop")
+        self.stopwatch = time.perf_counter if is_real else self.now
 
     def sleeper(self) -> AsyncioSleeper:
         return AsyncioSleeper(loop=self.loop)

@@ -1,10 +1,12 @@
 """The port to trio, by `wait_task_rescheduled` and `reschedule`."""
 
+import time
 from collections.abc import Callable
 from typing import Literal
 
 import attrs
 import trio
+from trio.abc import Clock
 
 
 @attrs.define(eq=False)
@@ -32,9 +34,17 @@ class TrioSleeper:
 class TrioPort:
     """trio's own primitives."""
 
-    now: Callable[[], float]
+    clock: Clock
     library: Literal["trio", "asyncio"] = attrs.field(default="trio", init=False)
     breathes_cheaply: bool = attrs.field(default=False, init=False)
+    now: Callable[[], float] = attrs.field(init=False)
+    stopwatch: Callable[[], float] = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.now = self.clock.current_time
+        # Only trio's own clock is known to run as the machine's does.
+        is_real = type(self.clock).__name__ == "SystemClock" and type(self.clock).__module__.startswith("trio.")
+        self.stopwatch = time.perf_counter if is_real else self.now
 
     def sleeper(self) -> TrioSleeper:
         return TrioSleeper()

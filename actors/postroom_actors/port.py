@@ -38,6 +38,9 @@ class Port(Protocol):
     Attributes:
         library: Which library runs the loop.
         now: Reads the loop's clock, seconds; virtual where the loop's clock is.
+        stopwatch: Reads a clock for durations, seconds: only differences mean anything. It is the fastest there
+            is, and goes on within one turn of the loop (uvloop's own clock stands meanwhile); virtual where the
+            loop's clock is.
         breathes_cheaply: Whether one `breathe` costs less than a park and its wake-up.
     """
 
@@ -45,6 +48,8 @@ class Port(Protocol):
     def library(self) -> Literal["trio", "asyncio"]: ...
     @property
     def now(self) -> Callable[[], float]: ...
+    @property
+    def stopwatch(self) -> Callable[[], float]: ...
     @property
     def breathes_cheaply(self) -> bool: ...
 
@@ -83,7 +88,7 @@ def current_port() -> Port:
     if trio is not None and trio.lowlevel.in_trio_run():
         from .on_trio import TrioPort
 
-        return TrioPort(now=trio.lowlevel.current_clock().current_time)
+        return TrioPort(clock=trio.lowlevel.current_clock())
     return AsyncioPort(loop=asyncio.get_running_loop())
 
 

@@ -9,6 +9,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Final
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import attrs
 
@@ -63,6 +64,7 @@ class SubscriptionBehaviour:
 
     subscriber: Subscriber[Any, Any]
     around: Surroundings
+    name: str = attrs.field(init=False)
     mailbox: Mailbox[Delivery] = attrs.field(init=False)
     actor: Actor[Delivery] = attrs.field(init=False)
     receive: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
@@ -74,13 +76,11 @@ class SubscriptionBehaviour:
 
     def __attrs_post_init__(self) -> None:
         subscriber = self.subscriber
+        self.name = subscriber.name
         self.mailbox = Mailbox(subscriber.name, subscriber.capacity)
+        self.mailbox.dropped = self.drop
         self.actor = Actor(subscriber.name, self.mailbox, self)
         self.receive = self._choose_receive()
-
-    @property
-    def name(self) -> str:
-        return self.subscriber.name
 
     def _choose_receive(self) -> Callable[[Delivery], Awaitable[object]]:
         """How a delivery becomes a call of the handler; decided once, so that what is unused costs nothing."""
@@ -119,7 +119,9 @@ class SubscriptionBehaviour:
             return
         self.tally.succeeded += 1
         self.busy_seconds += seconds
-        self._settle(delivery, Succeeded(self.name, result, delivery.attempt, delivery.seconds + seconds))
+        delivery.receipt.settle(Succeeded(self.name, result, delivery.attempt, delivery.seconds + seconds))
+        if self.when_settled:
+            self._tell_if_settled()
 
     def failed(self, delivery: Delivery, error: BaseException, seconds: float) -> None:
         self.busy_seconds += seconds
@@ -224,6 +226,21 @@ class SubscriptionBehaviour:
         finally:
             self.when_settled.remove(settled.set)
 
+    async def wait_until_ended(self) -> None:
+        """Wait until the actor's last hand has ended.
+
+        Cancellation: changes nothing.
+        """
+        if not self.actor.hands:
+            await anyio.lowlevel.checkpoint()
+            return
+        ended = anyio.Event()
+        self.when_ended.append(ended.set)
+        try:
+            await ended.wait()
+        finally:
+            self.when_ended.remove(ended.set)
+
     def _is_before_the_end(self, due: float) -> bool:
         end = self.around.give_up_after
         return end is None or due <= end
@@ -234,9 +251,12 @@ class SubscriptionBehaviour:
         )
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
-        self.tally.settled += 1
         delivery.receipt.settle(outcome)
-        if self.when_settled and not self.tally.pending:
+        if self.when_settled:
+            self._tell_if_settled()
+
+    def _tell_if_settled(self) -> None:
+        if not self.tally.pending:
             for call in self.when_settled:
                 call()
 

@@ -1,13 +1,12 @@
 """The context of a delivery: what a handler may ask for beside its event."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, Unpack
 
 import attrs
 
 from .delivery import Delivery
-from .event import Event
+from .event import EmitOptions, Event
 from .receipt import Receipt
 
 _log: Final = logging.getLogger("postroom.handlers")
@@ -16,16 +15,7 @@ _log: Final = logging.getLogger("postroom.handlers")
 class Emits(Protocol):
     """What a context needs of the runtime."""
 
-    async def emit_caused(
-        self,
-        cause: Event,
-        name: str | Event,
-        data: Any,
-        *,
-        key: str | None,
-        headers: Mapping[str, str] | None,
-        id: str | None,
-    ) -> Receipt: ...
+    async def emit_caused(self, cause: Event, name: str | Event, data: Any, options: EmitOptions) -> Receipt: ...
 
 
 @attrs.frozen(eq=False)
@@ -63,17 +53,9 @@ class Context:
             },
         )
 
-    async def emit(
-        self,
-        name: str | Event,
-        data: Any = None,
-        *,
-        key: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        id: str | None = None,
-    ) -> Receipt:
+    async def emit(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """Emit an event that this one causes; otherwise as `Runtime.emit`.
 
         Cancellation: as `Runtime.emit`.
         """
-        return await self._runtime.emit_caused(self.event, name, data, key=key, headers=headers, id=id)
+        return await self._runtime.emit_caused(self.event, name, data, options)

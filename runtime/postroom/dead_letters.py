@@ -4,7 +4,7 @@ Units: times in seconds since the epoch.
 """
 
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import attrs
@@ -54,7 +54,7 @@ class DeadLetters:
     """
 
     limit: int
-    _place: Callable[[DeadLetter], tuple[Receipt, Awaitable[None] | None]]
+    _place: Callable[[DeadLetter], Receipt]
     total: int = attrs.field(default=0, init=False)
     evicted: int = attrs.field(default=0, init=False)
     _letters: dict[str, DeadLetter] = attrs.field(factory=dict, init=False, repr=False)
@@ -86,10 +86,10 @@ class DeadLetters:
         Cancellation: while it waits for room in the mailbox; the delivery keeps its place in line.
         """
         found = self._find(letter)
-        receipt, room = self._place(found)
+        receipt = self._place(found)
         del self._letters[found.id]
-        if room is not None:
-            await room
+        if receipt.admission is not None:
+            await receipt.admission.wait()
         return receipt
 
     def discard(self, letter: DeadLetter | str) -> None:

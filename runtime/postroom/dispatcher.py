@@ -20,8 +20,6 @@ from .routes import Routes
 
 CAPACITY: Final = 10_000
 
-ABANDONED: Final = "its emitter was cancelled while it waited for room, and so were too many others"
-
 
 @attrs.define(eq=False)
 class Dispatcher:
@@ -29,12 +27,14 @@ class Dispatcher:
 
     Attributes:
         routes: Who subscribes to what.
-        unrouted: Events accepted that matched nobody.
+        accepted: Events accepted.
+        unrouted: Those of them that matched nobody.
     """
 
     kernel: Kernel
     routes: Routes[SubscriptionBehaviour] = attrs.field(factory=Routes, init=False)
     actor: "Actor[tuple[SubscriptionBehaviour, Delivery]]" = attrs.field(init=False)
+    accepted: int = attrs.field(default=0, init=False)
     unrouted: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -42,39 +42,27 @@ class Dispatcher:
 
     def dispatch(
         self, event: Event, targets: tuple[SubscriptionBehaviour, ...], admission: Admission | None = None
-    ) -> tuple[Receipt, Admission | None]:
-        """Put one delivery of `event` into the mailbox of each target, or in line in front of it.
+    ) -> Receipt:
+        """Accept `event`: put one delivery into the mailbox of each target, or in line in front of it.
 
         Returns:
-            The receipt, and what to wait for where a mailbox was full: `admission` where it was given.
+            The receipt, with what to wait for where a mailbox was full: `admission` where it was given.
         """
         if self.actor.mailbox.queue:
             self._catch_up()
-        receipt = Receipt(event, len(targets), self.kernel, [])
-        if not targets:
-            self.unrouted += 1
+        self.accepted += 1
+        receipt = Receipt(event, len(targets), self.kernel)
         for target in targets:
             delivery = Delivery(event, receipt)
             target.tally.accepted += 1
             if not target.mailbox.offer(delivery):
                 if admission is None:
                     admission = self.kernel.admission()
+                receipt.admission = admission
                 target.mailbox.stand_in_line(delivery, admission)
-        return receipt, admission
-
-    async def wait_for_room(self, admission: Admission, targets: tuple[SubscriptionBehaviour, ...]) -> None:
-        """Wait until nothing of `admission` stands in line.
-
-        Cancellation: what stands in line keeps its place, up to the bound of `Mailbox.abandon`; beyond that it is
-        dropped, with a dead letter.
-        """
-        try:
-            await admission.wait()
-        except BaseException:
-            for target in targets:
-                for delivery in target.mailbox.abandon(admission):
-                    target.drop(delivery, ABANDONED)
-            raise
+        if not targets:
+            self.unrouted += 1
+        return receipt
 
     def post(self, message: tuple[SubscriptionBehaviour, Delivery]) -> None:
         """Take in a delivery that is due again."""

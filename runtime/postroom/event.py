@@ -8,7 +8,7 @@ Units: times in seconds since the epoch, UTC.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 import msgspec
 
@@ -45,6 +45,20 @@ class Event(msgspec.Struct, frozen=True):
     accepted_at: float | None = None
     cause: str | None = None
     depth: int = 0
+
+
+class EmitOptions(TypedDict, total=False):
+    """What an emit may be told beside the name and the data. An `Event`'s own values give way to these.
+
+    Attributes:
+        key: Events of one key are handled in order.
+        headers: Texts beside the data.
+        id: Names the event; the same id within 10 minutes is the same event.
+    """
+
+    key: str | None
+    headers: Mapping[str, str] | None
+    id: str | None
 
 
 def check_key(key: object) -> None:

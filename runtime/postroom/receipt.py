@@ -9,7 +9,7 @@ from typing import Any
 import anyio.lowlevel
 import msgspec
 
-from postroom_actors import Kernel, Sleeper
+from postroom_actors import Admission, Kernel, Sleeper
 
 from .event import Event
 from .outcomes import Outcome, Report
@@ -23,13 +23,16 @@ class Receipt(msgspec.Struct, eq=False, weakref=True):
     Attributes:
         event: The event as it was accepted.
         pending: Subscriptions that have not settled yet.
+        admission: The wait for room in its mailboxes; None where all had room.
+        outcomes, waiters: The runtime's own.
     """
 
     event: Event
     pending: int
     _kernel: Kernel
-    _outcomes: list[Outcome]
-    _waiters: list[Sleeper] | None = None
+    admission: Admission | None = None
+    outcomes: list[Outcome] | None = None
+    waiters: list[Sleeper] | None = None
 
     @property
     def id(self) -> str:
@@ -62,23 +65,26 @@ class Receipt(msgspec.Struct, eq=False, weakref=True):
         return self.report()
 
     async def _park(self) -> None:
-        if self._waiters is None:
-            self._waiters = []
+        if self.waiters is None:
+            self.waiters = []
         sleeper = self._kernel.port.sleeper()
-        self._waiters.append(sleeper)
+        self.waiters.append(sleeper)
         try:
             await sleeper.park()
         finally:
-            self._waiters.remove(sleeper)
+            self.waiters.remove(sleeper)
 
     def report(self) -> Report:
         """The outcomes so far; all of them once `settled`."""
-        return Report(self.event, tuple(self._outcomes))
+        return Report(self.event, tuple(self.outcomes or ()))
 
     def settle(self, outcome: Outcome) -> None:
         """The runtime's own: one more subscription has settled."""
-        self._outcomes.append(outcome)
+        if self.outcomes is None:
+            self.outcomes = [outcome]
+        else:
+            self.outcomes.append(outcome)
         self.pending -= 1
-        if not self.pending and self._waiters is not None:
-            for sleeper in self._waiters:
+        if self.waiters is not None and not self.pending:
+            for sleeper in self.waiters:
                 sleeper.wake()

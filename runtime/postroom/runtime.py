@@ -1,8 +1,9 @@
 """The runtime: the block inside which subscriptions are at work."""
 
+import logging
 import math
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
 from types import MappingProxyType, TracebackType
@@ -30,6 +31,8 @@ from .subscriber import DEFAULT_CAPACITY, Subscriber
 from .subscriber import subscriber as declare
 from .subscription import Subscription
 from .tally import Tally
+
+_log: Final = logging.getLogger("postroom")
 
 DEFAULT_DRAIN: Final = 10.0
 DEFAULT_CLEANUP: Final = 5.0
@@ -87,6 +90,8 @@ class Runtime(Emitter):
     Attributes:
         subscribers: What is at work from the start; `spawn` adds more.
         drain_within: Seconds that handlers have to finish what was accepted.
+        cleanup_within: Seconds that cancelled handlers have to clean up. One that takes longer cannot be abandoned:
+            it is named in the log, and waited for.
         dead_letter_limit: Dead letters that are kept; older ones go.
         causation_depth: How long a chain of events that cause each other may get.
         clock, ids, random: What a simulation replaces: wall time, a source of ids, and randomness.
@@ -100,6 +105,7 @@ class Runtime(Emitter):
 
     subscribers: tuple[Subscriber[..., Any], ...] = attrs.field(default=(), converter=_as_tuple)
     drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=_check_seconds)
+    cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=_check_seconds)
     dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=_check_count)
     _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=_check_count)
     _clock: Clock = attrs.field(factory=SystemClock)
@@ -149,7 +155,7 @@ class Runtime(Emitter):
         for behaviour in self._behaviours.values():
             total.add(behaviour.tally)
         return RuntimeStats(
-            accepted=self._accepted,
+            accepted=0 if self._state is State.NEW else self._dispatcher.accepted,
             unrouted=0 if self._state is State.NEW else self._dispatcher.unrouted,
             deliveries=total.accepted,
             succeeded=total.succeeded,
@@ -255,6 +261,9 @@ class Runtime(Emitter):
     def _open(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._thread = threading.get_ident()
+        self._turn = kernel.turn
+        self._stopwatch = kernel.port.stopwatch
+        self._wall_time = self._clock.time
         self._dispatcher = Dispatcher(kernel)
         timers: Timers[tuple[SubscriptionBehaviour, Delivery]] = Timers(kernel.port, self._dispatcher.post)
         self._around = Surroundings(
@@ -269,13 +278,16 @@ class Runtime(Emitter):
         )
         kernel.start(self._dispatcher.actor)
         kernel.keep(timers.run, "postroom timers")
+        kernel.keep(self._name_the_stuck, "postroom end")
         for subscriber in self.subscribers:
             self._start(subscriber)
         self._state = State.OPEN
+        self._open_in = self._thread
 
     def _stop_intake(self, drain_until: float) -> None:
         """Refuse new events, but for those of handlers while there is time."""
         self._state = State.DRAINING
+        self._open_in = None
         self._around.give_up_after = drain_until
         for behaviour in self._behaviours.values():
             behaviour.leaving = behaviour.leaving or CLOSED
@@ -294,6 +306,25 @@ class Runtime(Emitter):
                 for behaviour in busy:
                     await behaviour.wait_until_settled()
 
+    async def _name_the_stuck(self) -> None:
+        """Once everything is cancelled, say who does not end.
+
+        Cancellation: is what it waits for; then it looks on for `cleanup_within` seconds, or until all have ended.
+        """
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.move_on_after(self.cleanup_within, shield=True) as patience:
+                for behaviour in tuple(self._behaviours.values()):
+                    await behaviour.wait_until_ended()
+            if patience.cancelled_caught:
+                stuck = [name for name, each in self._behaviours.items() if each.actor.hands]
+                _log.error(
+                    "%g s after their cancellation these subscriptions still run a handler that ignores it: %s. "
+                    "The runtime waits for them; nothing else can be done inside one process.",
+                    self.cleanup_within, ", ".join(stuck),
+                )  # fmt: skip
+
     def _fall(self, error: BaseException) -> None:
         """End the runtime: a handler raised what ends programs."""
         self._fallen.append(error)
@@ -306,11 +337,10 @@ class Runtime(Emitter):
             behaviour.leaving = CLOSED
             behaviour.cancel_waiting()
 
-    def _place_again(self, letter: DeadLetter) -> tuple[Receipt, Awaitable[None] | None]:
+    def _place_again(self, letter: DeadLetter) -> Receipt:
         """Place a dead letter's event anew, for its subscription alone."""
         self._check_open()
         behaviour = self._behaviours.get(letter.subscription)
         if behaviour is None or behaviour.leaving is not None:
             raise UnknownSubscription(letter.subscription)
-        receipt, admission = self._dispatcher.dispatch(letter.event, (behaviour,))
-        return receipt, None if admission is None else self._dispatcher.wait_for_room(admission, (behaviour,))
+        return self._dispatcher.dispatch(letter.event, (behaviour,))

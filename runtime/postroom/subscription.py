@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import anyio
 import attrs
 
 from .behaviour import UNSUBSCRIBED, SubscriptionBehaviour
@@ -98,8 +97,6 @@ class Subscription:
         """
         behaviour = self._behaviour
         self._unsubscribe()
-        ended = anyio.Event()
-        behaviour.when_ended.append(ended.set)
         if behaviour.leaving is None:
             behaviour.leaving = UNSUBSCRIBED
         if not drain:
@@ -109,9 +106,4 @@ class Subscription:
             behaviour.actor.close()
         else:
             behaviour.when_settled.append(behaviour.actor.close)
-        if not behaviour.actor.hands:
-            ended.set()
-        try:
-            await ended.wait()
-        finally:
-            behaviour.when_ended.remove(ended.set)
+        await behaviour.wait_until_ended()

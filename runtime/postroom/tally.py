@@ -5,10 +5,9 @@ import attrs
 
 @attrs.define(eq=False)
 class Tally:
-    """What became of deliveries. `accepted - settled` are pending; `settled` is the sum of the outcomes."""
+    """What became of deliveries."""
 
     accepted: int = 0
-    settled: int = 0
     succeeded: int = 0
     failed: int = 0
     dropped: int = 0
@@ -19,7 +18,7 @@ class Tally:
     @property
     def pending(self) -> int:
         """Deliveries that have no outcome yet."""
-        return self.accepted - self.settled
+        return self.accepted - self.succeeded - self.failed - self.dropped - self.expired - self.cancelled
 
     def add(self, other: "Tally") -> None:
         """Count what another one has counted."""
