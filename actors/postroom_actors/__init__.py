@@ -4,10 +4,14 @@ from .actor import Actor as Actor
 from .actor import Behaviour as Behaviour
 from .actor import Hand as Hand
 from .actor import current_hand as current_hand
+from .admission import ABANDONED as ABANDONED
+from .admission import Admission as Admission
 from .kernel import Kernel as Kernel
 from .kernel import open_kernel as open_kernel
-from .mailbox import Admission as Admission
+from .lanes import Order as Order
 from .mailbox import Mailbox as Mailbox
+from .mailbox import Overflow as Overflow
+from .mailbox import Owner as Owner
 from .port import Port as Port
 from .port import Sleeper as Sleeper
 from .port import cancellation_was_asked_for as cancellation_was_asked_for

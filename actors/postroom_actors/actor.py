@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 import anyio
 import attrs
 
+from .admission import Admission
 from .guard import Verdict, interrupt_of, judge
 from .mailbox import Mailbox
 from .port import Port, Sleeper, cancellation_was_asked_for
@@ -26,22 +27,26 @@ class Behaviour(Protocol[M_contra]):
     """What an actor does with a message, and with what became of it.
 
     All but the awaitable are plain functions: they decide and count, they never wait. An exception from one of
-    them is a defect of the runtime, not of a handler, and ends the kernel.
+    them is a defect of the runtime, not of a handler, and ends the kernel. Times are on the kernel's stopwatch.
     """
 
     def receive(self, message: M_contra, /) -> Awaitable[object]:
         """Start to handle `message`; what is returned is awaited at once, in the actor's task."""
         ...
 
-    def succeeded(self, message: M_contra, result: object, seconds: float, /) -> None:
+    def succeeded(self, message: M_contra, result: object, started: float, ended: float, /) -> None:
         """`message` was handled."""
         ...
 
-    def failed(self, message: M_contra, error: BaseException, seconds: float, /) -> None:
-        """Handling `message` raised, or was cancelled by nobody who may; the actor goes on with the next."""
+    def failed(self, message: M_contra, error: BaseException, started: float, ended: float, /) -> Admission | None:
+        """Handling `message` raised, or was cancelled by nobody who may; the actor goes on with the next.
+
+        Returns:
+            What the actor is to wait for before it does.
+        """
         ...
 
-    def cancelled(self, message: M_contra, seconds: float, /) -> None:
+    def cancelled(self, message: M_contra, started: float, ended: float, /) -> None:
         """The actor was stopped while it had `message` in hand."""
         ...
 
@@ -60,13 +65,18 @@ class Hand(Generic[M]):
 
     Attributes:
         message: What it has in hand; None while it waits for mail.
+        since: When it took that, on the kernel's stopwatch.
+        task: The task that runs here; compared by identity only.
     """
 
+    actor: "Actor[M]"
     port: Port
     turn: TimeSlice
     sleeper: Sleeper
     scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, repr=False)
     message: M | None = attrs.field(default=None, init=False)
+    since: float = attrs.field(default=0.0, init=False)
+    task: object = attrs.field(default=None, init=False)
 
 
 _CURRENT_HAND: Final[ContextVar["Hand[Any] | None"]] = ContextVar("postroom_hand", default=None)
@@ -93,18 +103,18 @@ class Actor(Generic[M]):
     _idle: list[Hand[M]] = attrs.field(factory=list, init=False, repr=False)
 
     @property
-    def in_hand(self) -> int:
-        """Messages being handled now."""
-        return sum(hand.message is not None for hand in self._hands)
+    def in_hand(self) -> list[M]:
+        """The messages being handled now."""
+        return [hand.message for hand in self._hands if hand.message is not None]
 
     @property
-    def hands(self) -> int:
-        """Hands that have not ended."""
-        return len(self._hands)
+    def hands(self) -> list[Hand[M]]:
+        """The hands that have not ended."""
+        return self._hands
 
     def hire(self, port: Port, turn: TimeSlice) -> Hand[M]:
         """Make the place for one more task that will run `work`."""
-        hand: Hand[M] = Hand(port, turn, port.sleeper())
+        hand: Hand[M] = Hand(self, port, turn, port.sleeper())
         self._hands.append(hand)
         self.mailbox.ready = self.ready
         return hand
@@ -133,19 +143,20 @@ class Actor(Generic[M]):
         Cancellation: what is in hand goes to `Behaviour.cancelled`; the mailbox keeps the rest.
         """
         _CURRENT_HAND.set(hand)  # in this task's own context, so nobody has to reset it
+        hand.task = hand.port.current_task()
         try:
             with hand.scope:
-                while await self._wait_for_mail(hand):
+                while await self.wait_for_mail(hand):
                     await self._drain(hand)
         finally:
             self._hands.remove(hand)
             if not self._hands:
                 self.behaviour.ended()
 
-    async def _wait_for_mail(self, hand: Hand[M]) -> bool:
-        """Sleep while the mailbox is empty; False once there will be no mail."""
+    async def wait_for_mail(self, hand: Hand[M]) -> bool:
+        """Sleep while there is nothing to take; False once there will be no mail."""
         mailbox = self.mailbox
-        while not mailbox.queue:
+        while not mailbox.has_mail:
             if self.closed:
                 return False
             self._idle.append(hand)
@@ -165,20 +176,27 @@ class Actor(Generic[M]):
         receive, succeeded = self.behaviour.receive, self.behaviour.succeeded
         open_cancellations = hand.port.open_cancellations()
         started = stopwatch()
-        while queue:
-            hand.message = message = queue.popleft()
-            if mailbox.line:
-                mailbox.admit_next()
+        while True:
+            if queue:
+                message = queue.popleft()
+                if mailbox.line:
+                    mailbox.admit_next()
+            elif mailbox.lanes is None or (taken := mailbox.take(started)) is None:
+                return
+            else:
+                message = taken
+            hand.message = message
+            hand.since = started
             try:
                 result = await receive(message)
             except BaseException as error:
                 ended = stopwatch()
                 hand.message = None
-                await self._sort_out(message, error, ended - started)
+                await self._sort_out(message, error, started, ended)
             else:
                 ended = stopwatch()
                 hand.message = None
-                succeeded(message, result, ended - started)
+                succeeded(message, result, started, ended)
             if open_cancellations is not None and open_cancellations():
                 await self._absorb(hand.port)
             turn.left -= 1
@@ -188,14 +206,16 @@ class Actor(Generic[M]):
                 turn.restart(ended)
             started = ended
 
-    async def _sort_out(self, message: M, error: BaseException, seconds: float) -> None:
+    async def _sort_out(self, message: M, error: BaseException, started: float, ended: float) -> None:
         """Tell the behaviour what a handler let out; returns where the hand is to go on."""
         match judge(error):
             case Verdict.FAILURE:
-                self.behaviour.failed(message, error, seconds)
+                room = self.behaviour.failed(message, error, started, ended)
+                if room is not None:
+                    await room.wait()
                 return
             case Verdict.CANCELLED:
-                self.behaviour.cancelled(message, seconds)
+                self.behaviour.cancelled(message, started, ended)
             case Verdict.INTERRUPTED:
                 self.behaviour.interrupted(message, interrupt_of(error))
                 self.interrupt()

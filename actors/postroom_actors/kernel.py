@@ -12,7 +12,7 @@ import anyio.abc
 import attrs
 
 from .actor import Actor
-from .mailbox import Admission
+from .admission import Admission
 from .port import Port, current_port
 from .slices import TimeSlice
 
@@ -49,18 +49,12 @@ class Kernel:
         """Cancel everything that runs here, the block's body included."""
         self._tasks.cancel_scope.cancel()
 
-    async def yield_if_slice_is_over(self) -> None:
-        """Yield if the running task has held the loop for a slice.
-
-        Cancellation: only where it yields.
-        """
-        if self.turn.is_over(self.port.stopwatch()):
-            await self.breathe()
-
-    async def breathe(self) -> None:
-        """Let the other tasks run once, and begin a new slice; a checkpoint."""
+    async def breathe(self) -> float:
+        """Let the other tasks run once, and begin a new slice; a checkpoint. Returns the stopwatch's time."""
         await self.port.breathe()
-        self.turn.restart(self.port.stopwatch())
+        now = self.port.stopwatch()
+        self.turn.restart(now)
+        return now
 
 
 @asynccontextmanager

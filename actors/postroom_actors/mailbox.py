@@ -5,111 +5,124 @@ who write to it instead of filling memory. Who finds it full waits in line in fr
 served: the message itself stands in the line, so that whoever takes a message out lets the next one in, without
 waking anybody in between, and a writer that goes away can leave its message in its place.
 
-Units: capacity counts messages.
+Where a message asks for another order than that, by a priority, a key or an expiry, what waits moves into lanes
+(see `lanes`), and back into the plain queue once they are empty: nobody pays for what nobody uses.
+
+Units: capacity counts messages; seconds on the kernel's stopwatch.
 Source: the mail queue of Agha, *Actors* (1986), here with a bound.
 """
 
+import enum
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Final, Generic, TypeVar
 
 import attrs
 
-from .port import Port, Sleeper
+from .admission import ABANDONED, Admission
+from .lanes import Lanes, Order
 
 M = TypeVar("M")
 
-ABANDONED: Final = "its writer went away while it waited for room, and so did too many others"
+OLDEST: Final = "the mailbox was full, and a newer one took its place (overflow: drop_oldest)"
+NEWEST: Final = "the mailbox was full (overflow: drop_newest)"
+REPLACED: Final = "a newer one of the same key took its place (overflow: coalesce)"
+
+
+class Overflow(enum.Enum):
+    """What happens to a message that finds the mailbox full."""
+
+    WAIT = "wait"
+    """It waits in line, and so does its writer."""
+    DROP_OLDEST = "drop_oldest"
+    """It takes the place of the one that has waited longest."""
+    DROP_NEWEST = "drop_newest"
+    """It is dropped itself."""
+    COALESCE = "coalesce"
+    """It waits in line; but full or not, it takes the place of one of the same key that still waits."""
+
+
+class Owner(Generic[M]):
+    """What a mailbox tells and asks whoever it belongs to. This one, of a mailbox of its own, takes no notice."""
+
+    __slots__ = ()
+
+    def in_hand(self) -> Iterable[M]:
+        """The messages that have been taken and are not finished."""
+        return ()
+
+    def order_of(self, message: M) -> Order:
+        """Where a message belongs in the lanes."""
+        return Order(0.0)
+
+    def dropped(self, message: M, reason: str) -> None:
+        """A message was removed for lack of room."""
+
+    def expired(self, message: M) -> None:
+        """A message's turn came too late."""
+
+    def refused(self, message: M) -> None:
+        """A message came after the mailbox was closed."""
 
 
 def _nobody() -> None:
     """A mailbox that no actor serves yet wakes nobody."""
 
 
-def _nowhere(message: object, reason: str) -> None:
-    """A mailbox without an owner forgets what it drops."""
-
-
-@attrs.define(eq=False)
-class Admission:
-    """A wait for room: of whoever has messages in the lines of one or more mailboxes.
-
-    Attributes:
-        waiting: How many of its messages still stand in a line.
-        abandoned: Nobody waits any more; the messages keep their places.
-    """
-
-    _port: Port
-    waiting: int = attrs.field(default=0, init=False)
-    abandoned: bool = attrs.field(default=False, init=False)
-    mailboxes: "list[Mailbox[Any]]" = attrs.field(factory=list, init=False, repr=False)
-    _sleepers: list[Sleeper] = attrs.field(factory=list, init=False, repr=False)
-
-    def admit(self) -> None:
-        """One message has left its line."""
-        self.waiting -= 1
-        if not self.waiting:
-            for sleeper in self._sleepers:
-                sleeper.wake()
-
-    async def wait(self) -> None:
-        """Wait until none of the messages stands in a line any more.
-
-        Cancellation: the messages keep their places in line. Those of a writer that nobody waits for are counted
-        by each mailbox, and beyond its bound on them dropped.
-        """
-        sleeper = self._port.sleeper()
-        self._sleepers.append(sleeper)
-        try:
-            while self.waiting:
-                await sleeper.park()
-        finally:
-            self._sleepers.remove(sleeper)
-            if self.waiting and not self._sleepers and not self.abandoned:
-                self.abandoned = True
-                for mailbox in self.mailboxes:
-                    mailbox.abandon(self)
-
-
-@attrs.define(eq=False)
+@attrs.define(eq=False, on_setattr=attrs.setters.NO_OP)  # a hook on every count would cost more than the count
 class Mailbox(Generic[M]):
     """A bounded queue of messages for one actor, and the line of those that wait for room.
 
     Attributes:
-        owner: The actor's name, for errors.
+        owner: Told of what becomes of messages that are not taken.
         capacity: Messages that it holds; those in line and those in hand are not counted.
-        queue: The messages, oldest first. Only `take` and `clear` remove.
+        by_key: Messages of one key are handled one at a time even without retries: more than one hand takes them.
+        queue: The messages, oldest first, while they are in plain order. Never replaced by another object.
+        lanes: The messages, while they are not; the queue is empty then.
         line: Messages that wait for room with the admission they belong to, first come first. Not empty only
-            while the queue is full.
-        high_water_mark: The largest number of messages that ever stood in the queue.
+            while the mailbox is full.
+        room: How many messages `offer` lets into the queue: all, or none while it is not that simple.
+        high_water_mark: The largest number of messages that ever stood in the mailbox.
         abandoned: Messages in line whose writer has gone.
         idle_hands: How many of the actor's hands sleep for lack of mail.
         ready: Called at the step from idle to mail, the one place where an actor is woken.
-        dropped: Told of each message that is removed for lack of room, and why.
     """
 
-    owner: str
+    owner: Owner[M]
     capacity: int = attrs.field()
+    overflow: Overflow = Overflow.WAIT
+    by_key: bool = False
     queue: deque[M] = attrs.field(factory=deque, init=False, repr=False)
+    lanes: Lanes[M] | None = attrs.field(default=None, init=False, repr=False)
     line: "deque[tuple[M, Admission | None]]" = attrs.field(factory=deque, init=False, repr=False)
+    room: int = attrs.field(init=False)
+    closed: bool = attrs.field(default=False, init=False)
     high_water_mark: int = attrs.field(default=0, init=False)
     abandoned: int = attrs.field(default=0, init=False)
     idle_hands: int = attrs.field(default=0, init=False)
     ready: Callable[[], None] = attrs.field(default=_nobody, init=False, repr=False)
-    dropped: Callable[[M, str], None] = attrs.field(default=_nowhere, init=False, repr=False)
+    _unused_lanes: Lanes[M] = attrs.field(factory=Lanes, init=False, repr=False)
 
     @capacity.validator
     def _positive(self, _attribute: object, value: int) -> None:
         if value < 1:
             raise ValueError(f"a mailbox holds at least 1 message, not {value!r}")
 
+    def __attrs_post_init__(self) -> None:
+        self.room = self.capacity
+
     def __len__(self) -> int:
-        return len(self.queue)
+        return len(self.queue) if self.lanes is None else len(self.lanes)
+
+    @property
+    def has_mail(self) -> bool:
+        """Whether there is something to take now."""
+        return bool(self.queue) or (self.lanes is not None and self.lanes.can_take())
 
     def offer(self, message: M) -> bool:
-        """Append `message` if there is room; whether there was."""
+        """Append `message` if there is room and order is plain; whether that was so, or else `put` must do it."""
         length = len(self.queue)
-        if length >= self.capacity:
+        if length >= self.room:
             return False
         self.queue.append(message)
         if length >= self.high_water_mark:
@@ -118,30 +131,97 @@ class Mailbox(Generic[M]):
             self.ready()
         return True
 
+    def put(self, message: M) -> bool:
+        """Take `message` in, whatever its order, as the overflow policy says where there is no room.
+
+        Returns:
+            Whether that is all; else the message has to stand in line.
+        """
+        if self.closed:
+            self.owner.refused(message)
+            return True
+        if self._coalesce(message):
+            return True
+        if len(self) >= self.capacity:
+            if self.overflow is Overflow.DROP_NEWEST:
+                self.owner.dropped(message, NEWEST)
+                return True
+            if self.overflow is not Overflow.DROP_OLDEST:
+                return False
+            oldest = self.queue.popleft() if self.lanes is None else self.lanes.take_oldest()
+            self.owner.dropped(oldest, OLDEST)
+        self._enter(message)
+        return True
+
     def stand_in_line(self, message: M, admission: Admission | None = None) -> None:
         """Let `message` wait for room; `admission`, where given, is told when it gets in."""
-        assert len(self.queue) >= self.capacity, "only a full mailbox has a line"
+        assert len(self) >= self.capacity, "only a full mailbox has a line"
         if admission is not None:
-            admission.waiting += 1
-            if self not in admission.mailboxes:
-                admission.mailboxes.append(self)
+            admission.stand_in_line(self.abandon)
         self.line.append((message, admission))
 
-    def take(self) -> M:
-        """Remove the oldest message, and let the first one in line in."""
-        message = self.queue.popleft()
-        if self.line:
-            self.admit_next()
-        return message
+    def put_back(self, message: M) -> None:
+        """Take in a message once more that has not been finished. One that holds its key needs no room for it."""
+        if self.closed:
+            self.owner.refused(message)
+            return
+        order = self.owner.order_of(message)
+        if self.lanes is None or order.key is None or not self.lanes.holds(order.key):
+            if not self.put(message):
+                self.stand_in_line(message)
+            return
+        self.lanes.put_back(message, order)
+        self._entered()
+
+    def would_wait(self, key: str | None) -> bool:
+        """Whether a message of `key` would have to stand in line."""
+        if len(self) < self.capacity or self.closed:
+            return False
+        if self.overflow is Overflow.COALESCE:
+            return key is None or self.lanes is None or not self.lanes.has_waiting(key)
+        return self.overflow is Overflow.WAIT
+
+    def take(self, now: float) -> M | None:
+        """Remove the message whose turn it is, and let the first one in line in; None where there is none.
+
+        In lanes the key of the message is held until `release`.
+        """
+        if self.queue:
+            message = self.queue.popleft()
+            if self.line:
+                self.admit_next()
+            return message
+        while self.lanes is not None and (entry := self.lanes.take()) is not None:
+            if self.line:
+                self.admit_next()
+            if now < entry.order.expires_at:
+                return entry.message
+            if entry.order.key is not None:
+                self.lanes.release(entry.order.key)
+            self.owner.expired(entry.message)
+        self._leave_lanes()
+        return None
 
     def admit_next(self) -> None:
         """Let the first message in line in; the caller has just made room."""
         message, admission = self.line.popleft()
-        self.queue.append(message)
+        self._enter(message)
         if admission is not None:
             if admission.abandoned:
                 self.abandoned -= 1
             admission.admit()
+
+    def hold(self, key: str) -> None:
+        """Let nothing more of `key` be taken until `release`: a message of it waits to be put back."""
+        self._use_lanes(holding=key)
+
+    def release(self, key: str) -> None:
+        """The message that held `key` is finished."""
+        if self.lanes is not None:
+            self.lanes.release(key)
+            self._leave_lanes()
+            if self.idle_hands and self.has_mail:
+                self.ready()
 
     def abandon(self, admission: Admission) -> None:
         """Keep the messages of a writer that goes away in line, as far as the bound on such messages allows.
@@ -161,7 +241,12 @@ class Mailbox(Generic[M]):
             kept.append(entry)
         self.line = kept
         for message in removed:
-            self.dropped(message, ABANDONED)
+            self.owner.dropped(message, ABANDONED)
+
+    def close(self) -> None:
+        """Refuse whatever comes from now on."""
+        self.closed = True
+        self.room = 0
 
     def clear(self) -> list[M]:
         """Remove everything, the line included; its writers go on.
@@ -169,7 +254,7 @@ class Mailbox(Generic[M]):
         Returns:
             The messages removed, oldest first.
         """
-        removed = list(self.queue)
+        removed = list(self.queue) if self.lanes is None else self.lanes.clear()
         self.queue.clear()
         while self.line:
             message, admission = self.line.popleft()
@@ -177,4 +262,51 @@ class Mailbox(Generic[M]):
             if admission is not None:
                 admission.admit()
         self.abandoned = 0
+        self._leave_lanes()
         return removed
+
+    def _coalesce(self, message: M) -> bool:
+        """Let `message` take the place of one of its key, where that is the policy; whether it did."""
+        if self.overflow is not Overflow.COALESCE or self.lanes is None:
+            return False
+        replaced = self.lanes.replace(message, self.owner.order_of(message))
+        if replaced is None:
+            return False
+        self.owner.dropped(replaced, REPLACED)
+        return True
+
+    def _enter(self, message: M) -> None:
+        if self._coalesce(message):
+            return
+        order = self.owner.order_of(message)
+        if self.lanes is None and not order.needs_lanes(self.by_key or self.overflow is Overflow.COALESCE):
+            self.queue.append(message)
+        else:
+            self._use_lanes().put(message, order)
+        self._entered()
+
+    def _entered(self) -> None:
+        length = len(self)
+        if length > self.high_water_mark:
+            self.high_water_mark = length
+        if self.idle_hands and self.has_mail:
+            self.ready()
+
+    def _use_lanes(self, holding: str | None = None) -> Lanes[M]:
+        """Move from the plain queue into lanes; the keys of messages in hand are held, and `holding`."""
+        if self.lanes is None:
+            self.lanes = self._unused_lanes
+            self.room = 0
+            held = {key for message in self.owner.in_hand() if (key := self.owner.order_of(message).key) is not None}
+            for key in held if holding is None else held | {holding}:
+                self.lanes.hold(key)
+            for message in self.queue:
+                self.lanes.put(message, self.owner.order_of(message))
+            self.queue.clear()
+        return self.lanes
+
+    def _leave_lanes(self) -> None:
+        """Move back to the plain queue, if nothing is left in the lanes."""
+        if self.lanes is not None and self.lanes.unused:
+            self.lanes = None
+            self.room = 0 if self.closed else self.capacity

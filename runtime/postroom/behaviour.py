@@ -13,14 +13,15 @@ import anyio.lowlevel
 import anyio.to_thread
 import attrs
 
-from postroom_actors import Actor, Kernel, Mailbox, Timers
+from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Order, Overflow, Owner, Timers
 
 from .clock import Clock
 from .context import Context
 from .dead_letters import DeadLetters
 from .delivery import Delivery
 from .errors import HandlerAborted, HandlerTimeout
-from .outcomes import Cancelled, Dropped, Failed, Outcome, Succeeded
+from .event import HEAD_STARTS
+from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .subscriber import Subscriber, positional_parameters
 from .tally import Tally
 
@@ -54,11 +55,13 @@ class Surroundings:
 
 
 @attrs.define(eq=False)
-class SubscriptionBehaviour:
+class SubscriptionBehaviour(Owner[Delivery]):
     """The deliveries of one subscription, from the mailbox to their outcomes.
 
     Attributes:
         tally: What became of its deliveries.
+        busy_seconds: Spent in the handler.
+        waited_seconds: Spent in the mailbox, by all that were handled successfully.
         leaving: No new deliveries are routed here; why, for those that are cancelled.
     """
 
@@ -70,6 +73,7 @@ class SubscriptionBehaviour:
     receive: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     tally: Tally = attrs.field(factory=Tally, init=False)
     busy_seconds: float = attrs.field(default=0.0, init=False)
+    waited_seconds: float = attrs.field(default=0.0, init=False)
     leaving: str | None = attrs.field(default=None, init=False)
     when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
@@ -77,9 +81,10 @@ class SubscriptionBehaviour:
     def __attrs_post_init__(self) -> None:
         subscriber = self.subscriber
         self.name = subscriber.name
-        self.mailbox = Mailbox(subscriber.name, subscriber.capacity)
-        self.mailbox.dropped = self.drop
-        self.actor = Actor(subscriber.name, self.mailbox, self)
+        overflow = Overflow(subscriber.overflow)
+        by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
+        self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
+        self.actor = Actor(subscriber.name, self.mailbox, self, subscriber.concurrency)
         self.receive = self._choose_receive()
 
     def _choose_receive(self) -> Callable[[Delivery], Awaitable[object]]:
@@ -110,40 +115,51 @@ class SubscriptionBehaviour:
 
         return timed
 
-    def succeeded(self, delivery: Delivery, result: object, seconds: float) -> None:
+    def in_hand(self) -> list[Delivery]:
+        return self.actor.in_hand
+
+    def order_of(self, delivery: Delivery) -> Order:
+        event = delivery.event
+        rank = delivery.since + HEAD_STARTS[event.priority]
+        return Order(rank, event.key, delivery.expires_at, event.priority != "default")
+
+    def succeeded(self, delivery: Delivery, result: object, started: float, ended: float) -> None:
         if result is not None and type(result) in _UNAWAITED:
             _close(result)
             kind = type(result).__name__.replace("_", " ")
             error = HandlerAborted(self.name, f"returned a {kind} that nobody awaited (is an `await` missing?)")
-            self.failed(delivery, error, seconds)
+            self.failed(delivery, error, started, ended)
             return
+        seconds = ended - started
         self.tally.succeeded += 1
         self.busy_seconds += seconds
+        self.waited_seconds += started - delivery.since
         delivery.receipt.settle(Succeeded(self.name, result, delivery.attempt, delivery.seconds + seconds))
-        if self.when_settled:
-            self._tell_if_settled()
+        if self.mailbox.lanes is not None or self.when_settled:
+            self._finish(delivery)
 
-    def failed(self, delivery: Delivery, error: BaseException, seconds: float) -> None:
-        self.busy_seconds += seconds
-        delivery.seconds += seconds
+    def failed(self, delivery: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
+        self._count_time(delivery, started, ended)
         exception = self._as_exception(error)
         wait = self._wait_before_retry(delivery, exception)
         if isinstance(wait, Exception):
             exception, wait = wait, None
         if wait is None:
             self._give_up(delivery, exception)
-            return
+            return None
         due = self.around.kernel.port.now() + wait
         if self.leaving == CLOSED and not self._is_before_the_end(due):
             self.cancel(delivery)
-            return
+            return None
         self.tally.retried += 1
         delivery.attempt += 1
         _log.info(
             "attempt %d of %s with %s %s failed (%s); next in %.3f s",
             delivery.attempt - 1, self.name, delivery.event.name, delivery.event.id, type(exception).__name__, wait,
         )  # fmt: skip
-        self.around.timers.set(due, (self, delivery))
+        if delivery.event.key is not None:
+            self.mailbox.hold(delivery.event.key)
+        return self.around.timers.set(due, (self, delivery))
 
     def _as_exception(self, error: BaseException) -> Exception:
         if isinstance(error, Exception):
@@ -175,9 +191,12 @@ class SubscriptionBehaviour:
         self._bury(delivery, reason, error)
         self._settle(delivery, Failed(self.name, error, delivery.attempt, delivery.seconds))
 
-    def cancelled(self, delivery: Delivery, seconds: float) -> None:
-        self.busy_seconds += seconds
-        delivery.seconds += seconds
+    def _count_time(self, delivery: Delivery, started: float, ended: float) -> None:
+        self.busy_seconds += ended - started
+        delivery.seconds += ended - started
+
+    def cancelled(self, delivery: Delivery, started: float, ended: float) -> None:
+        self._count_time(delivery, started, ended)
         self.cancel(delivery)
 
     def interrupted(self, delivery: Delivery, interrupt: BaseException) -> None:
@@ -186,6 +205,7 @@ class SubscriptionBehaviour:
         self.around.fall(interrupt)
 
     def ended(self) -> None:
+        self.mailbox.close()
         for call in self.when_ended:
             call()
 
@@ -195,10 +215,19 @@ class SubscriptionBehaviour:
         because = reason or self.leaving or CLOSED
         self._settle(delivery, Cancelled(self.name, because, delivery.attempt, delivery.seconds))
 
-    def drop(self, delivery: Delivery, reason: str) -> None:
-        """Settle a delivery for which there was no room, and keep it as a dead letter."""
+    def refused(self, delivery: Delivery) -> None:
+        self.cancel(delivery)
+
+    def expired(self, delivery: Delivery) -> None:
+        self.tally.expired += 1
+        reason = f"its turn came more than {delivery.event.expires_after:g} s after it was accepted"
+        self._settle(delivery, Expired(self.name, reason, delivery.attempt, delivery.seconds))
+
+    def dropped(self, delivery: Delivery, reason: str) -> None:
+        """Settle a delivery for which there was no room; what no policy asked to drop is kept as a dead letter."""
         self.tally.dropped += 1
-        self._bury(delivery, reason, None)
+        if reason is ABANDONED:
+            self._bury(delivery, reason, None)
         self._settle(delivery, Dropped(self.name, reason, delivery.attempt, delivery.seconds))
 
     def cancel_waiting(self) -> None:
@@ -252,11 +281,13 @@ class SubscriptionBehaviour:
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
         delivery.receipt.settle(outcome)
-        if self.when_settled:
-            self._tell_if_settled()
+        self._finish(delivery)
 
-    def _tell_if_settled(self) -> None:
-        if not self.tally.pending:
+    def _finish(self, delivery: Delivery) -> None:
+        """What is to be done after a delivery has settled."""
+        if delivery.event.key is not None:
+            self.mailbox.release(delivery.event.key)
+        if self.when_settled and not self.tally.pending:
             for call in self.when_settled:
                 call()
 

@@ -6,7 +6,8 @@ from typing import Any, Final, Protocol, Unpack
 import attrs
 
 from .delivery import Delivery
-from .event import EmitOptions, Event
+from .event import Event
+from .options import EmitOptions
 from .receipt import Receipt
 
 _log: Final = logging.getLogger("postroom.handlers")

@@ -6,11 +6,11 @@ measured to halve the latency of an acknowledged emit.
 """
 
 from collections.abc import Awaitable
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 
-from postroom_actors import Actor, Admission, Kernel, Mailbox
+from postroom_actors import Actor, Admission, Kernel, Mailbox, Owner, Timers
 
 from .behaviour import SubscriptionBehaviour
 from .delivery import Delivery
@@ -19,6 +19,14 @@ from .receipt import Receipt
 from .routes import Routes
 
 CAPACITY: Final = 10_000
+MOST_DELAYED: Final = 10_000
+"""Deliveries that may be delayed or wait for their next attempt; beyond that their emitters and actors wait."""
+
+Targets: TypeAlias = tuple[SubscriptionBehaviour, ...]
+
+
+Due: TypeAlias = tuple[SubscriptionBehaviour, Delivery]
+"""A delivery whose time has come, and whose it is."""
 
 
 @attrs.define(eq=False)
@@ -27,23 +35,34 @@ class Dispatcher:
 
     Attributes:
         routes: Who subscribes to what.
+        timers: Deliveries that are delayed, or wait for their next attempt.
         accepted: Events accepted.
         unrouted: Those of them that matched nobody.
     """
 
     kernel: Kernel
     routes: Routes[SubscriptionBehaviour] = attrs.field(factory=Routes, init=False)
-    actor: "Actor[tuple[SubscriptionBehaviour, Delivery]]" = attrs.field(init=False)
+    actor: Actor[Due] = attrs.field(init=False)
+    timers: Timers[Due] = attrs.field(init=False)
     accepted: int = attrs.field(default=0, init=False)
     unrouted: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.actor = Actor("dispatcher", Mailbox("dispatcher", CAPACITY), self)
+        self.actor = Actor("dispatcher", Mailbox(Owner(), CAPACITY), self)
+        self.timers = Timers(self.kernel.port, self.post, MOST_DELAYED, _drop)
 
     def dispatch(
-        self, event: Event, targets: tuple[SubscriptionBehaviour, ...], admission: Admission | None = None
+        self,
+        event: Event,
+        targets: Targets,
+        since: float,
+        *,
+        special: bool = False,
+        admission: Admission | None = None,
     ) -> Receipt:
         """Accept `event`: put one delivery into the mailbox of each target, or in line in front of it.
+
+        With `special` the event has another order than that of its coming: a priority, an expiry, or a delay.
 
         Returns:
             The receipt, with what to wait for where a mailbox was full: `admission` where it was given.
@@ -52,54 +71,72 @@ class Dispatcher:
             self._catch_up()
         self.accepted += 1
         receipt = Receipt(event, len(targets), self.kernel)
+        keyed = event.key is not None
         for target in targets:
-            delivery = Delivery(event, receipt)
+            delivery = Delivery(event, receipt, since)
             target.tally.accepted += 1
-            if not target.mailbox.offer(delivery):
-                if admission is None:
-                    admission = self.kernel.admission()
-                receipt.admission = admission
-                target.mailbox.stand_in_line(delivery, admission)
+            mailbox = target.mailbox
+            if special or (keyed and mailbox.by_key) or not mailbox.offer(delivery):
+                admission = receipt.admission = self._place(target, delivery, admission) or receipt.admission
         if not targets:
             self.unrouted += 1
         return receipt
 
-    def post(self, message: tuple[SubscriptionBehaviour, Delivery]) -> None:
-        """Take in a delivery that is due again."""
+    def _place(
+        self, target: SubscriptionBehaviour, delivery: Delivery, admission: Admission | None
+    ) -> Admission | None:
+        """Place a delivery that cannot simply be appended; returns what its emitter waits for."""
+        event = delivery.event
+        if event.expires_after is not None:
+            delivery.expires_at = delivery.since + event.expires_after
+        if event.delay is not None:
+            due = self.kernel.port.now() + event.delay
+            return self.timers.set(due, (target, delivery), admission)
+        if target.mailbox.put(delivery):
+            return None
+        admission = admission or self.kernel.admission()
+        target.mailbox.stand_in_line(delivery, admission)
+        return admission
+
+    def post(self, message: Due) -> None:
+        """Take in a delivery that is due."""
         if not self.actor.mailbox.offer(message):
             self.actor.mailbox.stand_in_line(message)
 
     def _catch_up(self) -> None:
         """Route what waits in the dispatcher's own mailbox first, so that nothing overtakes it."""
         mailbox = self.actor.mailbox
-        while mailbox.queue:
-            self._redeliver(*mailbox.take())
+        while (message := mailbox.take(0.0)) is not None:
+            self._redeliver(*message)
 
     def _redeliver(self, target: SubscriptionBehaviour, delivery: Delivery) -> None:
-        if not target.mailbox.offer(delivery):
-            target.mailbox.stand_in_line(delivery)
+        delivery.since = self.kernel.port.stopwatch()
+        target.mailbox.put_back(delivery)
 
-    def receive(self, message: tuple[SubscriptionBehaviour, Delivery]) -> Awaitable[object]:
+    def receive(self, message: Due) -> Awaitable[object]:
         return self._take_turn(message)
 
-    async def _take_turn(self, message: tuple[SubscriptionBehaviour, Delivery]) -> None:
+    async def _take_turn(self, message: Due) -> None:
         self._redeliver(*message)
 
-    def succeeded(self, message: object, result: object, seconds: float) -> None:
+    def succeeded(self, message: object, result: object, started: float, ended: float) -> None:
         pass
 
-    def failed(self, message: object, error: BaseException, seconds: float) -> None:
+    def failed(self, message: object, error: BaseException, started: float, ended: float) -> None:
         # Routing runs no user code: an error is a defect, and must end the runtime rather than lose a delivery.
         raise error
 
-    def cancelled(self, message: tuple[SubscriptionBehaviour, Delivery], seconds: float) -> None:
+    def cancelled(self, message: Due, started: float, ended: float) -> None:
         message[0].cancel(message[1])
 
-    def interrupted(self, message: tuple[SubscriptionBehaviour, Delivery], interrupt: BaseException) -> None:
+    def interrupted(self, message: Due, interrupt: BaseException) -> None:
         message[0].cancel(message[1])
         raise interrupt
 
     def ended(self) -> None:
-        while self.actor.mailbox.queue:
-            target, delivery = self.actor.mailbox.take()
+        for target, delivery in self.actor.mailbox.clear():
             target.cancel(delivery)
+
+
+def _drop(message: Due, reason: str) -> None:
+    message[0].dropped(message[1], reason)

@@ -10,18 +10,16 @@ import msgspec
 
 from postroom_actors import Kernel, TimeSlice, current_hand
 
-from .behaviour import SubscriptionBehaviour
 from .clock import Clock
 from .deduplication import Deduplication, check_same
 from .delivery import Delivery
 from .dispatcher import Dispatcher
-from .errors import CausationTooDeep, InvalidOption, MailboxFull, RuntimeClosed, WrongThread
-from .event import NO_HEADERS, EmitOptions, Event, check_id, check_key, checked_headers
+from .errors import CausationTooDeep, InvalidOption, MailboxFull, NoSubscriber, RuntimeClosed, WrongThread
+from .event import NO_HEADERS, Event
 from .names import tokens_of_name
+from .options import EmitOptions, checked, is_special, with_own
 from .outcomes import Report
 from .receipt import Receipt
-
-Targets = tuple[SubscriptionBehaviour, ...]
 
 
 class State(enum.Enum):
@@ -31,9 +29,6 @@ class State(enum.Enum):
     OPEN = "open"
     DRAINING = "draining"
     CLOSED = "closed"
-
-
-_OPTIONS = frozenset(EmitOptions.__annotations__)
 
 
 @attrs.define(eq=False)
@@ -76,9 +71,10 @@ class Emitter:
         """
         turn = self._turn
         turn.left -= 1
-        if turn.left <= 0 or self._stopwatch() >= turn.ends_at:
-            await self._breathe()
-        receipt = self._accept(name, data, options, None)
+        now = self._stopwatch()
+        if turn.left <= 0 or now >= turn.ends_at:
+            now = await self._breathe()
+        receipt = self._accept(now, name, data, options, None)
         if receipt.admission is not None:
             await receipt.admission.wait()
         return receipt
@@ -88,9 +84,10 @@ class Emitter:
 
         Cancellation: as `emit`.
         """
-        if self._turn.is_over(self._stopwatch()):
-            await self._breathe()
-        receipt = self._accept(name, data, options, cause)
+        now = self._stopwatch()
+        if self._turn.is_over(now):
+            now = await self._breathe()
+        receipt = self._accept(now, name, data, options, cause)
         if receipt.admission is not None:
             await receipt.admission.wait()
         return receipt
@@ -109,7 +106,7 @@ class Emitter:
         Raises:
             MailboxFull: a matching mailbox has no room; the event was delivered to nobody.
         """
-        return self._accept(name, data, options, None, must_fit=True)
+        return self._accept(self._stopwatch(), name, data, options, None, must_fit=True)
 
     async def emit_many(self, events: Iterable[Event]) -> list[Receipt]:
         """Emit several events: all of them are accepted, or none.
@@ -151,7 +148,7 @@ class Emitter:
 
         Cancellation: while it waits for room; all of them are accepted.
         """
-        now = self._kernel.port.now()
+        now, since = self._kernel.port.now(), self._stopwatch()
         for event, chosen in checked:
             if chosen:
                 self._deduplication.find(event, now)  # raises where one conflicts, before any is accepted
@@ -160,7 +157,13 @@ class Emitter:
         for event, chosen in checked:
             receipt = self._deduplication.find(event, now) if chosen else None
             if receipt is None:
-                receipt = self._dispatcher.dispatch(event, self._dispatcher.routes.match(event.name), admission)
+                receipt = self._dispatcher.dispatch(
+                    event,
+                    self._dispatcher.routes.match(event.name),
+                    since,
+                    special=is_special(event),
+                    admission=admission,
+                )
                 if chosen:
                     self._deduplication.remember(receipt, now)
             receipts.append(receipt)
@@ -169,18 +172,26 @@ class Emitter:
         return receipts
 
     def _accept(
-        self, name: str | Event, data: Any, options: EmitOptions, cause: Event | None, *, must_fit: bool = False
+        self,
+        since: float,
+        name: str | Event,
+        data: Any,
+        options: EmitOptions,
+        cause: Event | None,
+        *,
+        must_fit: bool = False,
     ) -> Receipt:
         """Check, accept and place one event; never waits. The way of every emit, so the plain case comes first."""
         if get_ident() != self._open_in:
             self._check_open()
-        chosen = False
+        chosen = special = False
         if options or cause is not None or name.__class__ is not str or current_hand() is not None:
             event, chosen = self._event(name, data, options, cause)
             if chosen:
                 earlier = self._deduplication.find(event, self._kernel.port.now())
                 if earlier is not None:
                     return earlier
+            special = is_special(event)
         else:
             now = self._wall_time()
             event = Event(name, data, None, NO_HEADERS, self._ids(), now, now)
@@ -188,61 +199,67 @@ class Emitter:
         targets = dispatcher.routes.remembered.get(event.name)
         if targets is None:
             targets = dispatcher.routes.match(event.name)
+        if options and not targets and options.get("require"):
+            raise NoSubscriber(event.name)
         if must_fit:
             for target in targets:
-                if len(target.mailbox.queue) >= target.mailbox.capacity:
-                    raise MailboxFull(target.name, target.mailbox.capacity)
-        receipt = dispatcher.dispatch(event, targets)
+                mailbox = target.mailbox
+                if len(mailbox.queue) >= mailbox.room and event.delay is None and mailbox.would_wait(event.key):
+                    raise MailboxFull(target.name, mailbox.capacity)
+        receipt = dispatcher.dispatch(event, targets, since, special=special)
         if chosen:
             self._deduplication.remember(receipt, self._kernel.port.now())
         return receipt
 
     def _event(self, name: str | Event, data: Any, options: EmitOptions, cause: Event | None) -> tuple[Event, bool]:
         """Make the event that would be accepted, without accepting it; and whether its user chose its id."""
-        key, headers, id = options.get("key"), options.get("headers"), options.get("id")
-        if unknown := options.keys() - _OPTIONS:
-            raise TypeError(f"emit got an unexpected option {min(unknown)!r}; it takes {', '.join(sorted(_OPTIONS))}")
         time: float | None = None
         if isinstance(name, Event):
             if data is not None:
                 raise InvalidOption("data", data, "comes with the Event; emit either an Event or a name with data")
             draft = name
-            name, data = draft.name, draft.data
-            key = draft.key if key is None else key
-            headers = draft.headers if headers is None else headers
             if draft.accepted_at is None:  # one that was accepted before is emitted as a new event
                 time = draft.time
-                id = id or draft.id or None
+            name, data, options = draft.name, draft.data, with_own(draft, options)
         if name.__class__ is not str:
             tokens_of_name(name)
             name = str.__str__(name)  # the text of a subclass, such as a member of an enumeration
-        if key is not None:
-            check_key(key)
-        if id is not None:
-            check_id(id)
-        headers = NO_HEADERS if headers is None or headers is NO_HEADERS else checked_headers(headers)
+        chosen = checked(options)
+        now = self._wall_time()
+        event = Event(
+            name,
+            data,
+            chosen.get("key"),
+            chosen.get("headers") or NO_HEADERS,
+            chosen.get("id") or self._ids(),
+            now if time is None else time,
+            now,
+            None,
+            0,
+            chosen.get("priority") or "default",
+            chosen.get("delay"),
+            chosen.get("expires_after"),
+        )
         if cause is None:
             hand = current_hand()
-            if hand is not None and isinstance(hand.message, Delivery):
-                cause = hand.message.event
-        now = self._wall_time()
-        event = Event(name, data, key, headers, id or self._ids(), now if time is None else time, now)
+            if hand is not None:
+                cause = _event_in_hand(hand.message)
         if cause is not None:
             event = self._caused(event, cause)
-        return event, id is not None
+        return event, "id" in chosen
 
     def _caused(self, event: Event, cause: Event) -> Event:
-        """`event` with its cause named."""
-        depth = cause.depth + 1
+        """`event` with its cause named. A delayed one begins a new chain: a job that plans its next run is no loop."""
+        depth = 0 if event.delay is not None else cause.depth + 1
         if depth > self._causation_depth:
             raise CausationTooDeep(event.name, depth, cause.id)
         return msgspec.structs.replace(event, cause=cause.id, depth=depth)
 
-    async def _breathe(self) -> None:
-        """Let other tasks run, if this runtime is one that may be used from here."""
+    async def _breathe(self) -> float:
+        """Let other tasks run, if this runtime is one that may be used from here; returns the stopwatch's time."""
         if get_ident() != self._open_in:
             self._check_open()
-        await self._kernel.breathe()
+        return await self._kernel.breathe()
 
     def _check_open(self) -> None:
         """Raises RuntimeClosed or WrongThread; not in a handler while the runtime drains."""
@@ -256,3 +273,12 @@ class Emitter:
             if hand is not None and hand.message is not None and hand.turn is self._turn:
                 return
         raise RuntimeClosed(self._state.value)
+
+
+def _event_in_hand(message: object) -> Event | None:
+    """The event that is being handled; of a batch the one that ends the longest chain of causes."""
+    if isinstance(message, Delivery):
+        return message.event
+    if isinstance(message, list):
+        return max((delivery.event for delivery in message), key=lambda event: event.depth, default=None)
+    return None

@@ -105,6 +105,16 @@ class UnknownSubscription(Rejected):
 
 
 @attrs.define
+class NoSubscriber(Rejected):
+    """Somebody has to handle the event, and nobody subscribes to it."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"nobody subscribes to {self.name!r}: spawn a subscriber first, or leave out `require=True`."
+
+
+@attrs.define
 class UnknownDeadLetter(Rejected):
     """No such dead letter is kept: it was replayed, discarded, or went to make room."""
 

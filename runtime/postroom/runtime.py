@@ -7,27 +7,25 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, Unpack
 
 import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import Kernel, Timers, open_kernel
+from postroom_actors import Kernel, open_kernel
 
 from .behaviour import CLOSED, UNSUBSCRIBED, SubscriptionBehaviour, Surroundings
 from .clock import Clock, SystemClock
 from .context import Context
 from .dead_letters import DeadLetter, DeadLetters
-from .delivery import Delivery
 from .dispatcher import Dispatcher
 from .emitter import Emitter, State
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
 from .identity import unique_ids
 from .names import tokens_of_pattern
 from .receipt import Receipt
-from .retry import Retry
-from .subscriber import DEFAULT_CAPACITY, Subscriber
+from .subscriber import Subscriber, SubscriberOptions
 from .subscriber import subscriber as declare
 from .subscription import Subscription
 from .tally import Tally
@@ -79,7 +77,7 @@ def _as_tuple(subscribers: "Iterable[Subscriber[..., Any]]") -> "tuple[Subscribe
     return tuple(subscribers)
 
 
-@attrs.define(eq=False, kw_only=True)
+@attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
 class Runtime(Emitter):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
 
@@ -172,13 +170,12 @@ class Runtime(Emitter):
         handler: Subscriber[..., Any] | Callable[..., Any],
         *patterns: str,
         name: str | None = None,
-        capacity: int | None = None,
-        retry: Retry | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - the subscriber's policy, not a wait of ours
+        **options: Unpack[SubscriberOptions],
     ) -> Subscription:
         """Put one more subscriber to work: a `Subscriber`, or a handler with patterns.
 
-        What is given here wins over what the subscriber declares. It gets the events accepted from now on.
+        The options are those of `Subscriber`; what is given here wins over what the subscriber declares. It gets
+        the events accepted from now on.
 
         Raises:
             DuplicateSubscription: the name is taken.
@@ -188,23 +185,14 @@ class Runtime(Emitter):
         """
         self._check_open()
         if isinstance(handler, Subscriber):
-            given: dict[str, Any] = {
-                "patterns": patterns or None,
-                "name": name,
-                "capacity": capacity,
-                "retry": retry,
-                "timeout": timeout,
-            }
-            chosen = {option: value for option, value in given.items() if value is not None}
-            subscriber: Subscriber[..., Any] = attrs.evolve(handler, **chosen)
+            changed: dict[str, Any] = {**options}
+            if patterns:
+                changed["patterns"] = patterns
+            if name is not None:
+                changed["name"] = name
+            subscriber: Subscriber[..., Any] = attrs.evolve(handler, **changed)
         else:
-            subscriber = declare(
-                *patterns,
-                name=name,
-                capacity=DEFAULT_CAPACITY if capacity is None else capacity,
-                retry=retry,
-                timeout=timeout,
-            )(handler)
+            subscriber = declare(*patterns, name=name, **options)(handler)
         await anyio.lowlevel.checkpoint()
         self._check_open()
         return self._start(subscriber)
@@ -265,10 +253,9 @@ class Runtime(Emitter):
         self._stopwatch = kernel.port.stopwatch
         self._wall_time = self._clock.time
         self._dispatcher = Dispatcher(kernel)
-        timers: Timers[tuple[SubscriptionBehaviour, Delivery]] = Timers(kernel.port, self._dispatcher.post)
         self._around = Surroundings(
             kernel=kernel,
-            timers=timers,
+            timers=self._dispatcher.timers,
             dead_letters=self.dead_letters,
             clock=self._clock,
             random=self._random,
@@ -277,7 +264,7 @@ class Runtime(Emitter):
             fall=self._fall,
         )
         kernel.start(self._dispatcher.actor)
-        kernel.keep(timers.run, "postroom timers")
+        kernel.keep(self._dispatcher.timers.run, "postroom timers")
         kernel.keep(self._name_the_stuck, "postroom end")
         for subscriber in self.subscribers:
             self._start(subscriber)
@@ -343,4 +330,4 @@ class Runtime(Emitter):
         behaviour = self._behaviours.get(letter.subscription)
         if behaviour is None or behaviour.leaving is not None:
             raise UnknownSubscription(letter.subscription)
-        return self._dispatcher.dispatch(letter.event, (behaviour,))
+        return self._dispatcher.dispatch(letter.event, (behaviour,), self._stopwatch())

@@ -6,10 +6,11 @@ A declaration runs nothing: a runtime makes a subscription of it.
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Final, Generic, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, Unpack
 
 import attrs
 
+from .batch import Batch
 from .errors import InvalidHandler, InvalidOption
 from .names import check_subscription_name, tokens_of_pattern
 from .retry import Retry
@@ -18,6 +19,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_CAPACITY = 256
+
+OverflowPolicy: TypeAlias = Literal["wait", "drop_oldest", "drop_newest", "coalesce"]
+OVERFLOWS: Final = ("wait", "drop_oldest", "drop_newest", "coalesce")
 
 
 def _check_handler(_subscriber: object, _attribute: object, handler: Any) -> None:
@@ -76,6 +80,21 @@ def _check_retry(_subscriber: object, _attribute: object, retry: object) -> None
         raise InvalidOption("retry", retry, "must be a Retry(attempts=…)")
 
 
+def _check_overflow(_subscriber: object, _attribute: object, overflow: object) -> None:
+    if overflow not in OVERFLOWS:
+        raise InvalidOption("overflow", overflow, f"must be one of {', '.join(OVERFLOWS)}")
+
+
+def _check_concurrency(_subscriber: object, _attribute: object, concurrency: object) -> None:
+    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+        raise InvalidOption("concurrency", concurrency, "must be a whole number of workers, at least 1")
+
+
+def _check_batch(_subscriber: object, _attribute: object, batch: Any) -> None:
+    if batch is not None and not isinstance(batch, Batch):
+        raise InvalidOption("batch", batch, "must be a Batch(size=…, within=…)")
+
+
 def _check_timeout(_subscriber: object, _attribute: object, timeout: Any) -> None:
     if timeout is None:
         return
@@ -92,6 +111,12 @@ class Subscriber(Generic[P, R]):
         patterns: Names or patterns of events; one that matches several of them is still delivered once.
         name: Names the subscription; it must stay the same across restarts.
         capacity: Events that its mailbox holds.
+        overflow: What happens to an event that finds the mailbox full: `wait`, so that its emitter waits too;
+            `drop_oldest` or `drop_newest`; or `coalesce`, by which the newest event of each key takes the place of
+            one that still waits, and an event of another key waits as with `wait`.
+        concurrency: Events that are handled at the same time, each by a worker of its own; those of one key
+            remain one at a time, in order.
+        batch: Hand over several events at once, as a list.
         retry: What happens to a failed attempt.
         timeout: Seconds that an attempt may take; None for no limit.
 
@@ -103,6 +128,9 @@ class Subscriber(Generic[P, R]):
     patterns: tuple[str, ...] = attrs.field(validator=_check_patterns)
     name: str = attrs.field(validator=_check_name)
     capacity: int = attrs.field(default=DEFAULT_CAPACITY, validator=_check_capacity)
+    overflow: OverflowPolicy = attrs.field(default="wait", validator=_check_overflow)
+    concurrency: int = attrs.field(default=1, validator=_check_concurrency)
+    batch: Batch | None = attrs.field(default=None, validator=_check_batch)
     retry: Retry = attrs.field(factory=Retry, validator=_check_retry)
     timeout: float | None = attrs.field(default=None, validator=_check_timeout)
 
@@ -111,16 +139,23 @@ class Subscriber(Generic[P, R]):
         return self.handler(*args, **kwargs)
 
 
+class SubscriberOptions(TypedDict, total=False):
+    """The policies of a `Subscriber`, as `@subscriber` and `Runtime.spawn` take them."""
+
+    capacity: int
+    overflow: OverflowPolicy
+    concurrency: int
+    batch: Batch | None
+    retry: Retry
+    timeout: float | None
+
+
 def subscriber(
-    *patterns: str,
-    name: str | None = None,
-    capacity: int = DEFAULT_CAPACITY,
-    retry: Retry | None = None,
-    timeout: float | None = None,
+    *patterns: str, name: str | None = None, **options: Unpack[SubscriberOptions]
 ) -> Callable[[Callable[P, R]], Subscriber[P, R]]:
     """Declare a function to be the handler of events that match any of `patterns`.
 
-    The name is the function's unless given; see `Subscriber` for the rest.
+    The name is the function's unless given; the options are those of `Subscriber`.
 
     Raises:
         InvalidHandler, InvalidName, InvalidOption: when the decorator is applied.
@@ -128,12 +163,7 @@ def subscriber(
 
     def declare(handler: Callable[P, R]) -> Subscriber[P, R]:
         return Subscriber(
-            handler=handler,
-            patterns=patterns,
-            name=name_of(handler) if name is None else name,
-            capacity=capacity,
-            retry=Retry() if retry is None else retry,
-            timeout=timeout,
+            handler=handler, patterns=patterns, name=name_of(handler) if name is None else name, **options
         )
 
     return declare

@@ -24,6 +24,7 @@ class SubscriptionStats:
         in_hand: Deliveries that the handler has now.
         high_water_mark: The most that the mailbox ever held.
         busy_seconds: Time spent in the handler.
+        waited_seconds: Time spent in the mailbox by the deliveries that succeeded, all together.
     """
 
     accepted: int
@@ -39,6 +40,7 @@ class SubscriptionStats:
     in_hand: int
     high_water_mark: int
     busy_seconds: float
+    waited_seconds: float
 
 
 @attrs.define(eq=False)
@@ -79,9 +81,10 @@ class Subscription:
             pending=tally.pending,
             waiting=len(behaviour.mailbox),
             in_line=len(behaviour.mailbox.line),
-            in_hand=behaviour.actor.in_hand,
+            in_hand=len(behaviour.actor.in_hand),
             high_water_mark=behaviour.mailbox.high_water_mark,
             busy_seconds=behaviour.busy_seconds,
+            waited_seconds=behaviour.waited_seconds,
         )
 
     async def stop(self, *, drain: bool = True) -> None:

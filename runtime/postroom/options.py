@@ -1,0 +1,148 @@
+"""The options of an emit: checked here, and nowhere else.
+
+An event's own win over the call's.
+
+Units: seconds.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, TypedDict
+
+from .errors import InvalidOption
+from .event import HEAD_STARTS, NO_HEADERS, Event, Priority
+
+LONGEST_KEY: Final = 200
+"""Characters of a key, and of an id."""
+
+LARGEST_HEADERS: Final = 8 * 1024
+"""Names and values of an event's headers together, bytes in UTF-8."""
+
+
+class EmitOptions(TypedDict, total=False):
+    """What an emit may be told beside the name and the data. An `Event`'s own values give way to these.
+
+    Attributes:
+        key: Events of one key are handled in order.
+        headers: Texts beside the data.
+        id: Names the event; the same id within 10 minutes is the same event.
+        priority: `critical`, `high`, `default`, `low` or `lowest`.
+        delay: Seconds until it goes to the mailboxes; less than 0 is 0.
+        expires_after: Seconds after which nobody handles it any more.
+        require: Refuse an event that nobody subscribes to.
+    """
+
+    key: str | None
+    headers: Mapping[str, str] | None
+    id: str | None
+    priority: Priority | None
+    delay: float | None
+    expires_after: float | None
+    require: bool
+
+
+def with_own(event: Event, options: EmitOptions) -> EmitOptions:
+    """The options of a call, and over them those that the event itself has."""
+    own: EmitOptions = {**options}
+    if event.key is not None:
+        own["key"] = event.key
+    if event.headers is not NO_HEADERS:
+        own["headers"] = event.headers
+    if event.priority != "default":
+        own["priority"] = event.priority
+    if event.delay is not None:
+        own["delay"] = event.delay
+    if event.expires_after is not None:
+        own["expires_after"] = event.expires_after
+    if event.id and event.accepted_at is None:  # the id of one that was accepted before stands for that one
+        own["id"] = event.id
+    return own
+
+
+def checked(options: EmitOptions) -> EmitOptions:
+    """What the user asked for, without what says nothing.
+
+    Raises:
+        TypeError: no such option.
+        InvalidOption: a value that it can't have.
+    """
+    chosen: EmitOptions = {}
+    for name, value in options.items():
+        if name not in _CHECKS:
+            raise TypeError(f"emit got an unexpected option {name!r}; it takes {', '.join(_CHECKS)}")
+        if value is not None:
+            chosen[name] = _CHECKS[name](value)  # type: ignore[literal-required]  # a name of the table
+    return chosen
+
+
+def is_special(event: Event) -> bool:
+    """Whether an event has another way to its mailboxes than simply in the order of coming."""
+    return event.priority != "default" or event.delay is not None or event.expires_after is not None
+
+
+def _text(option: str) -> Callable[[object], str]:
+    def check(value: object) -> str:
+        if not isinstance(value, str):
+            raise InvalidOption(option, value, f"must be a string, not {type(value).__name__}; use str(…)")
+        if not value:
+            raise InvalidOption(option, value, "must not be empty; leave it out instead")
+        if len(value) > LONGEST_KEY:
+            raise InvalidOption(option, value, f"has {len(value)} characters, and {LONGEST_KEY} is the most")
+        return value
+
+    return check
+
+
+def _headers(headers: object) -> Mapping[str, str]:
+    """A copy that nobody can change. Values may be secrets, so an error shows names only."""
+    if not isinstance(headers, Mapping):
+        raise InvalidOption("headers", type(headers).__name__, "must be a mapping of strings to strings")
+    copy = dict(headers)
+    size = 0
+    for name, value in copy.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise InvalidOption("headers", [name], "names and values must be strings")
+        try:
+            size += len(name.encode()) + len(value.encode())
+        except UnicodeEncodeError:
+            raise InvalidOption("headers", [name], "has a lone surrogate, which no encoding can carry") from None
+    if size > LARGEST_HEADERS:
+        raise InvalidOption("headers", sorted(copy), f"take {size} bytes, and {LARGEST_HEADERS} is the most")
+    return MappingProxyType(copy)
+
+
+def _priority(priority: object) -> Priority:
+    for known in HEAD_STARTS:
+        if priority == known:
+            return known
+    raise InvalidOption("priority", priority, f"must be one of {', '.join(HEAD_STARTS)}")
+
+
+def _delay(delay: object) -> float | None:
+    if isinstance(delay, bool) or not isinstance(delay, int | float) or not math.isfinite(delay):
+        raise InvalidOption("delay", delay, "must be a finite number of seconds")
+    return float(delay) if delay > 0 else None
+
+
+def _expiry(expires_after: object) -> float:
+    if isinstance(expires_after, bool) or not isinstance(expires_after, int | float) or not expires_after > 0:
+        raise InvalidOption("expires_after", expires_after, "must be a number of seconds above 0")
+    return float(expires_after)
+
+
+def _require(require: object) -> bool:
+    if not isinstance(require, bool):
+        raise InvalidOption("require", require, "must be True or False")
+    return require
+
+
+_CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
+    "key": _text("key"),
+    "headers": _headers,
+    "id": _text("id"),
+    "priority": _priority,
+    "delay": _delay,
+    "expires_after": _expiry,
+    "require": _require,
+}
