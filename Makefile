@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check format clean
+.PHONY: help demo test test-all check bench format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -36,6 +36,9 @@ check: $(VENV)/.dev  ## format, lint, types, import direction
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json")
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 format: $(VENV)/.dev  ## format the code
 	@$(BIN)/ruff format .
