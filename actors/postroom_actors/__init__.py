@@ -6,6 +6,7 @@ from .actor import Hand as Hand
 from .actor import current_hand as current_hand
 from .admission import ABANDONED as ABANDONED
 from .admission import Admission as Admission
+from .batches import BatchActor as BatchActor
 from .kernel import Kernel as Kernel
 from .kernel import open_kernel as open_kernel
 from .lanes import Order as Order

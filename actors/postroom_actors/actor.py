@@ -20,6 +20,7 @@ from .port import Port, Sleeper, cancellation_was_asked_for
 from .slices import TimeSlice
 
 M = TypeVar("M")
+T = TypeVar("T")
 M_contra = TypeVar("M_contra", contravariant=True)
 
 
@@ -147,7 +148,7 @@ class Actor(Generic[M]):
         try:
             with hand.scope:
                 while await self.wait_for_mail(hand):
-                    await self._drain(hand)
+                    await self.drain(hand)
         finally:
             self._hands.remove(hand)
             if not self._hands:
@@ -159,18 +160,25 @@ class Actor(Generic[M]):
         while not mailbox.has_mail:
             if self.closed:
                 return False
-            self._idle.append(hand)
-            mailbox.idle_hands += 1
-            try:
-                await hand.sleeper.park()
-            finally:
-                if hand in self._idle:  # not woken by `ready`
-                    self._idle.remove(hand)
-                    mailbox.idle_hands -= 1
+            await self.sleep_for_mail(hand)
         hand.turn.restart(hand.port.stopwatch())
         return True
 
-    async def _drain(self, hand: Hand[M]) -> None:
+    async def sleep_for_mail(self, hand: Hand[M]) -> None:
+        """Sleep until there may be something to do.
+
+        Cancellation: nothing has been taken.
+        """
+        self._idle.append(hand)
+        self.mailbox.idle_hands += 1
+        try:
+            await hand.sleeper.park()
+        finally:
+            if hand in self._idle:  # not woken by `ready`
+                self._idle.remove(hand)
+                self.mailbox.idle_hands -= 1
+
+    async def drain(self, hand: Hand[M]) -> None:
         """Handle messages until the mailbox is empty. The hot loop: names are bound, calls are few."""
         mailbox, queue, stopwatch, turn = self.mailbox, self.mailbox.queue, hand.port.stopwatch, hand.turn
         receive, succeeded = self.behaviour.receive, self.behaviour.succeeded
@@ -192,13 +200,13 @@ class Actor(Generic[M]):
             except BaseException as error:
                 ended = stopwatch()
                 hand.message = None
-                await self._sort_out(message, error, started, ended)
+                await self.sort_out(message, self.behaviour, error, started, ended)
             else:
                 ended = stopwatch()
                 hand.message = None
                 succeeded(message, result, started, ended)
             if open_cancellations is not None and open_cancellations():
-                await self._absorb(hand.port)
+                await self.absorb(hand.port)
             turn.left -= 1
             if ended >= turn.ends_at or turn.left <= 0:
                 await hand.port.breathe()
@@ -206,24 +214,26 @@ class Actor(Generic[M]):
                 turn.restart(ended)
             started = ended
 
-    async def _sort_out(self, message: M, error: BaseException, started: float, ended: float) -> None:
+    async def sort_out(
+        self, message: T, behaviour: Behaviour[T], error: BaseException, started: float, ended: float
+    ) -> None:
         """Tell the behaviour what a handler let out; returns where the hand is to go on."""
         match judge(error):
             case Verdict.FAILURE:
-                room = self.behaviour.failed(message, error, started, ended)
+                room = behaviour.failed(message, error, started, ended)
                 if room is not None:
                     await room.wait()
                 return
             case Verdict.CANCELLED:
-                self.behaviour.cancelled(message, started, ended)
+                behaviour.cancelled(message, started, ended)
             case Verdict.INTERRUPTED:
-                self.behaviour.interrupted(message, interrupt_of(error))
+                behaviour.interrupted(message, interrupt_of(error))
                 self.interrupt()
         # Not `raise`: the error may be a group in which the handler's own errors hide beside the cancellation,
         # and those would end the kernel. A scope around us is cancelled, and cancels this sleep at once.
         await anyio.sleep_forever()
 
-    async def _absorb(self, port: Port) -> None:
+    async def absorb(self, port: Port) -> None:
         """Take back cancellations that no scope asked for: the handler cancelled its own task."""
         if not cancellation_was_asked_for():
             await port.absorb_cancellations()

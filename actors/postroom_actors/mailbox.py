@@ -101,7 +101,6 @@ class Mailbox(Generic[M]):
     abandoned: int = attrs.field(default=0, init=False)
     idle_hands: int = attrs.field(default=0, init=False)
     ready: Callable[[], None] = attrs.field(default=_nobody, init=False, repr=False)
-    _unused_lanes: Lanes[M] = attrs.field(factory=Lanes, init=False, repr=False)
 
     @capacity.validator
     def _positive(self, _attribute: object, value: int) -> None:
@@ -295,7 +294,7 @@ class Mailbox(Generic[M]):
     def _use_lanes(self, holding: str | None = None) -> Lanes[M]:
         """Move from the plain queue into lanes; the keys of messages in hand are held, and `holding`."""
         if self.lanes is None:
-            self.lanes = self._unused_lanes
+            self.lanes = Lanes()
             self.room = 0
             held = {key for message in self.owner.in_hand() if (key := self.owner.order_of(message).key) is not None}
             for key in held if holding is None else held | {holding}:

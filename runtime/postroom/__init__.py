@@ -1,5 +1,7 @@
 """An actor-based event runtime for async Python: every subscriber an actor with a mailbox of its own."""
 
+from .batch import Batch as Batch
+from .batch import BatchFailure as BatchFailure
 from .context import Context as Context
 from .dead_letters import DeadLetter as DeadLetter
 from .dead_letters import DeadLetters as DeadLetters
@@ -14,6 +16,7 @@ from .errors import InvalidHandler as InvalidHandler
 from .errors import InvalidName as InvalidName
 from .errors import InvalidOption as InvalidOption
 from .errors import MailboxFull as MailboxFull
+from .errors import NoSubscriber as NoSubscriber
 from .errors import NotHandled as NotHandled
 from .errors import PostroomError as PostroomError
 from .errors import Rejected as Rejected
@@ -44,6 +47,8 @@ from .subscription import SubscriptionStats as SubscriptionStats
 
 __all__ = [
     "Backoff",
+    "Batch",
+    "BatchFailure",
     "Cancelled",
     "CausationTooDeep",
     "Closed",
@@ -63,6 +68,7 @@ __all__ = [
     "InvalidName",
     "InvalidOption",
     "MailboxFull",
+    "NoSubscriber",
     "NotHandled",
     "Outcome",
     "PostroomError",

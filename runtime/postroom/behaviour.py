@@ -1,33 +1,33 @@
 """What the actor of a subscription does with its deliveries: attempts, retries, and settling each exactly once."""
 
-import inspect
 import logging
 import math
 from collections.abc import Awaitable, Callable
+from operator import attrgetter
 from random import Random
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
 import attrs
 
 from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Order, Overflow, Owner, Timers
 
+from .calls import UNAWAITED, call_of, close_unawaited, timed
 from .clock import Clock
 from .context import Context
 from .dead_letters import DeadLetters
-from .delivery import Delivery
-from .errors import HandlerAborted, HandlerTimeout
+from .delivery import Delivery, LongDelivery, as_long
+from .errors import HandlerAborted
 from .event import HEAD_STARTS
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
-from .subscriber import Subscriber, positional_parameters
+from .overtime import Overtime
+from .subscriber import Subscriber
 from .tally import Tally
 
 _log: Final = logging.getLogger("postroom")
 
-_UNAWAITED: Final = frozenset({CoroutineType, GeneratorType, AsyncGeneratorType})
+X = TypeVar("X")
 
 UNSUBSCRIBED: Final = "unsubscribed"
 CLOSED: Final = "the runtime closed"
@@ -39,12 +39,16 @@ class Surroundings:
 
     Attributes:
         timers: Deliveries that wait for their next attempt, each with whom it is for.
+        alarms: Wake-ups for those who look for stuck handlers.
+        grace: Seconds that a cancelled handler may take to clean up.
         give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
         fall: Ends the runtime with an error.
     """
 
     kernel: Kernel
     timers: "Timers[tuple[SubscriptionBehaviour, Delivery]]"
+    alarms: Timers[Overtime]
+    grace: float
     dead_letters: DeadLetters
     clock: Clock
     random: Random
@@ -62,6 +66,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
         tally: What became of its deliveries.
         busy_seconds: Spent in the handler.
         waited_seconds: Spent in the mailbox, by all that were handled successfully.
+        overtime: Looks for stuck handlers, where attempts have a timeout.
         leaving: No new deliveries are routed here; why, for those that are cancelled.
     """
 
@@ -70,6 +75,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
     name: str = attrs.field(init=False)
     mailbox: Mailbox[Delivery] = attrs.field(init=False)
     actor: Actor[Delivery] = attrs.field(init=False)
+    overtime: Overtime | None = attrs.field(init=False)
     receive: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     tally: Tally = attrs.field(factory=Tally, init=False)
     busy_seconds: float = attrs.field(default=0.0, init=False)
@@ -84,36 +90,29 @@ class SubscriptionBehaviour(Owner[Delivery]):
         overflow = Overflow(subscriber.overflow)
         by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
-        self.actor = Actor(subscriber.name, self.mailbox, self, subscriber.concurrency)
-        self.receive = self._choose_receive()
+        self.actor = self._hire()
+        self.overtime = self._overtime()
+        call = call_of(subscriber.handler, attrgetter("event"), self._context_of, self.around.threads)
+        self.receive = self._in_time(call)
 
-    def _choose_receive(self) -> Callable[[Delivery], Awaitable[object]]:
-        """How a delivery becomes a call of the handler; decided once, so that what is unused costs nothing."""
-        handler = self.subscriber.handler
-        if positional_parameters(handler) == 2:
-            context, name = self.around.context, self.name
-            call: Callable[[Delivery], Any] = lambda delivery: handler(delivery.event, context(delivery, name))  # noqa: E731 - a def in each branch reads worse
-        else:
-            call = lambda delivery: handler(delivery.event)  # noqa: E731
-        attempt = call if _is_async(handler) else self._in_thread(call)
-        return attempt if self.subscriber.timeout is None else self._timed(attempt, self.subscriber.timeout)
+    def _hire(self) -> Actor[Delivery]:
+        return Actor(self.name, self.mailbox, self, self.subscriber.concurrency)
 
-    def _in_thread(self, call: Callable[[Delivery], object]) -> Callable[[Delivery], Awaitable[object]]:
-        async def attempt(delivery: Delivery) -> object:
-            return await anyio.to_thread.run_sync(call, delivery, limiter=self.around.threads)
+    def _overtime(self) -> Overtime | None:
+        timeout, around = self.subscriber.timeout, self.around
+        if timeout is None:
+            return None
+        return Overtime(self.name, timeout, around.grace, self.actor, around.kernel.port, around.alarms)
 
-        return attempt
+    def _in_time(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
+        """`call` within the subscriber's timeout, if it has one."""
+        timeout = self.subscriber.timeout
+        if timeout is None or self.overtime is None:
+            return call
+        return timed(call, self.name, timeout, self.overtime.expect_by)
 
-    def _timed(
-        self, attempt: Callable[[Delivery], Awaitable[object]], timeout: float
-    ) -> Callable[[Delivery], Awaitable[object]]:
-        async def timed(delivery: Delivery) -> object:
-            with anyio.CancelScope(deadline=anyio.current_time() + timeout) as scope:
-                return await attempt(delivery)
-            assert scope.cancelled_caught
-            raise HandlerTimeout(self.name, timeout)
-
-        return timed
+    def _context_of(self, delivery: Delivery) -> Context:
+        return self.around.context(delivery, self.name)
 
     def in_hand(self) -> list[Delivery]:
         return self.actor.in_hand
@@ -124,9 +123,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return Order(rank, event.key, delivery.expires_at, event.priority != "default")
 
     def succeeded(self, delivery: Delivery, result: object, started: float, ended: float) -> None:
-        if result is not None and type(result) in _UNAWAITED:
-            _close(result)
-            kind = type(result).__name__.replace("_", " ")
+        if type(result) in UNAWAITED:
+            kind = close_unawaited(result)
             error = HandlerAborted(self.name, f"returned a {kind} that nobody awaited (is an `await` missing?)")
             self.failed(delivery, error, started, ended)
             return
@@ -138,8 +136,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
         if self.mailbox.lanes is not None or self.when_settled:
             self._finish(delivery)
 
-    def failed(self, delivery: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
-        self._count_time(delivery, started, ended)
+    def failed(self, message: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
+        delivery = self._with_time(message, started, ended)
         exception = self._as_exception(error)
         wait = self._wait_before_retry(delivery, exception)
         if isinstance(wait, Exception):
@@ -191,13 +189,14 @@ class SubscriptionBehaviour(Owner[Delivery]):
         self._bury(delivery, reason, error)
         self._settle(delivery, Failed(self.name, error, delivery.attempt, delivery.seconds))
 
-    def _count_time(self, delivery: Delivery, started: float, ended: float) -> None:
+    def _with_time(self, delivery: Delivery, started: float, ended: float) -> LongDelivery:
         self.busy_seconds += ended - started
+        delivery = as_long(delivery)
         delivery.seconds += ended - started
+        return delivery
 
     def cancelled(self, delivery: Delivery, started: float, ended: float) -> None:
-        self._count_time(delivery, started, ended)
-        self.cancel(delivery)
+        self.cancel(self._with_time(delivery, started, ended))
 
     def interrupted(self, delivery: Delivery, interrupt: BaseException) -> None:
         # Handed back: the program ends for a reason that is not this delivery's fault.
@@ -290,13 +289,3 @@ class SubscriptionBehaviour(Owner[Delivery]):
         if self.when_settled and not self.tally.pending:
             for call in self.when_settled:
                 call()
-
-
-def _is_async(handler: Any) -> bool:
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(type(handler), "__call__", None))
-
-
-def _close(result: Any) -> None:
-    """Close a coroutine or generator that nobody will run, so that Python doesn't warn of it later."""
-    if isinstance(result, CoroutineType | GeneratorType):
-        result.close()

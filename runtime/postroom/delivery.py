@@ -1,6 +1,7 @@
 """Deliveries: one event on its way to one subscription."""
 
 import math
+from typing import ClassVar
 
 import msgspec
 
@@ -9,7 +10,7 @@ from .receipt import Receipt
 
 
 class Delivery(msgspec.Struct, eq=False):
-    """One event for one subscription.
+    """One event for one subscription, the way nearly all go: one attempt, no expiry.
 
     Attributes:
         event: What is delivered.
@@ -23,6 +24,21 @@ class Delivery(msgspec.Struct, eq=False):
     event: Event
     receipt: Receipt
     since: float
-    attempt: int = 1
-    seconds: float = 0.0
-    expires_at: float = math.inf
+    attempt: ClassVar[int] = 1
+    seconds: ClassVar[float] = 0.0
+    expires_at: ClassVar[float] = math.inf
+
+
+class LongDelivery(Delivery, eq=False):
+    """A delivery with a history, or an expiry. Apart, since mailboxes may hold very many of the other ones."""
+
+    attempt: int = 1  # type: ignore[misc]  # each instance has its own, which a reader of either class can't tell
+    seconds: float = 0.0  # type: ignore[misc]
+    expires_at: float = math.inf  # type: ignore[misc]
+
+
+def as_long(delivery: Delivery) -> LongDelivery:
+    """`delivery` in the form that can be written to."""
+    if isinstance(delivery, LongDelivery):
+        return delivery
+    return LongDelivery(delivery.event, delivery.receipt, delivery.since)

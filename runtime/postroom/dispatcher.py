@@ -13,7 +13,7 @@ import attrs
 from postroom_actors import Actor, Admission, Kernel, Mailbox, Owner, Timers
 
 from .behaviour import SubscriptionBehaviour
-from .delivery import Delivery
+from .delivery import Delivery, as_long
 from .event import Event
 from .receipt import Receipt
 from .routes import Routes
@@ -88,6 +88,7 @@ class Dispatcher:
         """Place a delivery that cannot simply be appended; returns what its emitter waits for."""
         event = delivery.event
         if event.expires_after is not None:
+            delivery = as_long(delivery)
             delivery.expires_at = delivery.since + event.expires_after
         if event.delay is not None:
             due = self.kernel.port.now() + event.delay

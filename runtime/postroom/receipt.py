@@ -15,7 +15,7 @@ from .event import Event
 from .outcomes import Outcome, Report
 
 
-class Receipt(msgspec.Struct, eq=False, weakref=True):
+class Receipt(msgspec.Struct, eq=False):
     """What `emit` returns: awaiting it gives the report once every subscription has settled.
 
     A struct, as events are, and for the same reason.

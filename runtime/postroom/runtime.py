@@ -2,6 +2,7 @@
 
 import logging
 import math
+import sys
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,8 +14,9 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import Kernel, open_kernel
+from postroom_actors import Kernel, Timers, open_kernel
 
+from .batching import BatchingBehaviour
 from .behaviour import CLOSED, UNSUBSCRIBED, SubscriptionBehaviour, Surroundings
 from .clock import Clock, SystemClock
 from .context import Context
@@ -24,6 +26,7 @@ from .emitter import Emitter, State
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
 from .identity import unique_ids
 from .names import tokens_of_pattern
+from .overtime import Overtime
 from .receipt import Receipt
 from .subscriber import Subscriber, SubscriberOptions
 from .subscriber import subscriber as declare
@@ -71,6 +74,10 @@ def _check_seconds(_runtime: object, attribute: "attrs.Attribute[float]", value:
 def _check_count(_runtime: object, attribute: "attrs.Attribute[int]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidOption(attribute.name.lstrip("_"), value, "must be a whole number, at least 1")
+
+
+def _never_dropped(_alarm: Overtime, _reason: str) -> None:
+    raise AssertionError("there is room for an alarm of each subscription")
 
 
 def _as_tuple(subscribers: "Iterable[Subscriber[..., Any]]") -> "tuple[Subscriber[..., Any], ...]":
@@ -200,7 +207,8 @@ class Runtime(Emitter):
     def _start(self, subscriber: Subscriber[..., Any]) -> Subscription:
         if subscriber.name in self._behaviours:
             raise DuplicateSubscription(subscriber.name)
-        behaviour = SubscriptionBehaviour(subscriber, self._around)
+        kind = SubscriptionBehaviour if subscriber.batch is None else BatchingBehaviour
+        behaviour = kind(subscriber, self._around)
         patterns = tuple(tokens_of_pattern(pattern) for pattern in subscriber.patterns)
         routes = self._dispatcher.routes
         number = routes.add(patterns, behaviour)
@@ -256,6 +264,8 @@ class Runtime(Emitter):
         self._around = Surroundings(
             kernel=kernel,
             timers=self._dispatcher.timers,
+            alarms=Timers(kernel.port, Overtime.look, sys.maxsize, _never_dropped),
+            grace=self.cleanup_within,
             dead_letters=self.dead_letters,
             clock=self._clock,
             random=self._random,
@@ -265,6 +275,7 @@ class Runtime(Emitter):
         )
         kernel.start(self._dispatcher.actor)
         kernel.keep(self._dispatcher.timers.run, "postroom timers")
+        kernel.keep(self._around.alarms.run, "postroom alarms")
         kernel.keep(self._name_the_stuck, "postroom end")
         for subscriber in self.subscribers:
             self._start(subscriber)

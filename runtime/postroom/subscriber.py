@@ -118,7 +118,8 @@ class Subscriber(Generic[P, R]):
             remain one at a time, in order.
         batch: Hand over several events at once, as a list.
         retry: What happens to a failed attempt.
-        timeout: Seconds that an attempt may take; None for no limit.
+        timeout: Seconds that an attempt may take; None for no limit. One that takes longer is cancelled and fails,
+            whatever it returns; one that ignores that counts as stuck after the runtime's `cleanup_within`.
 
     Raises:
         InvalidHandler, InvalidName, InvalidOption: when it is made.

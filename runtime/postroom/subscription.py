@@ -22,6 +22,7 @@ class SubscriptionStats:
         waiting: Deliveries in the mailbox.
         in_line: Deliveries that wait for room in the mailbox.
         in_hand: Deliveries that the handler has now.
+        stuck: Workers whose handler goes on although its attempt was cancelled; see `Subscriber.timeout`.
         high_water_mark: The most that the mailbox ever held.
         busy_seconds: Time spent in the handler.
         waited_seconds: Time spent in the mailbox by the deliveries that succeeded, all together.
@@ -38,6 +39,7 @@ class SubscriptionStats:
     waiting: int
     in_line: int
     in_hand: int
+    stuck: int
     high_water_mark: int
     busy_seconds: float
     waited_seconds: float
@@ -82,6 +84,7 @@ class Subscription:
             waiting=len(behaviour.mailbox),
             in_line=len(behaviour.mailbox.line),
             in_hand=len(behaviour.actor.in_hand),
+            stuck=0 if behaviour.overtime is None else behaviour.overtime.stuck,
             high_water_mark=behaviour.mailbox.high_water_mark,
             busy_seconds=behaviour.busy_seconds,
             waited_seconds=behaviour.waited_seconds,

@@ -1,0 +1,78 @@
+"""How what is in hand becomes a call of a handler: decided once a subscription, so that what is unused is free."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from typing import Any, Final, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from .errors import HandlerTimeout
+from .subscriber import positional_parameters
+
+X = TypeVar("X")
+
+UNAWAITED: Final = frozenset({CoroutineType, GeneratorType, AsyncGeneratorType})
+"""What nobody means to return: something was not awaited."""
+
+
+def call_of(
+    handler: Callable[..., Any],
+    event_of: Callable[[X], object],
+    context_of: Callable[[X], object],
+    threads: anyio.CapacityLimiter,
+) -> Callable[[X], Awaitable[object]]:
+    """A call of `handler` with what is in hand, awaited by the actor; a plain function runs in a worker thread.
+
+    Args:
+        event_of: The handler's first argument: the event, or the list of them.
+        context_of: Its second one, asked for only where the handler takes it.
+    """
+    if positional_parameters(handler) == 2:
+        call: Callable[[X], Any] = lambda hand: handler(event_of(hand), context_of(hand))  # noqa: E731 - a def in each branch reads worse
+    else:
+        call = lambda hand: handler(event_of(hand))  # noqa: E731
+    if _is_async(handler):
+        return call
+
+    async def in_thread(hand: X) -> object:
+        return await anyio.to_thread.run_sync(call, hand, limiter=threads)
+
+    return in_thread
+
+
+def timed(
+    call: Callable[[X], Awaitable[object]], subscription: str, timeout: float, alarm: Callable[[float], None]
+) -> Callable[[X], Awaitable[object]]:
+    """`call`, cancelled after `timeout` seconds.
+
+    What a handler returns after that is too late: it may have been cancelled half-way and hidden it.
+
+    Args:
+        alarm: Told of each deadline, on the loop's clock, when the call begins.
+    """
+
+    async def attempt(hand: X) -> object:
+        deadline = anyio.current_time() + timeout
+        alarm(deadline)
+        with anyio.CancelScope(deadline=deadline):
+            result = await call(hand)
+            if anyio.current_time() < deadline:
+                return result
+            if type(result) in UNAWAITED:
+                close_unawaited(result)
+        raise HandlerTimeout(subscription, timeout)
+
+    return attempt
+
+
+def close_unawaited(result: object) -> str:
+    """Close what a handler returned and nobody awaited, so that Python doesn't warn of it later; says what it was."""
+    if isinstance(result, CoroutineType | GeneratorType):
+        result.close()
+    return type(result).__name__.replace("_", " ")
+
+
+def _is_async(handler: Any) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(type(handler), "__call__", None))

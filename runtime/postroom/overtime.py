@@ -1,0 +1,75 @@
+"""Handlers that go on although their attempt was cancelled: found, named, and counted as stuck.
+
+Such a handler cannot be abandoned inside one process, so its place at the actor stays taken; all that can be done is
+to say so.
+
+Units: seconds.
+"""
+
+import logging
+import math
+from typing import Any, Final
+
+import attrs
+
+from postroom_actors import Actor, Hand, Port, Timers
+
+_log: Final = logging.getLogger("postroom")
+
+_ROUNDING: Final = 0.001
+"""The loop's clock and the stopwatch are two clocks; a timer may come early by less than this."""
+
+
+@attrs.define(eq=False)
+class Overtime:
+    """Looks after the attempts of one subscription that has a timeout.
+
+    One alarm is set for all of its workers, not one for each attempt: an attempt in time costs a comparison.
+
+    Attributes:
+        grace: How long a cancelled handler may clean up before it counts as stuck.
+    """
+
+    _name: str
+    _timeout: float
+    grace: float
+    _actor: Actor[Any]
+    _port: Port
+    _alarms: "Timers[Overtime]"
+    _has_alarm: bool = attrs.field(default=False, init=False)
+    _told: dict[Hand[Any], float] = attrs.field(factory=dict, init=False)
+
+    @property
+    def stuck(self) -> int:
+        """How many workers are stuck now."""
+        return sum(self._left(hand) <= _ROUNDING for hand in self._actor.hands)
+
+    def expect_by(self, deadline: float) -> None:
+        """An attempt has begun that is to end by `deadline`, on the loop's clock."""
+        if not self._has_alarm:
+            self._has_alarm = True
+            self._alarms.set(deadline + self.grace, self)
+
+    def look(self) -> None:
+        """The alarm: name who is stuck, and set the next alarm if anybody is at work."""
+        soonest = math.inf
+        for hand in self._actor.hands:
+            left = self._left(hand)
+            if left > _ROUNDING:
+                soonest = min(soonest, left)
+            elif self._told.get(hand) != hand.since:
+                self._told[hand] = hand.since
+                _log.error(
+                    "the handler of %s is stuck: it ignores its cancellation, %g s after its timeout of %g s. "
+                    "It keeps its place, and leaving the runtime will wait for it.",
+                    self._name, self.grace, self._timeout,
+                )  # fmt: skip
+        self._has_alarm = soonest < math.inf
+        if self._has_alarm:
+            self._alarms.set(self._port.now() + soonest, self)
+
+    def _left(self, hand: Hand[Any]) -> float:
+        """Seconds until what a worker has in hand would be stuck; infinite where it has nothing."""
+        if hand.message is None:
+            return math.inf
+        return hand.since + self._timeout + self.grace - self._port.stopwatch()
