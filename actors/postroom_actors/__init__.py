@@ -22,7 +22,9 @@ from .port import current_port as current_port
 from .slices import TimeSlice as TimeSlice
 from .timers import Timers as Timers
 from .waits import Circle as Circle
+from .waits import Every as Every
 from .waits import Need as Need
+from .waits import SingleNeed as SingleNeed
 from .waits import Step as Step
 from .waits import Wait as Wait
 from .waits import find_circle as find_circle
@@ -32,11 +34,13 @@ __all__ = [
     "Admission",
     "Behaviour",
     "Circle",
+    "Every",
     "Hand",
     "Kernel",
     "Mailbox",
     "Need",
     "Port",
+    "SingleNeed",
     "Sleeper",
     "Step",
     "TimeSlice",

@@ -204,6 +204,10 @@ class Mailbox(Generic[M]):
         self._leave_lanes()
         return None
 
+    def waiting(self) -> list[M]:
+        """The messages in it, in no order that means anything."""
+        return list(self.queue) if self.lanes is None else self.lanes.waiting()
+
     def admit_next(self) -> None:
         """Let the first message in line in; the caller has just made room."""
         message, admission = self.line.popleft()

@@ -21,12 +21,22 @@ import attrs
 
 from .actor import Actor, Hand
 
-Need: TypeAlias = Actor[Any] | Hand[Any] | tuple[Hand[Any], ...]
+SingleNeed: TypeAlias = Actor[Any] | Hand[Any] | tuple[Hand[Any], ...]
 """Who must be able to move: any hand of this actor, this very hand, or any one of these.
 
 A need without hands is met: an actor has none before it starts and after it has ended, and a circle through nobody
 is none.
 """
+
+
+@attrs.frozen(eq=False)
+class Every:
+    """A need that is met once all of `needs` are."""
+
+    needs: tuple[SingleNeed, ...]
+
+
+Need: TypeAlias = SingleNeed | Every
 
 
 @attrs.frozen(eq=False)
@@ -93,7 +103,7 @@ def find_circle(hand: Hand[Any], wait: Wait) -> Circle | None:
 
 @attrs.define(eq=False)
 class _Node:
-    """A hand that waits, or a need of some: they take turns along every path.
+    """A hand that waits, or a need of some.
 
     Attributes:
         step: How a hand is shown; None for a need.
@@ -167,6 +177,9 @@ class _Graph:
         return self.needs[need]
 
     def open_anew(self, need: Need) -> _Node | None:
+        if isinstance(need, Every):
+            parts = [part for each in need.needs if (part := self.open(each)) is not None]
+            return _joined(parts) if parts else None
         waiting: list[tuple[Hand[Any], Wait]] = []
         for hand in _members(need):
             wait = self.wait_of(hand)
@@ -207,7 +220,15 @@ class _Graph:
         return Circle(outside + _steps(circle[entrance:-1] + circle[:entrance]), closes_at=len(outside))
 
 
-def _members(need: Need) -> Sequence[Hand[Any]]:
+def _joined(parts: list[_Node]) -> _Node:
+    """A node that can be met once all of `parts` can."""
+    node = _Node(step=None, missing=len(parts))
+    for part in parts:
+        node.lead_to(part)
+    return node
+
+
+def _members(need: SingleNeed) -> Sequence[Hand[Any]]:
     if isinstance(need, tuple):
         return need
     return need.hands if isinstance(need, Actor) else (need,)
@@ -220,7 +241,7 @@ def _steps(nodes: Iterable[_Node]) -> tuple[Step, ...]:
 def _shortest_way(start: _Node, goals: Collection[_Node]) -> list[_Node] | None:
     """A shortest way of at least one edge from `start` to one of `goals` among stuck nodes, both ends included.
 
-    Shortest in nodes is shortest in hands: hands and needs take turns.
+    Shortest in nodes, which is shortest in hands but for an `Every` that makes one way a node longer.
     """
     came_from: dict[_Node, _Node] = {}
     frontier = deque([start])

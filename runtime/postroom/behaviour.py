@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -19,7 +19,7 @@ from .dead_letters import DeadLetters
 from .delivery import Delivery, LongDelivery, as_long
 from .errors import HandlerAborted
 from .event import HEAD_STARTS
-from .needs import need_for_room, need_to_settle, needs_to_settle_all
+from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
 from .receipt import Receipt
@@ -123,17 +123,15 @@ class SubscriptionBehaviour(Owner[Delivery]):
         """The event loop that its actor runs in."""
         return self.around.kernel.port
 
-    def needs_to_admit(self, admission: Admission) -> list[Need]:
+    def needs_to_admit(self, admission: Admission) -> Sequence[Need]:
         """Who must move before what `admission` has in line here gets into the mailbox."""
-        if any(entry[1] is admission for entry in self.mailbox.line):
-            return [need_for_room(self.actor)]
-        return []
+        return needs_of_admission(self.actor, admission)
 
     def need_to_settle(self, receipt: Receipt) -> Need:
         """Who must move before the delivery of `receipt` settles."""
         return need_to_settle(self.actor, receipt)
 
-    def needs_to_settle_all(self) -> list[Need]:
+    def needs_to_settle_all(self) -> Sequence[Need]:
         """Who must move before nothing is pending here."""
         return needs_to_settle_all(self.actor, self.tally.pending)
 

@@ -77,7 +77,9 @@ class Dispatcher:
             target.tally.accepted += 1
             mailbox = target.mailbox
             if special or (keyed and mailbox.by_key) or not mailbox.offer(delivery):
-                admission = receipt.admission = self._place(target, delivery, admission) or receipt.admission
+                room = self._place(target, delivery, admission)
+                if room is not None:
+                    admission = receipt.admission = room
         if not targets:
             self.unrouted += 1
         return receipt

@@ -28,7 +28,7 @@ from .errors import (
 )
 from .event import LONGEST_TRAIL, NO_HEADERS, Event
 from .names import tokens_of_name
-from .needs import need_for_room
+from .needs import needs_of_room
 from .options import EmitOptions, checked, is_special, with_own
 from .outcomes import Report
 from .receipt import Receipt, wait_for_room
@@ -236,7 +236,8 @@ class Emitter:
         full = [target for target in keys if target.mailbox.would_wait(*keys[target])]
         if full:
             label = f"room in {', '.join(target.name for target in full)}"
-            check(hand, Wait(ROOM, label, lambda: [need_for_room(target.actor) for target in full]))
+            needs = [need for each in full for need in needs_of_room(each.actor, keys[each])]
+            check(hand, Wait(ROOM, label, lambda: needs))
 
     def _accept(
         self,

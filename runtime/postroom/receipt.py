@@ -167,8 +167,16 @@ class Receipt(msgspec.Struct, eq=False):
             assert self.admission is not None, "there was no room"
             return wait_for_room(self.targets, self.admission)
         label = f"the outcome of {self.event.name} in {', '.join(target.name for target in self._unsettled())}"
-        needs = lambda: [target.need_to_settle(self) for target in self._unsettled()]  # noqa: E731 - like the one above
-        return Wait(kind, label, needs, every=kind == OUTCOMES)
+        return Wait(kind, label, lambda: self._needs(kind), every=kind == OUTCOMES)
+
+    def _needs(self, kind: str) -> list[Need]:
+        if kind == ANSWER and self._answered:
+            return []  # who asked has not been woken yet
+        return [target.need_to_settle(self) for target in self._unsettled()]
+
+    @property
+    def _answered(self) -> bool:
+        return any(isinstance(outcome, Succeeded) for outcome in self.outcomes or ())
 
     def _unsettled(self) -> list[Target]:
         settled = {outcome.subscription for outcome in self.outcomes or ()}
