@@ -64,6 +64,15 @@ def interrupt(process: "subprocess.Popen[bytes]", number: signal.Signals = signa
     assert process.stderr.readline() == FINISHING
 
 
+def end_of(process: "subprocess.Popen[bytes]") -> tuple[bytes, bytes]:
+    """What the process prints until it ends, while its standard input stays open."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    out, err = process.stdout.read(), process.stderr.read()
+    process.wait()
+    return out, err
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_with_the_totals_of_what_was_done_so_far(
     backend: str, number: signal.Signals, status: int
@@ -72,7 +81,7 @@ def test_a_signal_ends_it_with_the_totals_of_what_was_done_so_far(
     with storefront("--orders=/dev/stdin", "--fail=1", "--json", f"--backend={backend}") as process:
         feed(process, ROWS)
         interrupt(process, number)
-        out, err = process.communicate()
+        out, err = end_of(process)
     assert (process.returncode, err) == (status, b"")
     result = json.loads(out)
     assert (result["orders"], result["revenue"], result["rejected_rows"]) == (4, "42.00", 1)
@@ -85,7 +94,7 @@ def test_ctrl_c_prints_the_tables_of_what_was_done_so_far() -> None:
     with storefront("--orders=/dev/stdin", "--fail=0") as process:
         feed(process, ROWS)
         interrupt(process)
-        out, err = process.communicate()
+        out, err = end_of(process)
     assert (process.returncode, err) == (130, b"")
     assert "revenue        42.00" in out.decode()
 
@@ -96,7 +105,7 @@ def test_a_second_signal_ends_it_at_once(backend: str, number: signal.Signals, s
         feed(process, ROWS)
         interrupt(process)
         process.send_signal(number)
-        out, err = process.communicate()
+        out, err = end_of(process)
     assert (process.returncode, out, err) == (status, b"", b"")
 
 
@@ -106,7 +115,7 @@ def test_ctrl_c_ends_a_wait_for_a_fifo_that_is_silent(backend: str, tmp_path: Pa
     with storefront(f"--orders={path}", "--json", f"--backend={backend}") as process:
         writer = os.open(path, os.O_WRONLY)  # returns when the process has opened it
         interrupt(process)
-        out, _ = process.communicate()
+        out, _ = end_of(process)
         os.close(writer)
     assert process.returncode == 130
     assert json.loads(out)["orders"] == 0
@@ -120,7 +129,7 @@ def test_ctrl_c_ends_an_input_that_never_ends(backend: str) -> None:
         assert process.stderr is not None
         told = [process.stderr.readline() for _ in range(21)]
         interrupt(process)
-        out, _ = process.communicate()
+        out, _ = end_of(process)
         yes.kill()
     assert told[20] == b"more rejected rows follow; they are only counted\n"
     assert process.returncode == 130

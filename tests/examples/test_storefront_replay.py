@@ -66,6 +66,14 @@ async def test_rejected_rows_are_told_up_to_a_limit_and_counted_beyond(
     assert (replay.rejected, replay.shop.orders) == (50, 1)
 
 
+async def test_the_last_order_counts_where_no_line_end_follows_it(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    path.write_bytes(b"1997-01-01,1,1,1.00\n1997-01-01,2,1,1.00")
+    replay = Replay(path=path, shop=Shop())
+    await replay.run()
+    assert (replay.shop.orders, replay.rejected) == (2, 0)
+
+
 async def test_a_file_that_breaks_in_the_middle_keeps_what_was_read_before(
     some_orders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
