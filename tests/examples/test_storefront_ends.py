@@ -160,10 +160,12 @@ def test_a_full_disk_is_one_clear_line(output: list[str], unbuffered: str, four_
     assert (process.returncode, err) == (1, b"storefront: can't write to standard output: No space left on device\n")
 
 
-def test_a_full_disk_for_its_messages_changes_nothing_else() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_for_its_messages_changes_nothing_else(unbuffered: str) -> None:
+    environment = {**ENVIRONMENT, "PYTHONUNBUFFERED": unbuffered}
     with (
         open("/dev/full", "wb") as full,
-        storefront("--orders=/dev/stdin", "--json", stderr=full) as process,
+        storefront("--orders=/dev/stdin", "--json", stderr=full, env=environment) as process,
     ):
         out, _ = process.communicate(b"bad\n" + ROWS)
     assert process.returncode == 0
@@ -174,9 +176,9 @@ def test_a_terminal_sees_a_progress_bar(four_orders: str) -> None:
     main, end = pty.openpty()
     with storefront("--orders", four_orders, stderr=end, env={**ENVIRONMENT, "TERM": "xterm"}) as process:
         out, _ = process.communicate()
+    os.close(end)  # so that reading fails, rather than waits, where nothing was written
     seen = os.read(main, 64 * 1024)
     os.close(main)
-    os.close(end)
     assert process.returncode == 0
     assert b" orders" in seen
     assert b"\xe2\x94\x81" in seen  # the bar's line

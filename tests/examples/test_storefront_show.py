@@ -47,10 +47,13 @@ async def test_the_totals_are_exact(orders: Path) -> None:
     assert text.endswith("34 events in 2.00 s: 17 events a second\n")
 
 
-async def test_the_longest_bar_is_the_best_month_and_the_others_are_in_proportion(orders: Path) -> None:
-    text = await report(orders, 80)
+@pytest.mark.parametrize(("width", "longest"), [(80, 40), (200, 40), (40, 16)])
+async def test_the_longest_bar_is_the_best_month_and_the_others_are_in_proportion(
+    width: int, longest: int, orders: Path
+) -> None:
+    text = await report(orders, width)
     months = text[text.index("1997-01") : text.index("best customers")].splitlines()
-    assert [line.count("█") for line in months[:3]] == [40, 20, 0]
+    assert [line.count("█") for line in months[:3]] == [longest, longest // 2, 0]
 
 
 async def test_dead_letters_are_counted_by_subscription_and_reason(orders: Path) -> None:
