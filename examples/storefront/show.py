@@ -39,7 +39,7 @@ def show(screen: Console, result: Result, shop: Shop, runtime: Runtime, seconds:
     _show_months(screen, shop)
     _show_best_customers(screen, shop)
     rate = result.events_emitted / seconds
-    screen.print(f"{result.events_emitted:,} events in {seconds:.2f} s: {rate:,.0f} events a second")
+    screen.print(Text(f"{result.events_emitted:,} events in {seconds:.2f} s: {rate:,.0f} events a second"))
 
 
 def _show_subscriptions(screen: Console, subscriptions: Mapping[str, Subscription]) -> None:
@@ -122,7 +122,7 @@ def _print_table(screen: Console, headings: Sequence[str], rows: Sequence[Sequen
         screen.print(table)
         return
     for name, *values in rows:
-        screen.print(name)
+        screen.print(Text(name))
         facts = ", ".join(f"{value} {heading}" for heading, value in zip(headings[1:], values, strict=True))
         screen.print(Padding(Text(facts), (0, 0, 0, 2)))
     screen.print()

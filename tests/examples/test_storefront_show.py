@@ -1,5 +1,6 @@
 """The storefront's report, on wide and narrow screens."""
 
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -18,11 +19,11 @@ def orders(tmp_path: Path) -> Path:
     return path
 
 
-async def report(orders: Path, width: int, fail: float = 0.0, color: bool = False) -> str:
+async def report(orders: Path, width: int, fail: float = 0.0, terminal: bool = False) -> str:
     replay = Replay(path=orders, shop=Shop(fail=fail, pack_for=1.0))
     await replay.run()
     file = StringIO()
-    screen = Screen(file=file, width=width, force_terminal=color, legacy_windows=False)
+    screen = Screen(file=file, width=width, force_terminal=terminal)
     show(screen, result_of(replay), replay.shop, replay.runtime, 2.0)
     return file.getvalue()
 
@@ -70,7 +71,11 @@ async def test_no_line_is_wider_than_the_screen_and_nothing_is_cut_off(width: in
         assert word in text.replace("\n  ", " ")
 
 
-async def test_no_color_is_shown_to_who_asks_for_none(orders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("width", [40, 80])
+async def test_a_terminal_sees_bold_headings_and_no_color(
+    width: int, orders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert "\x1b[3" not in await report(orders, 80, color=True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    text = await report(orders, width, fail=1.0, terminal=True)
+    assert set(re.findall("\x1b[^m]*m", text)) == {"\x1b[1m", "\x1b[0m"}
