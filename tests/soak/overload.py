@@ -92,8 +92,7 @@ class _Watch:
             self.longest_line = max(self.longest_line, stats.in_line)
 
     def after(self, warm_up: float) -> list[tuple[float, int]]:
-        start = self.samples[0][0]
-        return [sample for sample in self.samples if sample[0] - start >= warm_up]
+        return [sample for sample in self.samples if sample[0] - self.samples[0][0] >= warm_up]
 
 
 async def _consume(_event: Event) -> None:
@@ -121,7 +120,7 @@ async def overload(seconds: float, seed: int, backend: str) -> Goal:
             for number in range(PRODUCERS * len(KINDS)):
                 producers.start_soon(_produce, runtime, KINDS[number % len(KINDS)], Random(f"{seed} {number}"))
             end = anyio.current_time() + seconds
-            while anyio.current_time() < end:
+            while anyio.current_time() < end or len(watch.after(warm_up)) < 2:  # a line needs two points
                 watch.look(subscriptions)
                 await anyio.sleep(min(1 / SAMPLES_PER_SECOND, seconds / 10))
             producers.cancel_scope.cancel()
