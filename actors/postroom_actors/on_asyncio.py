@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import attrs
@@ -15,12 +15,9 @@ class AsyncioSleeper:
     loop: asyncio.AbstractEventLoop
     _future: "asyncio.Future[None] | None" = attrs.field(default=None, init=False)
 
-    async def park(self) -> None:
+    def park(self) -> Awaitable[None]:
         self._future = future = self.loop.create_future()
-        try:
-            await future
-        finally:
-            self._future = None
+        return future
 
     def wake(self) -> None:
         future = self._future

@@ -1,7 +1,7 @@
 """The port to trio, by `wait_task_rescheduled` and `reschedule`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import attrs
@@ -15,9 +15,9 @@ class TrioSleeper:
 
     _task: trio.lowlevel.Task | None = attrs.field(default=None, init=False)
 
-    async def park(self) -> None:
+    def park(self) -> Awaitable[None]:
         self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
+        return trio.lowlevel.wait_task_rescheduled(self._abort)  # noqa: ASYNC105 - by the caller, at once
 
     def _abort(self, _raise_cancel: Callable[[], None]) -> trio.lowlevel.Abort:
         self._task = None

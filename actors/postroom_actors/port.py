@@ -9,7 +9,7 @@ Units: seconds, on the loop's own clock.
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
 import anyio
@@ -20,8 +20,10 @@ from .on_asyncio import AsyncioPort
 class Sleeper(Protocol):
     """A place where one task at a time sleeps until somebody wakes it."""
 
-    async def park(self) -> None:
-        """Sleep until `wake`; may return without one, so the caller looks again at what it waits for.
+    def park(self) -> Awaitable[None]:
+        """Sleep until `wake`, once awaited, which must be at once. May return without one, so the caller looks again.
+
+        A plain function, since each coroutine between a task and its sleep is passed through at every wake-up.
 
         Cancellation: the sleeper is taken away first, so a later `wake` finds nobody and does nothing.
         """

@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from operator import attrgetter
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -92,7 +91,13 @@ class SubscriptionBehaviour(Owner[Delivery]):
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
         self.actor = self._hire()
         self.overtime = self._overtime()
-        call = call_of(subscriber.handler, attrgetter("event"), self._context_of, self.around.threads)
+        handler, context, name = subscriber.handler, self.around.context, self.name
+        call: Callable[[Delivery], Awaitable[object]] = call_of(
+            handler,
+            lambda delivery: handler(delivery.event),
+            lambda delivery: handler(delivery.event, context(delivery, name)),
+            self.around.threads,
+        )
         self.receive = self._in_time(call)
 
     def _hire(self) -> Actor[Delivery]:
@@ -111,9 +116,6 @@ class SubscriptionBehaviour(Owner[Delivery]):
             return call
         return timed(call, self.name, timeout, self.overtime.expect_by)
 
-    def _context_of(self, delivery: Delivery) -> Context:
-        return self.around.context(delivery, self.name)
-
     def in_hand(self) -> list[Delivery]:
         return self.actor.in_hand
 
@@ -123,7 +125,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return Order(rank, event.key, delivery.expires_at, event.priority != "default")
 
     def succeeded(self, delivery: Delivery, result: object, started: float, ended: float) -> None:
-        if type(result) in UNAWAITED:
+        if result is not None and type(result) in UNAWAITED:
             kind = close_unawaited(result)
             error = HandlerAborted(self.name, f"returned a {kind} that nobody awaited (is an `await` missing?)")
             self.failed(delivery, error, started, ended)

@@ -19,20 +19,17 @@ UNAWAITED: Final = frozenset({CoroutineType, GeneratorType, AsyncGeneratorType})
 
 def call_of(
     handler: Callable[..., Any],
-    event_of: Callable[[X], object],
-    context_of: Callable[[X], object],
+    plainly: Callable[[X], Any],
+    with_context: Callable[[X], Any],
     threads: anyio.CapacityLimiter,
 ) -> Callable[[X], Awaitable[object]]:
     """A call of `handler` with what is in hand, awaited by the actor; a plain function runs in a worker thread.
 
     Args:
-        event_of: The handler's first argument: the event, or the list of them.
-        context_of: Its second one, asked for only where the handler takes it.
+        plainly: Calls it with the event, or with the list of them.
+        with_context: Calls it with a context as well, for a handler that takes one.
     """
-    if positional_parameters(handler) == 2:
-        call: Callable[[X], Any] = lambda hand: handler(event_of(hand), context_of(hand))  # noqa: E731 - a def in each branch reads worse
-    else:
-        call = lambda hand: handler(event_of(hand))  # noqa: E731
+    call = with_context if positional_parameters(handler) == 2 else plainly
     if _is_async(handler):
         return call
 
