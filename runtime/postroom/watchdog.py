@@ -23,15 +23,15 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from postroom_actors import Actor, BatchActor, current_port
+from postroom_actors import Actor, current_port
 
 _log: Final = logging.getLogger("postroom")
 
 LOOKS: Final = 4
 """How many looks there are in a limit. Looks are counted, so that a process that was stopped raises no alarm."""
 
-_WORK: Final = frozenset({Actor.drain.__code__, BatchActor.drain.__code__})
-"""Where an actor handles its mail: all of a handler's frames are inside of one of these."""
+_WORK: Final = Actor.work.__code__
+"""The task of every kind of actor: a handler's frames are inside of this one."""
 
 _OURS: Final = frozenset({"postroom", "postroom_actors"})
 _LIBRARIES: Final = ("site-packages", "dist-packages")
@@ -208,7 +208,7 @@ def _read_stack(innermost: FrameType) -> _Blocker:
     frames: list[FrameType] = []
     frame: FrameType | None = innermost
     while frame is not None:
-        if frame.f_code in _WORK:
+        if frame.f_code is _WORK:
             return _Blocker(f"the handler of {frame.f_locals['self'].name}", _place(_own(frames, innermost)))
         frames.append(frame)
         frame = frame.f_back
