@@ -44,8 +44,9 @@ Ask: TypeAlias = Callable[[Callable[[], None]], object]
 def open_watchdog(limit: float | None, busy: Callable[[], bool], progress: Callable[[], object]) -> Iterator[None]:
     """Watch over the event loop that runs the caller, and log a warning for each handler that blocks it.
 
-    It is told once for each blocking, with the line of the handler, and once more when the loop lives again. A loop
-    that is blocked for less than `limit` is not told of, one that is for half as much again always is.
+    It is told once for each blocking, with the line of the handler, and once more when the loop lives again, with how
+    long it took, to a quarter of `limit`. A loop that is blocked for less than `limit` is not told of, one that is for
+    half as much again always is.
 
     Leaving the block ends the thread and waits for it: for as long as a log handler takes that is at work there.
 
@@ -168,8 +169,8 @@ class _Watchdog:
             return  # too late: what the stack shows now may be somebody else
         self._told = blocker
         self._warn(
-            "%s has blocked the event loop for %.3g s, at %s. Nothing else runs meanwhile: let it await what it waits "
-            "for, or move what can't be awaited to a thread, as a handler that is a plain `def` is.",
+            "%s has blocked the event loop for at least %.3g s, at %s. Nothing else runs meanwhile: let it await what "
+            "it waits for, or move what can't be awaited to a thread, as a handler that is a plain `def` is.",
             blocker.who, time.perf_counter() - self._alive, blocker.place,
         )  # fmt: skip
 
@@ -177,7 +178,7 @@ class _Watchdog:
         assert self._told is not None, "only after it has been told of"
         blocker, self._told = self._told, None
         self._warn(
-            "the event loop lives again: %s had blocked it for %.3g s, at %s",
+            "the event loop lives again: %s had blocked it for at least %.3g s, at %s",
             blocker.who, since - self._alive, blocker.place,
         )  # fmt: skip
 

@@ -93,7 +93,9 @@ async def test_11_a_handler_that_blocks_the_loop_is_named_with_its_line(ear: Ear
         await runtime.spawn(careless, "a", name="shop.careless")
         with watched(runtime):
             assert (await runtime.emit_and_wait("a")).succeeded
-    assert re.match(r"the handler of shop\.careless has blocked the event loop for 0\.\d+ s, at ", ear.heard[0])
+    assert re.match(
+        r"the handler of shop\.careless has blocked the event loop for at least 0\.\d+ s, at ", ear.heard[0]
+    )
     assert line_in(Ear.block, 2) in ear.heard[0]
 
 
@@ -132,8 +134,8 @@ async def test_a_blocking_is_told_once_and_its_end_once(ear: Ear) -> None:
             await runtime.emit_and_wait("a")
     first, last = ear.heard
     assert "has blocked" in first
-    assert last.startswith("the event loop lives again: the handler of careless had blocked it for ")
-    at_first, in_all = (float(re.findall(r"for (\S+) s", each)[0]) for each in ear.heard)
+    assert last.startswith("the event loop lives again: the handler of careless had blocked it for at least ")
+    at_first, in_all = (float(re.findall(r"at least (\S+) s", each)[0]) for each in ear.heard)
     assert LIMIT <= at_first < in_all
 
 

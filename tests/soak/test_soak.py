@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.soak.__main__ import main
+from tests.soak.__main__ import main, parse
 from tests.soak.goal import Goal
 from tests.soak.isolation import Latencies
 from tests.soak.resident import resident_bytes, slope_per_minute
@@ -35,7 +35,7 @@ def test_a_run_prints_one_line_for_each_goal(backend: str, capsys: pytest.Captur
 
 def test_a_part_that_does_not_exist_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as refused:
-        main(["--only", "overload,patience"])
+        parse(["--only", "overload,patience"])
     assert refused.value.code == 2
     assert "'patience' is none of overload, isolation" in capsys.readouterr().err
 
