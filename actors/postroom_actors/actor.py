@@ -8,7 +8,7 @@ Source: Agha, *Actors* (1986); the split between what an actor does (its behavio
 
 from collections.abc import Awaitable
 from contextvars import ContextVar
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import anyio
 import attrs
@@ -18,6 +18,9 @@ from .guard import Verdict, interrupt_of, judge
 from .mailbox import Mailbox
 from .port import Port, Sleeper, cancellation_was_asked_for
 from .slices import TimeSlice
+
+if TYPE_CHECKING:  # a wait is for hands, and a hand has a wait: only the types go round
+    from .waits import Wait
 
 M = TypeVar("M")
 T = TypeVar("T")
@@ -68,6 +71,7 @@ class Hand(Generic[M]):
         message: What it has in hand; None while it waits for mail.
         since: When it took that, on the kernel's stopwatch.
         task: The task that runs here; compared by identity only.
+        wait: What that task waits for other hands to do; None while it is idle or at work.
     """
 
     actor: "Actor[M]"
@@ -78,6 +82,7 @@ class Hand(Generic[M]):
     message: M | None = attrs.field(default=None, init=False)
     since: float = attrs.field(default=0.0, init=False)
     task: object = attrs.field(default=None, init=False)
+    wait: "Wait | None" = attrs.field(default=None, init=False)
 
 
 _CURRENT_HAND: Final[ContextVar["Hand[Any] | None"]] = ContextVar("postroom_hand", default=None)

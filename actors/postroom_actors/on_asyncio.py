@@ -7,6 +7,8 @@ from typing import Literal
 
 import attrs
 
+from .libraries import running_library
+
 
 @attrs.define(eq=False)
 class AsyncioSleeper:
@@ -46,6 +48,17 @@ class AsyncioPort:
 
     async def breathe(self) -> None:
         await asyncio.sleep(0)
+
+    def runs_here(self) -> bool:
+        try:
+            if asyncio.get_running_loop() is not self.loop:
+                return False
+        except RuntimeError:
+            return False
+        return running_library() == "asyncio"  # not a trio run inside this loop, whose thread it is as well
+
+    def submit(self, call: Callable[[], None]) -> None:
+        self.loop.call_soon_threadsafe(call)
 
     def current_task(self) -> object:
         return asyncio.current_task(self.loop)

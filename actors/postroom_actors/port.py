@@ -8,16 +8,24 @@ Units: seconds, on the loop's own clock.
 """
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
 import anyio
 
+from .libraries import running_library
 from .on_asyncio import AsyncioPort
 
 
-class Sleeper(Protocol):
+class Wakeable(Protocol):
+    """Somebody who waits: a task, or a thread."""
+
+    def wake(self) -> None:
+        """Wake who sleeps here; does nothing where nobody does."""
+        ...
+
+
+class Sleeper(Wakeable, Protocol):
     """A place where one task at a time sleeps until somebody wakes it."""
 
     def park(self) -> Awaitable[None]:
@@ -27,10 +35,6 @@ class Sleeper(Protocol):
 
         Cancellation: the sleeper is taken away first, so a later `wake` finds nobody and does nothing.
         """
-        ...
-
-    def wake(self) -> None:
-        """Wake who sleeps here; does nothing where nobody does."""
         ...
 
 
@@ -63,6 +67,18 @@ class Port(Protocol):
         """Let the other tasks run once; a checkpoint."""
         ...
 
+    def runs_here(self) -> bool:
+        """Whether the caller runs in this port's event loop."""
+        ...
+
+    def submit(self, call: Callable[[], None]) -> None:
+        """Run `call` in the loop's thread soon; the one method for foreign threads.
+
+        Raises:
+            RuntimeError: the loop has ended.
+        """
+        ...
+
     def current_task(self) -> object:
         """The task that calls; compared by identity only."""
         ...
@@ -85,12 +101,10 @@ def current_port() -> Port:
     Raises:
         RuntimeError: no event loop runs in this thread.
     """
-    # The kernel needs no trio: where nobody has imported it, nobody runs it.
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
+    if running_library() == "trio":
         from .on_trio import TrioPort
 
-        return TrioPort(clock=trio.lowlevel.current_clock())
+        return TrioPort()
     return AsyncioPort(loop=asyncio.get_running_loop())
 
 

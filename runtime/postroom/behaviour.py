@@ -10,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Order, Overflow, Owner, Timers
+from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Need, Order, Overflow, Owner, Port, Timers
 
 from .calls import UNAWAITED, call_of, close_unawaited, timed
 from .clock import Clock
@@ -19,8 +19,10 @@ from .dead_letters import DeadLetters
 from .delivery import Delivery, LongDelivery, as_long
 from .errors import HandlerAborted
 from .event import HEAD_STARTS
+from .needs import need_for_room, need_to_settle, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
+from .receipt import Receipt
 from .subscriber import Subscriber
 from .tally import Tally
 
@@ -115,6 +117,25 @@ class SubscriptionBehaviour(Owner[Delivery]):
         if timeout is None or self.overtime is None:
             return call
         return timed(call, self.name, timeout, self.overtime.expect_by)
+
+    @property
+    def port(self) -> Port:
+        """The event loop that its actor runs in."""
+        return self.around.kernel.port
+
+    def needs_to_admit(self, admission: Admission) -> list[Need]:
+        """Who must move before what `admission` has in line here gets into the mailbox."""
+        if any(entry[1] is admission for entry in self.mailbox.line):
+            return [need_for_room(self.actor)]
+        return []
+
+    def need_to_settle(self, receipt: Receipt) -> Need:
+        """Who must move before the delivery of `receipt` settles."""
+        return need_to_settle(self.actor, receipt)
+
+    def needs_to_settle_all(self) -> list[Need]:
+        """Who must move before nothing is pending here."""
+        return needs_to_settle_all(self.actor, self.tally.pending)
 
     def in_hand(self) -> list[Delivery]:
         return self.actor.in_hand

@@ -8,6 +8,9 @@ from typing import Any, Final, TypeVar
 import anyio
 import anyio.to_thread
 
+from postroom_actors import current_hand
+
+from .deadlock import in_thread_of
 from .errors import HandlerTimeout
 from .subscriber import positional_parameters
 
@@ -33,8 +36,12 @@ def call_of(
     if _is_async(handler):
         return call
 
+    def in_worker(hand: X) -> object:
+        in_thread_of.set(current_hand())  # in a copy of the task's context, so nobody has to reset it
+        return call(hand)
+
     async def in_thread(hand: X) -> object:
-        return await anyio.to_thread.run_sync(call, hand, limiter=threads)
+        return await anyio.to_thread.run_sync(in_worker, hand, limiter=threads)
 
     return in_thread
 

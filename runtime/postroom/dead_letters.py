@@ -89,8 +89,7 @@ class DeadLetters:
         found = self._find(letter)
         receipt = self._place(found)
         del self._letters[found.id]
-        if receipt.admission is not None:
-            await receipt.admission.wait()
+        await receipt.admitted()
         return receipt
 
     def discard(self, letter: DeadLetter | str) -> None:
