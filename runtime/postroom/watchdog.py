@@ -10,7 +10,6 @@ Nothing here is on the way of an event.
 Units: seconds of real time, whatever the loop's own clock says.
 """
 
-import asyncio
 import logging
 import sys
 import threading
@@ -19,11 +18,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final, TypeAlias
+from typing import Final
 
 import attrs
 
-from postroom_actors import Actor, current_port
+from postroom_actors import Actor, Port, current_port
 
 _log: Final = logging.getLogger("postroom")
 
@@ -35,9 +34,6 @@ _WORK: Final = Actor.work.__code__
 
 _OURS: Final = frozenset({"postroom", "postroom_actors"})
 _LIBRARIES: Final = ("site-packages", "dist-packages")
-
-Ask: TypeAlias = Callable[[Callable[[], None]], object]
-"""Have something called by the event loop, from any thread; raises RuntimeError once the loop is closed."""
 
 
 @contextmanager
@@ -59,7 +55,7 @@ def open_watchdog(limit: float | None, busy: Callable[[], bool], progress: Calla
     if limit is None:
         yield
         return
-    watchdog = _Watchdog(limit, busy, progress, threading.get_ident(), _ask_of_this_loop())
+    watchdog = _Watchdog(limit, busy, progress, threading.get_ident(), current_port())
     thread = threading.Thread(target=watchdog.run, name="postroom watchdog", daemon=True)
     thread.start()
     try:
@@ -67,14 +63,6 @@ def open_watchdog(limit: float | None, busy: Callable[[], bool], progress: Calla
     finally:
         watchdog.ended.set()
         thread.join()
-
-
-def _ask_of_this_loop() -> Ask:
-    if current_port().library == "trio":
-        # As in the kernel: where nobody has imported trio, nobody runs it.
-        run_sync_soon: Ask = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
-        return run_sync_soon
-    return asyncio.get_running_loop().call_soon_threadsafe
 
 
 @attrs.frozen
@@ -100,7 +88,7 @@ class _Watchdog:
     _busy: Callable[[], bool]
     _progress: Callable[[], object]
     _thread: int
-    _ask: Ask
+    _port: Port
     ended: threading.Event = attrs.field(factory=threading.Event, init=False)
     _asked: float | None = attrs.field(default=None, init=False)  # since when a question is open
     _answered: float | None = attrs.field(default=None, init=False)  # set by the loop, when it answers
@@ -149,7 +137,7 @@ class _Watchdog:
         self._answered = None
         self._silent = 0
         try:
-            self._ask(self._answer)
+            self._port.submit(self._answer)
         except RuntimeError:
             raise _Closed from None
 

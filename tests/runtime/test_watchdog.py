@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from types import SimpleNamespace
 
 import anyio
 import anyio.to_thread
@@ -171,7 +172,7 @@ async def test_nothing_is_asked_and_nothing_told_while_nothing_is_in_hand(
     ear: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(module, "_ask_of_this_loop", lambda: asked.append)
+    monkeypatch.setattr(module, "current_port", lambda: SimpleNamespace(submit=asked.append))
     looks = Looks()
     with open_watchdog(LIMIT, lambda: False, looks):
         await anyio.to_thread.run_sync(looks.block)
@@ -181,7 +182,7 @@ async def test_nothing_is_asked_and_nothing_told_while_nothing_is_in_hand(
 
 async def test_one_question_is_open_at_a_time(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(module, "_ask_of_this_loop", lambda: asked.append)
+    monkeypatch.setattr(module, "current_port", lambda: SimpleNamespace(submit=asked.append))
     looks = Looks()
     with open_watchdog(LIMIT, lambda: True, looks):
         looks.block()
@@ -257,7 +258,7 @@ async def test_a_watch_over_a_closed_loop_ends_quietly(ear: Ear, monkeypatch: py
     def closed(_callback: object) -> None:
         raise RuntimeError("Event loop is closed")
 
-    monkeypatch.setattr(module, "_ask_of_this_loop", lambda: closed)
+    monkeypatch.setattr(module, "current_port", lambda: SimpleNamespace(submit=closed))
     with open_watchdog(LIMIT, lambda: True, lambda: None):
         (thread,) = [each for each in threading.enumerate() if each.name == NAME]
         thread.join(PATIENCE)
