@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check bench format clean
+.PHONY: help demo test test-all check bench soak format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -39,6 +39,9 @@ check: $(VENV)/.dev  ## format, lint, types, import direction
 
 bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: $(VENV)/.dev  ## memory under overload and isolation, 5 minutes (ARGS="--seconds 60 --only overload --backend trio")
+	@$(BIN)/python -m tests.soak $(ARGS)
 
 format: $(VENV)/.dev  ## format the code
 	@$(BIN)/ruff format .
