@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check bench format clean
+.PHONY: help demo test test-all check bench docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -25,6 +25,11 @@ $(VENV)/.dev: $(VENV)/.demo
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' >&2
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.demo
+	@echo "installing the site's tools ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]' >&2
+	@touch $@
+
 demo: $(VENV)/.demo  ## replay a CD shop's orders (ARGS="--orders FILE --fail 0.05 --backend asyncio --json")
 	@$(BIN)/python -m examples.storefront $(ARGS)
 
@@ -40,6 +45,10 @@ check: $(VENV)/.dev  ## format, lint, types, import direction
 bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+docs: $(VENV)/.docs  ## build the site into docs/_build/html; a warning is an error
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 format: $(VENV)/.dev  ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -53,4 +62,4 @@ test-all:  ## run all tests on every Python from 3.11 to 3.14 that is here
 	done; exit $$status
 
 clean:  ## remove what the targets made
-	rm -rf .venv .venv-3.*
+	rm -rf .venv .venv-3.* docs/_build
