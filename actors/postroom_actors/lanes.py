@@ -160,6 +160,10 @@ class Lanes(Generic[M]):
         """Whether a message of `key` has left and is not finished."""
         return key in self._held
 
+    def blocked_keys(self) -> set[str]:
+        """The keys that are held while more messages of them wait."""
+        return {key for key in self._held if self._lanes[key]}
+
     def release(self, key: str) -> None:
         """The message that held `key` is finished."""
         if key in self._held:

@@ -172,13 +172,16 @@ class Mailbox(Generic[M]):
         self.lanes.put_back(message, order)
         self._entered()
 
-    def would_wait(self, key: str | None) -> bool:
-        """Whether a message of `key` would have to stand in line."""
-        if len(self) < self.capacity or self.closed:
+    def would_wait(self, *keys: str | None) -> bool:
+        """Whether one of some messages, of these keys and put in one after the other, would have to stand in line."""
+        if self.closed or self.overflow in (Overflow.DROP_OLDEST, Overflow.DROP_NEWEST):
             return False
+        new = len(keys)
         if self.overflow is Overflow.COALESCE:
-            return key is None or self.lanes is None or not self.lanes.has_waiting(key)
-        return self.overflow is Overflow.WAIT
+            lanes = self.lanes
+            distinct = {key for key in keys if key is not None and not (lanes is not None and lanes.has_waiting(key))}
+            new = len(distinct) + keys.count(None)
+        return new > 0 and len(self) + new > self.capacity
 
     def take(self, now: float) -> M | None:
         """Remove the message whose turn it is, and let the first one in line in; None where there is none.

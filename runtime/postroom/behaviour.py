@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from operator import attrgetter
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -11,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Order, Overflow, Owner, Timers
+from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Need, Order, Overflow, Owner, Port, Timers
 
 from .calls import UNAWAITED, call_of, close_unawaited, timed
 from .clock import Clock
@@ -20,8 +19,10 @@ from .dead_letters import DeadLetters
 from .delivery import Delivery, LongDelivery, as_long
 from .errors import HandlerAborted
 from .event import HEAD_STARTS
+from .needs import need_for_room, need_to_settle, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
+from .receipt import Receipt
 from .subscriber import Subscriber
 from .tally import Tally
 
@@ -92,7 +93,13 @@ class SubscriptionBehaviour(Owner[Delivery]):
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
         self.actor = self._hire()
         self.overtime = self._overtime()
-        call = call_of(subscriber.handler, attrgetter("event"), self._context_of, self.around.threads)
+        handler, context, name = subscriber.handler, self.around.context, self.name
+        call: Callable[[Delivery], Awaitable[object]] = call_of(
+            handler,
+            lambda delivery: handler(delivery.event),
+            lambda delivery: handler(delivery.event, context(delivery, name)),
+            self.around.threads,
+        )
         self.receive = self._in_time(call)
 
     def _hire(self) -> Actor[Delivery]:
@@ -111,8 +118,24 @@ class SubscriptionBehaviour(Owner[Delivery]):
             return call
         return timed(call, self.name, timeout, self.overtime.expect_by)
 
-    def _context_of(self, delivery: Delivery) -> Context:
-        return self.around.context(delivery, self.name)
+    @property
+    def port(self) -> Port:
+        """The event loop that its actor runs in."""
+        return self.around.kernel.port
+
+    def needs_to_admit(self, admission: Admission) -> list[Need]:
+        """Who must move before what `admission` has in line here gets into the mailbox."""
+        if any(entry[1] is admission for entry in self.mailbox.line):
+            return [need_for_room(self.actor)]
+        return []
+
+    def need_to_settle(self, receipt: Receipt) -> Need:
+        """Who must move before the delivery of `receipt` settles."""
+        return need_to_settle(self.actor, receipt)
+
+    def needs_to_settle_all(self) -> list[Need]:
+        """Who must move before nothing is pending here."""
+        return needs_to_settle_all(self.actor, self.tally.pending)
 
     def in_hand(self) -> list[Delivery]:
         return self.actor.in_hand
@@ -123,7 +146,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return Order(rank, event.key, delivery.expires_at, event.priority != "default")
 
     def succeeded(self, delivery: Delivery, result: object, started: float, ended: float) -> None:
-        if type(result) in UNAWAITED:
+        if result is not None and type(result) in UNAWAITED:
             kind = close_unawaited(result)
             error = HandlerAborted(self.name, f"returned a {kind} that nobody awaited (is an `await` missing?)")
             self.failed(delivery, error, started, ended)

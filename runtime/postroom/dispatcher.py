@@ -70,7 +70,7 @@ class Dispatcher:
         if self.actor.mailbox.queue:
             self._catch_up()
         self.accepted += 1
-        receipt = Receipt(event, len(targets), self.kernel)
+        receipt = Receipt(event, len(targets), targets)
         keyed = event.key is not None
         for target in targets:
             delivery = Delivery(event, receipt, since)

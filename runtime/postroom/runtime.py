@@ -14,16 +14,18 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import Kernel, Timers, open_kernel
+from postroom_actors import Kernel, Timers, Wait, open_kernel
 
 from .batching import BatchingBehaviour
 from .behaviour import CLOSED, UNSUBSCRIBED, SubscriptionBehaviour, Surroundings
 from .clock import Clock, SystemClock
 from .context import Context
 from .dead_letters import DeadLetter, DeadLetters
+from .deadlock import END, check_here, waiting
 from .dispatcher import Dispatcher
 from .emitter import Emitter, State
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
+from .forks import tell_in_children
 from .identity import unique_ids
 from .names import tokens_of_pattern
 from .overtime import Overtime
@@ -32,6 +34,7 @@ from .subscriber import Subscriber, SubscriberOptions
 from .subscriber import subscriber as declare
 from .subscription import Subscription
 from .tally import Tally
+from .threads import Inbox
 
 _log: Final = logging.getLogger("postroom")
 
@@ -204,6 +207,28 @@ class Runtime(Emitter):
         self._check_open()
         return self._start(subscriber)
 
+    async def idle(self) -> None:
+        """Wait until no delivery is pending, retries and delays included.
+
+        With emitters at work that may never be, and in the next moment it may be over: it is meant for tests, and
+        for programs that have emitted all that they will.
+
+        Raises:
+            WouldDeadlock: in a handler, whose own delivery is pending.
+            RuntimeClosed, WrongThread, WrongBackend: it is not open here.
+
+        Cancellation: changes nothing.
+        """
+        self._check_open()
+        check_here(self._kernel.port)
+        await anyio.lowlevel.checkpoint()
+        with waiting(self._kernel.port, self._wait_for_all):
+            await self._wait_until_settled()
+
+    def _wait_for_all(self) -> Wait:
+        needs = lambda: [need for each in self._behaviours.values() for need in each.needs_to_settle_all()]  # noqa: E731 - reads as what it is
+        return Wait(END, "all that is pending", needs)
+
     def _start(self, subscriber: Subscriber[..., Any]) -> Subscription:
         if subscriber.name in self._behaviours:
             raise DuplicateSubscription(subscriber.name)
@@ -257,6 +282,8 @@ class Runtime(Emitter):
     def _open(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._thread = threading.get_ident()
+        self._inbox = Inbox(kernel.port)
+        tell_in_children(self)
         self._turn = kernel.turn
         self._stopwatch = kernel.port.stopwatch
         self._wall_time = self._clock.time
@@ -299,10 +326,13 @@ class Runtime(Emitter):
         deadline = anyio.current_time() + self.drain_within
         self._stop_intake(deadline)
         with anyio.CancelScope(deadline=deadline):
-            # One subscription after the other, and again: handlers emit to each other while they drain.
-            while busy := [each for each in self._behaviours.values() if each.tally.pending]:
-                for behaviour in busy:
-                    await behaviour.wait_until_settled()
+            await self._wait_until_settled()
+
+    async def _wait_until_settled(self) -> None:
+        # One subscription after the other, and again: handlers emit to each other meanwhile.
+        while busy := [each for each in self._behaviours.values() if each.tally.pending]:
+            for behaviour in busy:
+                await behaviour.wait_until_settled()
 
     async def _name_the_stuck(self) -> None:
         """Once everything is cancelled, say who does not end.
@@ -334,6 +364,14 @@ class Runtime(Emitter):
         for behaviour in self._behaviours.values():
             behaviour.leaving = CLOSED
             behaviour.cancel_waiting()
+        if self._inbox is not None:
+            self._inbox.close()
+
+    def forked(self) -> None:
+        """In a forked child: refuse whatever comes, since nothing of this runtime runs here."""
+        if self._state is not State.NEW:
+            self._state = State.FORKED
+            self._open_in = None
 
     def _place_again(self, letter: DeadLetter) -> Receipt:
         """Place a dead letter's event anew, for its subscription alone."""
@@ -341,4 +379,5 @@ class Runtime(Emitter):
         behaviour = self._behaviours.get(letter.subscription)
         if behaviour is None or behaviour.leaving is not None:
             raise UnknownSubscription(letter.subscription)
+        self._check_room([(letter.event, (behaviour,))])
         return self._dispatcher.dispatch(letter.event, (behaviour,), self._stopwatch())

@@ -5,7 +5,10 @@ from typing import Any
 
 import attrs
 
+from postroom_actors import Wait
+
 from .behaviour import UNSUBSCRIBED, SubscriptionBehaviour
+from .deadlock import END, check_here, waiting
 from .subscriber import Subscriber
 
 
@@ -98,18 +101,32 @@ class Subscription:
 
         Returns when the actor has ended.
 
+        Raises:
+            WouldDeadlock: with `drain`, in a handler that would wait for its own end; nothing was stopped.
+            WrongBackend: this is another event loop than the runtime's.
+
         Cancellation: the subscription goes on ending by itself; call again to wait for it, or with `drain=False`
         to cut it short.
         """
         behaviour = self._behaviour
-        self._unsubscribe()
-        if behaviour.leaving is None:
-            behaviour.leaving = UNSUBSCRIBED
+        check_here(behaviour.port)
         if not drain:
+            self._leave()
             behaviour.cancel_waiting()
             behaviour.actor.interrupt()
-        elif not behaviour.tally.pending:
-            behaviour.actor.close()
-        else:
-            behaviour.when_settled.append(behaviour.actor.close)
-        await behaviour.wait_until_ended()
+            await behaviour.wait_until_ended()
+            return
+        with waiting(behaviour.port, self._wait_for_end):
+            self._leave()
+            if not behaviour.tally.pending:
+                behaviour.actor.close()
+            else:
+                behaviour.when_settled.append(behaviour.actor.close)
+            await behaviour.wait_until_ended()
+
+    def _leave(self) -> None:
+        self._unsubscribe()
+        self._behaviour.leaving = self._behaviour.leaving or UNSUBSCRIBED
+
+    def _wait_for_end(self) -> Wait:
+        return Wait(END, f"the end of {self.name}", self._behaviour.needs_to_settle_all)
