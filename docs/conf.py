@@ -22,7 +22,13 @@ autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 100
 
-MADE_BY_THE_RUNTIME = {"postroom.Context", "postroom.DeadLetters", "postroom.Receipt", "postroom.Subscription"}
+MADE_BY_THE_RUNTIME = {
+    "postroom.Context",
+    "postroom.DeadLetters",
+    "postroom.Receipt",
+    "postroom.Subscription",
+    "postroom.ThreadReceipt",
+}
 """Their arguments are the runtime's own, and tell a reader nothing."""
 
 _HEADING = re.compile(r"(Args|Arguments|Attributes|Raises|Returns):")
