@@ -4,6 +4,7 @@ import logging
 import math
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
@@ -14,7 +15,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import Kernel, Timers, Wait, open_kernel
+from postroom_actors import Kernel, Timers, Wait, current_port, open_kernel
 
 from .batching import BatchingBehaviour
 from .behaviour import CLOSED, UNSUBSCRIBED, SubscriptionBehaviour, Surroundings
@@ -35,6 +36,7 @@ from .subscriber import subscriber as declare
 from .subscription import Subscription
 from .tally import Tally
 from .threads import Inbox
+from .watchdog import open_watchdog
 
 _log: Final = logging.getLogger("postroom")
 
@@ -43,6 +45,7 @@ DEFAULT_CLEANUP: Final = 5.0
 DEFAULT_DEAD_LETTERS: Final = 1000
 DEFAULT_CAUSATION_DEPTH: Final = 64
 DEFAULT_THREADS: Final = 40
+DEFAULT_WATCHDOG: Final = 1.0
 
 
 @attrs.frozen(kw_only=True)
@@ -72,6 +75,13 @@ class RuntimeStats:
 def _check_seconds(_runtime: object, attribute: "attrs.Attribute[float]", value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < 0:
         raise InvalidOption(attribute.name, value, "must be a number of seconds, at least 0")
+
+
+def _check_watchdog(_runtime: object, attribute: "attrs.Attribute[float]", value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+        raise InvalidOption(attribute.name, value, "must be a finite number of seconds above 0, or None for none")
 
 
 def _check_count(_runtime: object, attribute: "attrs.Attribute[int]", value: object) -> None:
@@ -114,6 +124,7 @@ class Runtime(Emitter):
     subscribers: tuple[Subscriber[..., Any], ...] = attrs.field(default=(), converter=_as_tuple)
     drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=_check_seconds)
     cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=_check_seconds)
+    watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=_check_watchdog)
     dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=_check_count)
     _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=_check_count)
     _clock: Clock = attrs.field(factory=SystemClock)
@@ -256,17 +267,20 @@ class Runtime(Emitter):
     async def _life(self) -> AsyncGenerator[None]:
         """The whole life of the runtime, from its entry to the end of its last task."""
         bodys_error: BaseException | None = None
+        is_real = current_port().stopwatch is time.perf_counter
+        watchdog = open_watchdog(self.watchdog if is_real else None, self._is_busy, lambda: self._turn.ends_at)
         try:
-            async with open_kernel() as kernel:
-                self._open(kernel)
-                try:
-                    yield
-                except BaseException as error:
-                    bodys_error = error
-                    self._stop_intake(drain_until=-math.inf)
-                    raise
-                await self._drain()
-                kernel.cancel()
+            with watchdog:
+                async with open_kernel() as kernel:
+                    self._open(kernel)
+                    try:
+                        yield
+                    except BaseException as error:
+                        bodys_error = error
+                        self._stop_intake(drain_until=-math.inf)
+                        raise
+                    await self._drain()
+                    kernel.cancel()
         except BaseExceptionGroup as group:
             others = [error for error in group.exceptions if error is not bodys_error]
             if others:
@@ -278,6 +292,14 @@ class Runtime(Emitter):
             raise self._fallen[0]
         if bodys_error is not None:
             raise bodys_error
+
+    def _is_busy(self) -> bool:
+        """Whether a handler is at work. Called in the watchdog's thread, hence the copies."""
+        return any(
+            hand.message is not None
+            for behaviour in tuple(self._behaviours.values())
+            for hand in tuple(behaviour.actor.hands)
+        )
 
     def _open(self, kernel: Kernel) -> None:
         self._kernel = kernel
