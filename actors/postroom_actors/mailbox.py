@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
 import attrs
+from attrs.validators import ge
 
 from .admission import ABANDONED, Admission
 from .lanes import Lanes, Order
@@ -89,7 +90,7 @@ class Mailbox(Generic[M]):
     """
 
     owner: Owner[M]
-    capacity: int = attrs.field()
+    capacity: int = attrs.field(validator=ge(1))
     overflow: Overflow = Overflow.WAIT
     by_key: bool = False
     queue: deque[M] = attrs.field(factory=deque, init=False, repr=False)
@@ -101,11 +102,6 @@ class Mailbox(Generic[M]):
     abandoned: int = attrs.field(default=0, init=False)
     idle_hands: int = attrs.field(default=0, init=False)
     ready: Callable[[], None] = attrs.field(default=_nobody, init=False, repr=False)
-
-    @capacity.validator
-    def _positive(self, _attribute: object, value: int) -> None:
-        if value < 1:
-            raise ValueError(f"a mailbox holds at least 1 message, not {value!r}")
 
     def __attrs_post_init__(self) -> None:
         self.room = self.capacity

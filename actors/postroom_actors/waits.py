@@ -15,11 +15,14 @@ distributed databases" (1987), the AND-OR model.
 
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from .actor import Actor, Hand
+
+LONGEST_WAY: Final = 20
+"""Steps of a circle that its text shows."""
 
 SingleNeed: TypeAlias = Actor[Any] | Hand[Any] | tuple[Hand[Any], ...]
 """Who must be able to move: any hand of this actor, this very hand, or any one of these.
@@ -81,8 +84,11 @@ class Circle:
     closes_at: int = 0
 
     def __str__(self) -> str:
-        way = "".join(f"{step.actor} -({step.label})-> " for step in self.steps)
-        return way + self.steps[self.closes_at].actor
+        ways = [f"{step.actor} -({step.label})-> " for step in self.steps]
+        if len(ways) > LONGEST_WAY:
+            half = LONGEST_WAY // 2
+            ways[half:-half] = [f"({len(ways) - 2 * half} more) -> "]
+        return "".join(ways) + self.steps[self.closes_at].actor
 
 
 def find_circle(hand: Hand[Any], wait: Wait) -> Circle | None:

@@ -43,11 +43,11 @@ from .retry import Retry as Retry
 from .retry import constant as constant
 from .retry import exponential as exponential
 from .runtime import Runtime as Runtime
-from .runtime import RuntimeStats as RuntimeStats
+from .stats import RuntimeStats as RuntimeStats
+from .stats import SubscriptionStats as SubscriptionStats
 from .subscriber import Subscriber as Subscriber
 from .subscriber import subscriber as subscriber
 from .subscription import Subscription as Subscription
-from .subscription import SubscriptionStats as SubscriptionStats
 from .threads import ThreadReceipt as ThreadReceipt
 
 __all__ = [

@@ -35,7 +35,12 @@ class BatchingBehaviour(SubscriptionBehaviour):
         batch = self.subscriber.batch
         assert batch is not None, "the caller chooses the class by it"
         return BatchActor(
-            self.name, self.mailbox, self, self.subscriber.concurrency, size=batch.size, within=batch.within
+            self.name,
+            self.mailbox,
+            self,  # pyright: ignore[reportArgumentType] - it takes the field `receive` of a subclass for a method
+            self.subscriber.concurrency,
+            size=batch.size,
+            within=batch.within,
         )
 
     def _context_of(self, batch: list[Delivery]) -> Context:

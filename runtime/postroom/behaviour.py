@@ -138,10 +138,10 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def in_hand(self) -> list[Delivery]:
         return self.actor.in_hand
 
-    def order_of(self, delivery: Delivery) -> Order:
-        event = delivery.event
-        rank = delivery.since + HEAD_STARTS[event.priority]
-        return Order(rank, event.key, delivery.expires_at, event.priority != "default")
+    def order_of(self, message: Delivery) -> Order:
+        event = message.event
+        rank = message.since + HEAD_STARTS[event.priority]
+        return Order(rank, event.key, message.expires_at, event.priority != "default")
 
     def succeeded(self, delivery: Delivery, result: object, started: float, ended: float) -> None:
         if result is not None and type(result) in UNAWAITED:
@@ -168,7 +168,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
             return None
         due = self.around.kernel.port.now() + wait
         if self.leaving == CLOSED and not self._is_before_the_end(due):
-            self.cancel(delivery)
+            self._cancel(delivery, CLOSED, delivery.attempt)
             return None
         self.tally.retried += 1
         delivery.attempt += 1
@@ -207,7 +207,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
             self.name, delivery.event.name, delivery.event.id, delivery.attempt, type(error).__name__,
         )  # fmt: skip
         self.tally.failed += 1
-        self._bury(delivery, reason, error)
+        self._bury(delivery, reason, error, delivery.attempt)
         self._settle(delivery, Failed(self.name, error, delivery.attempt, delivery.seconds))
 
     def _with_time(self, delivery: Delivery, started: float, ended: float) -> LongDelivery:
@@ -217,11 +217,11 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return delivery
 
     def cancelled(self, delivery: Delivery, started: float, ended: float) -> None:
-        self.cancel(self._with_time(delivery, started, ended))
+        self._cancel(self._with_time(delivery, started, ended), self.leaving or CLOSED, delivery.attempt)
 
     def interrupted(self, delivery: Delivery, interrupt: BaseException) -> None:
         # Handed back: the program ends for a reason that is not this delivery's fault.
-        self.cancel(delivery, f"{type(interrupt).__name__} in a handler")
+        self._cancel(delivery, f"{type(interrupt).__name__} in a handler", delivery.attempt)
         self.around.fall(interrupt)
 
     def ended(self) -> None:
@@ -229,26 +229,28 @@ class SubscriptionBehaviour(Owner[Delivery]):
         for call in self.when_ended:
             call()
 
-    def cancel(self, delivery: Delivery, reason: str | None = None) -> None:
-        """Settle a delivery that will not be handled, or not again."""
+    def cancel(self, delivery: Delivery) -> None:
+        """Settle a delivery that waits for its attempt, and won't have it."""
+        self._cancel(delivery, self.leaving or CLOSED, delivery.attempt - 1)
+
+    def _cancel(self, delivery: Delivery, reason: str, attempts: int) -> None:
         self.tally.cancelled += 1
-        because = reason or self.leaving or CLOSED
-        self._settle(delivery, Cancelled(self.name, because, delivery.attempt, delivery.seconds))
+        self._settle(delivery, Cancelled(self.name, reason, attempts, delivery.seconds))
 
-    def refused(self, delivery: Delivery) -> None:
-        self.cancel(delivery)
+    def refused(self, message: Delivery) -> None:
+        self.cancel(message)
 
-    def expired(self, delivery: Delivery) -> None:
+    def expired(self, message: Delivery) -> None:
         self.tally.expired += 1
-        reason = f"its turn came more than {delivery.event.expires_after:g} s after it was accepted"
-        self._settle(delivery, Expired(self.name, reason, delivery.attempt, delivery.seconds))
+        reason = f"its turn came more than {message.event.expires_after:g} s after it was accepted"
+        self._settle(message, Expired(self.name, reason, message.attempt - 1, message.seconds))
 
-    def dropped(self, delivery: Delivery, reason: str) -> None:
+    def dropped(self, message: Delivery, reason: str) -> None:
         """Settle a delivery for which there was no room; what no policy asked to drop is kept as a dead letter."""
         self.tally.dropped += 1
         if reason is ABANDONED:
-            self._bury(delivery, reason, None)
-        self._settle(delivery, Dropped(self.name, reason, delivery.attempt, delivery.seconds))
+            self._bury(message, reason, None, message.attempt - 1)
+        self._settle(message, Dropped(self.name, reason, message.attempt - 1, message.seconds))
 
     def cancel_waiting(self) -> None:
         """Settle all that is in the mailbox, in line, or waiting for its next attempt."""
@@ -294,10 +296,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
         end = self.around.give_up_after
         return end is None or due <= end
 
-    def _bury(self, delivery: Delivery, reason: str, error: Exception | None) -> None:
-        self.around.dead_letters.add(
-            delivery.event, self.name, reason, error, delivery.attempt, self.around.clock.time()
-        )
+    def _bury(self, delivery: Delivery, reason: str, error: Exception | None, attempts: int) -> None:
+        self.around.dead_letters.add(delivery.event, self.name, reason, error, attempts, self.around.clock.time())
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
         delivery.receipt.settle(outcome)

@@ -263,7 +263,7 @@ class Emitter:
             special = is_special(event)
         else:
             now = self._wall_time()
-            event = Event(name, data, None, NO_HEADERS, self._ids(), now, now)
+            event = Event(name, data, None, NO_HEADERS, self._ids(), now, now)  # pyright: ignore[reportArgumentType] - a str, as just seen
         dispatcher = self._dispatcher
         targets = dispatcher.routes.remembered.get(event.name)
         if targets is None:
@@ -334,11 +334,11 @@ class Emitter:
         check_here(self._kernel.port)
         return await self._kernel.breathe()
 
-    def _check_open(self) -> None:
-        """Raises RuntimeClosed or WrongThread; not in a handler while the runtime drains."""
+    def _check_open(self, call: str = "emit") -> None:
+        """Raises RuntimeClosed or WrongThread, naming `call`; not in a handler while the runtime drains."""
         if self._state is State.OPEN or self._state is State.DRAINING:
             if get_ident() != self._thread:
-                raise WrongThread("emit")
+                raise WrongThread(call)
             if self._state is State.OPEN:
                 return
             # Handlers may go on emitting while the runtime drains: what they do belongs to what is drained.

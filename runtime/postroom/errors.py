@@ -185,7 +185,11 @@ class WrongThread(Rejected):
     def __str__(self) -> str:
         return (
             f"`{self.call}` was called from a foreign thread, but a runtime belongs to the thread of its event loop. "
-            "From another thread, use `runtime.emit_from_thread(…)`."
+            + (
+                "From another thread, use `runtime.emit_from_thread(…)`."
+                if self.call == "emit"
+                else "Call it there, as `anyio.from_thread.run` does from threads that anyio has started."
+            )
         )
 
 

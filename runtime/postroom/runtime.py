@@ -19,6 +19,7 @@ from postroom_actors import Kernel, Timers, Wait, current_port, open_kernel
 
 from .batching import BatchingBehaviour
 from .behaviour import CLOSED, UNSUBSCRIBED, SubscriptionBehaviour, Surroundings
+from .checks import count_of, seconds
 from .clock import Clock, SystemClock
 from .context import Context
 from .dead_letters import DeadLetter, DeadLetters
@@ -31,6 +32,7 @@ from .identity import unique_ids
 from .names import tokens_of_pattern
 from .overtime import Overtime
 from .receipt import Receipt
+from .stats import RuntimeStats
 from .subscriber import Subscriber, SubscriberOptions
 from .subscriber import subscriber as declare
 from .subscription import Subscription
@@ -46,47 +48,6 @@ DEFAULT_DEAD_LETTERS: Final = 1000
 DEFAULT_CAUSATION_DEPTH: Final = 64
 DEFAULT_THREADS: Final = 40
 DEFAULT_WATCHDOG: Final = 1.0
-
-
-@attrs.frozen(kw_only=True)
-class RuntimeStats:
-    """Counters of a whole runtime at one moment, subscriptions that have ended included.
-
-    `deliveries` is always the sum of `succeeded`, `failed`, `dropped`, `expired`, `cancelled` and `pending`.
-
-    Attributes:
-        accepted: Events accepted.
-        unrouted: Those of them that matched no subscription.
-        deliveries: One for each event and subscription that it matched.
-    """
-
-    accepted: int
-    unrouted: int
-    deliveries: int
-    succeeded: int
-    failed: int
-    dropped: int
-    expired: int
-    cancelled: int
-    retried: int
-    pending: int
-
-
-def _check_seconds(_runtime: object, attribute: "attrs.Attribute[float]", value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < 0:
-        raise InvalidOption(attribute.name, value, "must be a number of seconds, at least 0")
-
-
-def _check_watchdog(_runtime: object, attribute: "attrs.Attribute[float]", value: object) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-        raise InvalidOption(attribute.name, value, "must be a finite number of seconds above 0, or None for none")
-
-
-def _check_count(_runtime: object, attribute: "attrs.Attribute[int]", value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidOption(attribute.name.lstrip("_"), value, "must be a whole number, at least 1")
 
 
 def _never_dropped(_alarm: Overtime, _reason: str) -> None:
@@ -110,6 +71,8 @@ class Runtime(Emitter):
         drain_within: Seconds that handlers have to finish what was accepted.
         cleanup_within: Seconds that cancelled handlers have to clean up. One that takes longer cannot be abandoned:
             it is named in the log, and waited for.
+        watchdog: Seconds that a handler may block the event loop before the log names it, with the line it is at; None
+            for no watch. A thread looks four times as often; in virtual time nobody does.
         dead_letter_limit: Dead letters that are kept; older ones go.
         causation_depth: How long a chain of events that cause each other may get.
         clock, ids, random: What a simulation replaces: wall time, a source of ids, and randomness.
@@ -122,11 +85,11 @@ class Runtime(Emitter):
     """
 
     subscribers: tuple[Subscriber[..., Any], ...] = attrs.field(default=(), converter=_as_tuple)
-    drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=_check_seconds)
-    cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=_check_seconds)
-    watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=_check_watchdog)
-    dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=_check_count)
-    _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=_check_count)
+    drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=seconds(finite=False))
+    cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=seconds(finite=False))
+    watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
+    dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=count_of("dead letters"))
+    _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
     _clock: Clock = attrs.field(factory=SystemClock)
     _ids: Callable[[], str] = attrs.field(factory=unique_ids)
     _random: Random = attrs.field(factory=Random)
@@ -204,7 +167,7 @@ class Runtime(Emitter):
 
         Cancellation: only before anything was started.
         """
-        self._check_open()
+        self._check_open("spawn")
         if isinstance(handler, Subscriber):
             changed: dict[str, Any] = {**options}
             if patterns:
@@ -215,7 +178,7 @@ class Runtime(Emitter):
         else:
             subscriber = declare(*patterns, name=name, **options)(handler)
         await anyio.lowlevel.checkpoint()
-        self._check_open()
+        self._check_open("spawn")
         return self._start(subscriber)
 
     async def idle(self) -> None:
@@ -230,7 +193,7 @@ class Runtime(Emitter):
 
         Cancellation: changes nothing.
         """
-        self._check_open()
+        self._check_open("idle")
         check_here(self._kernel.port)
         await anyio.lowlevel.checkpoint()
         with waiting(self._kernel.port, self._wait_for_all):
@@ -397,7 +360,7 @@ class Runtime(Emitter):
 
     def _place_again(self, letter: DeadLetter) -> Receipt:
         """Place a dead letter's event anew, for its subscription alone."""
-        self._check_open()
+        self._check_open("dead_letters.replay")
         behaviour = self._behaviours.get(letter.subscription)
         if behaviour is None or behaviour.leaving is not None:
             raise UnknownSubscription(letter.subscription)
