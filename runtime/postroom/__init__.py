@@ -13,9 +13,11 @@ from .errors import ForkedProcess as ForkedProcess
 from .errors import Full as Full
 from .errors import HandlerAborted as HandlerAborted
 from .errors import HandlerTimeout as HandlerTimeout
+from .errors import InvalidEventType as InvalidEventType
 from .errors import InvalidHandler as InvalidHandler
 from .errors import InvalidName as InvalidName
 from .errors import InvalidOption as InvalidOption
+from .errors import InvalidPayload as InvalidPayload
 from .errors import MailboxFull as MailboxFull
 from .errors import NoSubscriber as NoSubscriber
 from .errors import NotFromHere as NotFromHere
@@ -26,10 +28,12 @@ from .errors import RuntimeClosed as RuntimeClosed
 from .errors import RuntimeReentered as RuntimeReentered
 from .errors import UnknownDeadLetter as UnknownDeadLetter
 from .errors import UnknownSubscription as UnknownSubscription
+from .errors import UnreadableEvent as UnreadableEvent
 from .errors import WouldDeadlock as WouldDeadlock
 from .errors import WrongBackend as WrongBackend
 from .errors import WrongThread as WrongThread
 from .event import Event as Event
+from .event_types import event_type as event_type
 from .outcomes import Cancelled as Cancelled
 from .outcomes import Dropped as Dropped
 from .outcomes import Expired as Expired
@@ -37,6 +41,7 @@ from .outcomes import Failed as Failed
 from .outcomes import Outcome as Outcome
 from .outcomes import Report as Report
 from .outcomes import Succeeded as Succeeded
+from .policy import Policy as Policy
 from .receipt import Receipt as Receipt
 from .retry import Backoff as Backoff
 from .retry import Retry as Retry
@@ -70,14 +75,17 @@ __all__ = [
     "Full",
     "HandlerAborted",
     "HandlerTimeout",
+    "InvalidEventType",
     "InvalidHandler",
     "InvalidName",
     "InvalidOption",
+    "InvalidPayload",
     "MailboxFull",
     "NoSubscriber",
     "NotFromHere",
     "NotHandled",
     "Outcome",
+    "Policy",
     "PostroomError",
     "Receipt",
     "Rejected",
@@ -94,10 +102,12 @@ __all__ = [
     "ThreadReceipt",
     "UnknownDeadLetter",
     "UnknownSubscription",
+    "UnreadableEvent",
     "WouldDeadlock",
     "WrongBackend",
     "WrongThread",
     "constant",
+    "event_type",
     "exponential",
     "subscriber",
 ]

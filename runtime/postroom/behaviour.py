@@ -12,17 +12,20 @@ import attrs
 
 from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Need, Order, Overflow, Owner, Port, Timers
 
-from .calls import UNAWAITED, call_of, close_unawaited, timed
+from .calls import UNAWAITED, call_of, close_unawaited, timed, timed_by
 from .clock import Clock
 from .context import Context
 from .dead_letters import DeadLetters
 from .delivery import Delivery, LongDelivery, as_long
-from .errors import HandlerAborted
-from .event import HEAD_STARTS
+from .errors import HandlerAborted, UnreadableEvent
+from .event import HEAD_STARTS, Event
 from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
+from .policy import SILENT, Decided, Policy, decide, says_nothing
+from .reading import reader_of
 from .receipt import Receipt
+from .retry import checked_wait
 from .subscriber import Subscriber
 from .tally import Tally
 
@@ -44,6 +47,7 @@ class Surroundings:
         grace: Seconds that a cancelled handler may take to clean up.
         give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
         fall: Ends the runtime with an error.
+        defaults: What the runtime says of policies.
     """
 
     kernel: Kernel
@@ -56,6 +60,7 @@ class Surroundings:
     threads: anyio.CapacityLimiter
     context: "Callable[[Delivery, str], Context]"
     fall: Callable[[BaseException], None]
+    defaults: Policy = SILENT
     give_up_after: float | None = None
 
 
@@ -67,8 +72,10 @@ class SubscriptionBehaviour(Owner[Delivery]):
         tally: What became of its deliveries.
         busy_seconds: Spent in the handler.
         waited_seconds: Spent in the mailbox, by all that were handled successfully.
+        policy: Of deliveries whose event says nothing of it.
         overtime: Looks for stuck handlers, where attempts have a timeout.
         leaving: No new deliveries are routed here; why, for those that are cancelled.
+        read: What makes of an event what the handler asks for; None where that is the event itself.
     """
 
     subscriber: Subscriber[Any, Any]
@@ -76,12 +83,16 @@ class SubscriptionBehaviour(Owner[Delivery]):
     name: str = attrs.field(init=False)
     mailbox: Mailbox[Delivery] = attrs.field(init=False)
     actor: Actor[Delivery] = attrs.field(init=False)
-    overtime: Overtime | None = attrs.field(init=False)
+    policy: Decided = attrs.field(init=False)
+    overtime: Overtime | None = attrs.field(default=None, init=False)
     receive: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     tally: Tally = attrs.field(factory=Tally, init=False)
     busy_seconds: float = attrs.field(default=0.0, init=False)
     waited_seconds: float = attrs.field(default=0.0, init=False)
     leaving: str | None = attrs.field(default=None, init=False)
+    read: Callable[[Event], Any] | None = attrs.field(init=False)
+    _call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
+    _by_event: bool = attrs.field(default=False, init=False)
     when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
 
@@ -92,31 +103,57 @@ class SubscriptionBehaviour(Owner[Delivery]):
         by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
         self.actor = self._hire()
-        self.overtime = self._overtime()
-        handler, context, name = subscriber.handler, self.around.context, self.name
-        call: Callable[[Delivery], Awaitable[object]] = call_of(
-            handler,
-            lambda delivery: handler(delivery.event),
-            lambda delivery: handler(delivery.event, context(delivery, name)),
-            self.around.threads,
-        )
-        self.receive = self._in_time(call)
+        self.read = reader_of(subscriber)
+        self.policy = decide(SILENT, subscriber, self.around.defaults)
+        self._call = self._single_call()
+        self.receive = self._in_time(self._call)
 
     def _hire(self) -> Actor[Delivery]:
         return Actor(self.name, self.mailbox, self, self.subscriber.concurrency)
 
-    def _overtime(self) -> Overtime | None:
-        timeout, around = self.subscriber.timeout, self.around
-        if timeout is None:
-            return None
-        return Overtime(self.name, timeout, around.grace, self.actor, around.kernel.port, around.alarms)
+    def _single_call(self) -> Callable[[Delivery], Awaitable[object]]:
+        handler, context, name = self.subscriber.handler, self.around.context, self.name
+        read = self.read
+        if read is None:
+            return call_of(
+                handler,
+                lambda delivery: handler(delivery.event),
+                lambda delivery: handler(delivery.event, context(delivery, name)),
+                self.around.threads,
+            )
+        return call_of(
+            handler,
+            lambda delivery: handler(read(delivery.event)),
+            lambda delivery: handler(read(delivery.event), context(delivery, name)),
+            self.around.threads,
+        )
 
     def _in_time(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
-        """`call` within the subscriber's timeout, if it has one."""
-        timeout = self.subscriber.timeout
-        if timeout is None or self.overtime is None:
-            return call
-        return timed(call, self.name, timeout, self.overtime.expect_by)
+        """`call` within the timeout that holds for all, if there is one."""
+        timeout = self.policy.timeout
+        return call if timeout == math.inf else timed(call, self.name, timeout, self._look_after().expect_by)
+
+    def _look_after(self) -> Overtime:
+        if self.overtime is None:
+            around = self.around
+            self.overtime = Overtime(
+                self.name, self.limit_of, around.grace, self.actor, around.kernel.port, around.alarms
+            )
+        return self.overtime
+
+    def policy_of(self, event: Event) -> Decided:
+        """The policy of this event's delivery here."""
+        return self.policy if says_nothing(event) else decide(event, self.subscriber, self.around.defaults)
+
+    def limit_of(self, message: Any) -> float:
+        """Seconds that an attempt at what is in hand may take; infinite for no limit."""
+        return self.policy_of(message.event).timeout
+
+    def expect_timeouts(self) -> None:
+        """From now on events may have timeouts of their own. They come through the lanes, whose reader sees it."""
+        if not self._by_event:
+            self._by_event = True
+            self.receive = timed_by(self._call, self.name, self.limit_of, self._look_after().expect_by)
 
     @property
     def port(self) -> Port:
@@ -141,7 +178,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def order_of(self, message: Delivery) -> Order:
         event = message.event
         rank = message.since + HEAD_STARTS[event.priority]
-        return Order(rank, event.key, message.expires_at, event.priority != "default")
+        # One with a timeout of its own leaves the plain queue, whose reader handles all alike.
+        return Order(rank, event.key, message.expires_at, event.priority != "default" or event.timeout is not None)
 
     def succeeded(self, delivery: Delivery, result: object, started: float, ended: float) -> None:
         if result is not None and type(result) in UNAWAITED:
@@ -160,11 +198,12 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def failed(self, message: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
         delivery = self._with_time(message, started, ended)
         exception = self._as_exception(error)
-        wait = self._wait_before_retry(delivery, exception)
+        policy = self.policy_of(delivery.event)
+        wait = self._wait_before_retry(delivery, exception, policy)
         if isinstance(wait, Exception):
             exception, wait = wait, None
         if wait is None:
-            self._give_up(delivery, exception)
+            self._give_up(delivery, exception, policy)
             return None
         due = self.around.kernel.port.now() + wait
         if self.leaving == CLOSED and not self._is_before_the_end(due):
@@ -172,10 +211,11 @@ class SubscriptionBehaviour(Owner[Delivery]):
             return None
         self.tally.retried += 1
         delivery.attempt += 1
-        _log.info(
-            "attempt %d of %s with %s %s failed (%s); next in %.3f s",
-            delivery.attempt - 1, self.name, delivery.event.name, delivery.event.id, type(exception).__name__, wait,
-        )  # fmt: skip
+        if not policy.quiet:
+            _log.info(
+                "attempt %d of %s with %s %s failed (%s); next in %.3f s",
+                delivery.attempt - 1, self.name, delivery.event.name, delivery.event.id, type(exception).__name__, wait,
+            )  # fmt: skip
         if delivery.event.key is not None:
             self.mailbox.hold(delivery.event.key)
         return self.around.timers.set(due, (self, delivery))
@@ -191,21 +231,28 @@ class SubscriptionBehaviour(Owner[Delivery]):
         aborted.__cause__ = error
         return aborted
 
-    def _wait_before_retry(self, delivery: Delivery, error: Exception) -> float | Exception | None:
+    def _wait_before_retry(self, delivery: Delivery, error: Exception, policy: Decided) -> float | Exception | None:
         """Seconds until the next attempt, None for no more, or the group of errors when the policy itself fails."""
+        if delivery.attempt >= policy.attempts or not isinstance(error, self.subscriber.retry.on):
+            return None
+        if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
+            return None  # it will not be any more readable next time
         try:
-            return self.subscriber.retry.wait_after(delivery.attempt, error, self.around.random)
+            return checked_wait(policy.backoff, delivery.attempt, self.around.random)
         except Exception as policy_error:
             return ExceptionGroup(
                 f"the handler of {self.name!r} failed, and so did its retry policy", [error, policy_error]
             )
 
-    def _give_up(self, delivery: Delivery, error: Exception) -> None:
+    def _give_up(self, delivery: Delivery, error: Exception, policy: Decided) -> None:
         reason = f"{type(error).__name__} in attempt {delivery.attempt}"
-        _log.error(
-            "%s gave up on %s %s after %d attempt(s): %s",
-            self.name, delivery.event.name, delivery.event.id, delivery.attempt, type(error).__name__,
-        )  # fmt: skip
+        if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
+            reason = str(error)
+        if not policy.quiet:
+            _log.error(
+                "%s gave up on %s %s after %d attempt(s): %s",
+                self.name, delivery.event.name, delivery.event.id, delivery.attempt, type(error).__name__,
+            )  # fmt: skip
         self.tally.failed += 1
         self._bury(delivery, reason, error, delivery.attempt)
         self._settle(delivery, Failed(self.name, error, delivery.attempt, delivery.seconds))

@@ -14,6 +14,7 @@ from typing import Any, Final, Self, Unpack
 import anyio
 import anyio.lowlevel
 import attrs
+import msgspec
 
 from postroom_actors import Kernel, Timers, Wait, current_port, open_kernel
 
@@ -31,6 +32,8 @@ from .forks import tell_in_children
 from .identity import unique_ids
 from .names import tokens_of_pattern
 from .overtime import Overtime
+from .policy import SILENT, Policy
+from .reading import reader_of
 from .receipt import Receipt
 from .stats import RuntimeStats
 from .subscriber import Subscriber, SubscriberOptions
@@ -58,6 +61,11 @@ def _as_tuple(subscribers: "Iterable[Subscriber[..., Any]]") -> "tuple[Subscribe
     return tuple(subscribers)
 
 
+def _check_defaults(_runtime: object, _attribute: object, defaults: object) -> None:
+    if not isinstance(defaults, Policy):
+        raise InvalidOption("defaults", defaults, "must be a Policy(attempts=…, backoff=…, timeout=…, quiet=…)")
+
+
 @attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
 class Runtime(Emitter):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
@@ -74,6 +82,7 @@ class Runtime(Emitter):
         watchdog: Seconds that a handler may block the event loop before the log names it, with the line it is at; None
             for no watch. A thread looks four times as often; in virtual time nobody does.
         dead_letter_limit: Dead letters that are kept; older ones go.
+        defaults: What holds for failures, time and the log where neither an event nor its subscriber says otherwise.
         causation_depth: How long a chain of events that cause each other may get.
         clock, ids, random: What a simulation replaces: wall time, a source of ids, and randomness.
 
@@ -89,6 +98,7 @@ class Runtime(Emitter):
     cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=seconds(finite=False))
     watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
     dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=count_of("dead letters"))
+    defaults: Policy = attrs.field(default=SILENT, validator=_check_defaults)
     _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
     _clock: Clock = attrs.field(factory=SystemClock)
     _ids: Callable[[], str] = attrs.field(factory=unique_ids)
@@ -109,6 +119,7 @@ class Runtime(Emitter):
             if each.name in names:
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
+            reader_of(each)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
 
     async def __aenter__(self) -> Self:
@@ -152,7 +163,7 @@ class Runtime(Emitter):
     async def spawn(
         self,
         handler: Subscriber[..., Any] | Callable[..., Any],
-        *patterns: str,
+        *patterns: str | type[Any],
         name: str | None = None,
         **options: Unpack[SubscriberOptions],
     ) -> Subscription:
@@ -284,6 +295,7 @@ class Runtime(Emitter):
             threads=anyio.CapacityLimiter(DEFAULT_THREADS),
             context=lambda delivery, name: Context(delivery, name, self),
             fall=self._fall,
+            defaults=self.defaults,
         )
         kernel.start(self._dispatcher.actor)
         kernel.keep(self._dispatcher.timers.run, "postroom timers")
@@ -364,5 +376,8 @@ class Runtime(Emitter):
         behaviour = self._behaviours.get(letter.subscription)
         if behaviour is None or behaviour.leaving is not None:
             raise UnknownSubscription(letter.subscription)
-        self._check_room([(letter.event, (behaviour,))])
-        return self._dispatcher.dispatch(letter.event, (behaviour,), self._stopwatch())
+        event = letter.event
+        if event.timeout is not None:  # it needs its way through the lanes, without a delay or an expiry that are past
+            event = msgspec.structs.replace(event, delay=None, expires_after=None)
+        self._check_room([(event, (behaviour,))])
+        return self._dispatcher.dispatch(event, (behaviour,), self._stopwatch(), special=event.timeout is not None)
