@@ -70,7 +70,8 @@ class Emitter:
     async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """Emit an event to every subscription that matches its name.
 
-        Takes the name and its data, an `Event`, or a typed event (see `event_type`); the options are those of `EmitOptions`. In a handler the new
+        Takes the name and its data, an `Event`, or a typed event (see `event_type`); the options are those of
+        `EmitOptions`. In a handler the new
         event is linked to the one in hand as its cause. Returns once the event is accepted and every matching
         mailbox has taken it, however long a full one takes; await the receipt for the outcomes.
 
@@ -308,6 +309,7 @@ class Emitter:
             declared.check(data)
         if name.__class__ is not str:
             tokens_of_name(name)
+            assert isinstance(name, str), "as just checked"
             name = str.__str__(name)  # the text of a subclass, such as a member of an enumeration
         chosen = checked(options)
         headers = chosen.get("headers") or NO_HEADERS

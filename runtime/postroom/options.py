@@ -61,7 +61,8 @@ def with_own(event: Event, options: EmitOptions) -> EmitOptions:
         quiet=options.get("quiet"),
     )
     said = first_said(event, call)
-    own["attempts"], own["backoff"], own["timeout"], own["quiet"] = said.attempts, said.backoff, said.timeout, said.quiet
+    own["attempts"], own["backoff"] = said.attempts, said.backoff
+    own["timeout"], own["quiet"] = said.timeout, said.quiet
     if event.key is not None:
         own["key"] = event.key
     if event.headers is not NO_HEADERS:

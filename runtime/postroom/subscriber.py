@@ -179,8 +179,6 @@ class DeclareTyped(Protocol[T]):
     """Declares a handler of typed events: it takes the instance, the event around it, or a list of either."""
 
     @overload
-    def __call__(self, handler: Callable[Concatenate[T, P], R], /) -> "Subscriber[Concatenate[T, P], R]": ...
-    @overload
     def __call__(
         self, handler: Callable[Concatenate[Event[T], P], R], /
     ) -> "Subscriber[Concatenate[Event[T], P], R]": ...
@@ -192,6 +190,8 @@ class DeclareTyped(Protocol[T]):
     def __call__(
         self, handler: Callable[Concatenate[list[Event[T]], P], R], /
     ) -> "Subscriber[Concatenate[list[Event[T]], P], R]": ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[T, P], R], /) -> "Subscriber[Concatenate[T, P], R]": ...
 
 
 @overload
@@ -200,7 +200,16 @@ def subscriber(
 ) -> DeclareTyped[T]: ...
 @overload
 def subscriber(
-    *patterns: str | type[Any], name: str | None = None, **options: Unpack[SubscriberOptions]
+    *patterns: str, name: str | None = None, **options: Unpack[SubscriberOptions]
+) -> Callable[[Callable[P, R]], Subscriber[P, R]]: ...
+@overload
+def subscriber(
+    first: str | type[Any],
+    second: str | type[Any],
+    /,
+    *others: str | type[Any],
+    name: str | None = None,
+    **options: Unpack[SubscriberOptions],
 ) -> Callable[[Callable[P, R]], Subscriber[P, R]]: ...
 def subscriber(*patterns: str | type[Any], name: str | None = None, **options: Unpack[SubscriberOptions]) -> Any:
     """Declare a function to be the handler of events that match any of `patterns`.
