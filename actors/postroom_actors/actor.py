@@ -163,12 +163,12 @@ class Actor(Generic[M]):
 
         Cancellation: nothing has been taken.
         """
-        if self.mailbox.has_mail:
-            return
         self._idle.append(hand)
         self.mailbox.idle_hands += 1
         try:
-            await hand.sleeper.park()
+            # Looked at after that: what comes between a look and lying down, as from a signal handler, wakes nobody.
+            if not self.mailbox.has_mail:
+                await hand.sleeper.park()
         finally:
             if hand in self._idle:  # not woken by `ready`
                 self._idle.remove(hand)
