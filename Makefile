@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check bench format clean
+.PHONY: help demo test test-all check bench soak docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -16,13 +16,18 @@ $(VENV)/.demo: $(INPUTS)
 	@test -n "$(PYTHON)" || { echo "postroom needs Python 3.11 or newer; none was found on PATH" >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module; install it (Debian: python3-venv)" >&2; exit 1; }
 	@echo "setting up $(VENV) ..." >&2
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt trio anyio attrs msgspec rich >&2
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "installing the development tools ..." >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' >&2
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.demo
+	@echo "installing the site's tools ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]' >&2
 	@touch $@
 
 demo: $(VENV)/.demo  ## replay a CD shop's orders (ARGS="--orders FILE --fail 0.05 --backend asyncio --json")
@@ -35,10 +40,18 @@ check: $(VENV)/.dev  ## format, lint, types, import direction
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports
 
 bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: $(VENV)/.dev  ## memory under overload and isolation, 5 minutes (ARGS="--seconds 60 --only overload --backend trio")
+	@$(BIN)/python -m tests.soak $(ARGS)
+
+docs: $(VENV)/.docs  ## build the site into docs/_build/html; a warning is an error
+	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
 
 format: $(VENV)/.dev  ## format the code
 	@$(BIN)/ruff format .
@@ -53,4 +66,4 @@ test-all:  ## run all tests on every Python from 3.11 to 3.14 that is here
 	done; exit $$status
 
 clean:  ## remove what the targets made
-	rm -rf .venv .venv-3.*
+	rm -rf .venv .venv-3.* docs/_build

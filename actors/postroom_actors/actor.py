@@ -8,7 +8,7 @@ Source: Agha, *Actors* (1986); the split between what an actor does (its behavio
 
 from collections.abc import Awaitable
 from contextvars import ContextVar
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import anyio
 import attrs
@@ -18,6 +18,9 @@ from .guard import Verdict, interrupt_of, judge
 from .mailbox import Mailbox
 from .port import Port, Sleeper, cancellation_was_asked_for
 from .slices import TimeSlice
+
+if TYPE_CHECKING:  # a wait is for hands, and a hand has a wait: only the types go round
+    from .waits import Wait
 
 M = TypeVar("M")
 T = TypeVar("T")
@@ -68,6 +71,7 @@ class Hand(Generic[M]):
         message: What it has in hand; None while it waits for mail.
         since: When it took that, on the kernel's stopwatch.
         task: The task that runs here; compared by identity only.
+        wait: What that task waits for other hands to do; None while it is idle or at work.
     """
 
     actor: "Actor[M]"
@@ -78,6 +82,7 @@ class Hand(Generic[M]):
     message: M | None = attrs.field(default=None, init=False)
     since: float = attrs.field(default=0.0, init=False)
     task: object = attrs.field(default=None, init=False)
+    wait: "Wait | None" = attrs.field(default=None, init=False)
 
 
 _CURRENT_HAND: Final[ContextVar["Hand[Any] | None"]] = ContextVar("postroom_hand", default=None)
@@ -147,28 +152,19 @@ class Actor(Generic[M]):
         hand.task = hand.port.current_task()
         try:
             with hand.scope:
-                while await self.wait_for_mail(hand):
-                    await self.drain(hand)
+                await self.serve(hand)
         finally:
             self._hands.remove(hand)
             if not self._hands:
                 self.behaviour.ended()
 
-    async def wait_for_mail(self, hand: Hand[M]) -> bool:
-        """Sleep while there is nothing to take; False once there will be no mail."""
-        mailbox = self.mailbox
-        while not mailbox.has_mail:
-            if self.closed:
-                return False
-            await self.sleep_for_mail(hand)
-        hand.turn.restart(hand.port.stopwatch())
-        return True
-
     async def sleep_for_mail(self, hand: Hand[M]) -> None:
-        """Sleep until there may be something to do.
+        """Sleep until there may be something to do, if there is nothing now.
 
         Cancellation: nothing has been taken.
         """
+        if self.mailbox.has_mail:
+            return
         self._idle.append(hand)
         self.mailbox.idle_hands += 1
         try:
@@ -178,8 +174,14 @@ class Actor(Generic[M]):
                 self._idle.remove(hand)
                 self.mailbox.idle_hands -= 1
 
-    async def drain(self, hand: Hand[M]) -> None:
-        """Handle messages until the mailbox is empty. The hot loop: names are bound, calls are few."""
+    async def serve(self, hand: Hand[M]) -> None:
+        """Handle messages until the actor is closed and the mailbox empty.
+
+        The hot loop: names are bound, calls are few, and it is one coroutine for sleep and work, since a task that
+        wakes up passes through each one between its top and where it slept.
+
+        Cancellation: as `work`.
+        """
         mailbox, queue, stopwatch, turn = self.mailbox, self.mailbox.queue, hand.port.stopwatch, hand.turn
         receive, succeeded = self.behaviour.receive, self.behaviour.succeeded
         open_cancellations = hand.port.open_cancellations()
@@ -189,10 +191,15 @@ class Actor(Generic[M]):
                 message = queue.popleft()
                 if mailbox.line:
                     mailbox.admit_next()
-            elif mailbox.lanes is None or (taken := mailbox.take(started)) is None:
+            elif mailbox.lanes is not None and (taken := mailbox.take(started)) is not None:
+                message = taken
+            elif self.closed and not mailbox.has_mail:
                 return
             else:
-                message = taken
+                await self.sleep_for_mail(hand)
+                started = stopwatch()
+                turn.restart(started)
+                continue
             hand.message = message
             hand.since = started
             try:

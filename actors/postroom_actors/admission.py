@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import attrs
 
-from .port import Port, Sleeper
+from .port import Port, Wakeable
 
 ABANDONED: Final = "its writer went away while it waited for room, and so did too many others"
 
@@ -23,7 +23,7 @@ class Admission:
     waiting: int = attrs.field(default=0, init=False)
     abandoned: bool = attrs.field(default=False, init=False)
     _when_abandoned: "list[Callable[[Any], None]]" = attrs.field(factory=list, init=False, repr=False)
-    _sleepers: list[Sleeper] = attrs.field(factory=list, init=False, repr=False)
+    _sleepers: list[Wakeable] = attrs.field(factory=list, init=False, repr=False)
 
     def stand_in_line(self, when_abandoned: "Callable[[Admission], None]") -> None:
         """One more message stands in a line, whose owner is told if nobody waits for it any more."""
@@ -35,8 +35,12 @@ class Admission:
         """One message has left its line."""
         self.waiting -= 1
         if not self.waiting:
-            for sleeper in self._sleepers:
+            for sleeper in tuple(self._sleepers):
                 sleeper.wake()
+
+    def attend(self, sleeper: Wakeable) -> None:
+        """Wake `sleeper`, too, when none of the messages stands in a line any more."""
+        self._sleepers.append(sleeper)
 
     async def wait(self) -> None:
         """Wait until none of the messages stands in a line any more.

@@ -32,10 +32,17 @@ class BatchActor(Actor[M]):
     def _held_by(self, hand: Hand[M]) -> list[M]:
         return cast("list[M]", hand.message or [])  # a hand of this actor holds a list of them
 
-    async def drain(self, hand: Hand[M]) -> None:
+    async def serve(self, hand: Hand[M]) -> None:
         stopwatch, turn = hand.port.stopwatch, hand.turn
         open_cancellations = hand.port.open_cancellations()
-        while (first := self.mailbox.take(stopwatch())) is not None:
+        while True:
+            first = self.mailbox.take(stopwatch())
+            if first is None:
+                if self.closed and not self.mailbox.has_mail:
+                    return
+                await self.sleep_for_mail(hand)
+                turn.restart(stopwatch())
+                continue
             started = stopwatch()
             batch = [first]
             hand.message, hand.since = cast("M", batch), started

@@ -160,6 +160,10 @@ class Lanes(Generic[M]):
         """Whether a message of `key` has left and is not finished."""
         return key in self._held
 
+    def waiting(self) -> list[M]:
+        """The messages, as they came."""
+        return [entry.message for entry in self._waiting.values()]
+
     def release(self, key: str) -> None:
         """The message that held `key` is finished."""
         if key in self._held:
@@ -172,7 +176,7 @@ class Lanes(Generic[M]):
         Returns:
             The messages, as they came.
         """
-        messages = [entry.message for entry in self._waiting.values()]
+        messages = self.waiting()
         self._heap.clear()
         self._waiting.clear()
         self._newest.clear()

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, Generic, TypeVar
 
 import attrs
+from attrs.validators import ge
 
 from .admission import ABANDONED, Admission
 from .lanes import Lanes, Order
@@ -89,7 +90,7 @@ class Mailbox(Generic[M]):
     """
 
     owner: Owner[M]
-    capacity: int = attrs.field()
+    capacity: int = attrs.field(validator=ge(1))
     overflow: Overflow = Overflow.WAIT
     by_key: bool = False
     queue: deque[M] = attrs.field(factory=deque, init=False, repr=False)
@@ -101,11 +102,6 @@ class Mailbox(Generic[M]):
     abandoned: int = attrs.field(default=0, init=False)
     idle_hands: int = attrs.field(default=0, init=False)
     ready: Callable[[], None] = attrs.field(default=_nobody, init=False, repr=False)
-
-    @capacity.validator
-    def _positive(self, _attribute: object, value: int) -> None:
-        if value < 1:
-            raise ValueError(f"a mailbox holds at least 1 message, not {value!r}")
 
     def __attrs_post_init__(self) -> None:
         self.room = self.capacity
@@ -172,13 +168,16 @@ class Mailbox(Generic[M]):
         self.lanes.put_back(message, order)
         self._entered()
 
-    def would_wait(self, key: str | None) -> bool:
-        """Whether a message of `key` would have to stand in line."""
-        if len(self) < self.capacity or self.closed:
+    def would_wait(self, *keys: str | None) -> bool:
+        """Whether one of some messages, of these keys and put in one after the other, would have to stand in line."""
+        if self.closed or self.overflow in (Overflow.DROP_OLDEST, Overflow.DROP_NEWEST):
             return False
+        new = len(keys)
         if self.overflow is Overflow.COALESCE:
-            return key is None or self.lanes is None or not self.lanes.has_waiting(key)
-        return self.overflow is Overflow.WAIT
+            lanes = self.lanes
+            distinct = {key for key in keys if key is not None and not (lanes is not None and lanes.has_waiting(key))}
+            new = len(distinct) + keys.count(None)
+        return new > 0 and len(self) + new > self.capacity
 
     def take(self, now: float) -> M | None:
         """Remove the message whose turn it is, and let the first one in line in; None where there is none.
@@ -200,6 +199,10 @@ class Mailbox(Generic[M]):
             self.owner.expired(entry.message)
         self._leave_lanes()
         return None
+
+    def waiting(self) -> list[M]:
+        """The messages in it, in no order that means anything."""
+        return list(self.queue) if self.lanes is None else self.lanes.waiting()
 
     def admit_next(self) -> None:
         """Let the first message in line in; the caller has just made room."""

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import attrs
+
+from .libraries import running_library
 
 
 @attrs.define(eq=False)
@@ -15,12 +17,9 @@ class AsyncioSleeper:
     loop: asyncio.AbstractEventLoop
     _future: "asyncio.Future[None] | None" = attrs.field(default=None, init=False)
 
-    async def park(self) -> None:
+    def park(self) -> Awaitable[None]:
         self._future = future = self.loop.create_future()
-        try:
-            await future
-        finally:
-            self._future = None
+        return future
 
     def wake(self) -> None:
         future = self._future
@@ -49,6 +48,17 @@ class AsyncioPort:
 
     async def breathe(self) -> None:
         await asyncio.sleep(0)
+
+    def runs_here(self) -> bool:
+        try:
+            if asyncio.get_running_loop() is not self.loop:
+                return False
+        except RuntimeError:
+            return False
+        return running_library() == "asyncio"  # not a trio run inside this loop, whose thread it is as well
+
+    def submit(self, call: Callable[[], None]) -> None:
+        self.loop.call_soon_threadsafe(call)
 
     def current_task(self) -> object:
         return asyncio.current_task(self.loop)

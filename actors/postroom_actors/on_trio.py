@@ -1,12 +1,13 @@
 """The port to trio, by `wait_task_rescheduled` and `reschedule`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import attrs
 import trio
-from trio.abc import Clock
+
+from .libraries import running_library
 
 
 @attrs.define(eq=False)
@@ -15,9 +16,9 @@ class TrioSleeper:
 
     _task: trio.lowlevel.Task | None = attrs.field(default=None, init=False)
 
-    async def park(self) -> None:
+    def park(self) -> Awaitable[None]:
         self._task = trio.lowlevel.current_task()
-        await trio.lowlevel.wait_task_rescheduled(self._abort)
+        return trio.lowlevel.wait_task_rescheduled(self._abort)  # noqa: ASYNC105 - by the caller, at once
 
     def _abort(self, _raise_cancel: Callable[[], None]) -> trio.lowlevel.Abort:
         self._task = None
@@ -32,18 +33,20 @@ class TrioSleeper:
 
 @attrs.define(eq=False)
 class TrioPort:
-    """trio's own primitives."""
+    """trio's own primitives, in the run that makes it."""
 
-    clock: Clock
     library: Literal["trio", "asyncio"] = attrs.field(default="trio", init=False)
     breathes_cheaply: bool = attrs.field(default=False, init=False)
     now: Callable[[], float] = attrs.field(init=False)
+    _token: trio.lowlevel.TrioToken = attrs.field(init=False)
     stopwatch: Callable[[], float] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.now = self.clock.current_time
+        clock = trio.lowlevel.current_clock()
+        self._token = trio.lowlevel.current_trio_token()
+        self.now = clock.current_time
         # Only trio's own clock is known to run as the machine's does.
-        is_real = type(self.clock).__name__ == "SystemClock" and type(self.clock).__module__.startswith("trio.")
+        is_real = type(clock).__name__ == "SystemClock" and type(clock).__module__.startswith("trio.")
         self.stopwatch = time.perf_counter if is_real else self.now
 
     def sleeper(self) -> TrioSleeper:
@@ -51,6 +54,12 @@ class TrioPort:
 
     async def breathe(self) -> None:
         await trio.lowlevel.checkpoint()
+
+    def runs_here(self) -> bool:
+        return running_library() == "trio" and trio.lowlevel.current_trio_token() is self._token
+
+    def submit(self, call: Callable[[], None]) -> None:
+        self._token.run_sync_soon(call)  # raises a RunFinishedError, which is a RuntimeError
 
     def current_task(self) -> object:
         return trio.lowlevel.current_task()

@@ -8,27 +8,33 @@ Units: seconds, on the loop's own clock.
 """
 
 import asyncio
-import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
 import anyio
 
+from .libraries import running_library
 from .on_asyncio import AsyncioPort
 
 
-class Sleeper(Protocol):
-    """A place where one task at a time sleeps until somebody wakes it."""
-
-    async def park(self) -> None:
-        """Sleep until `wake`; may return without one, so the caller looks again at what it waits for.
-
-        Cancellation: the sleeper is taken away first, so a later `wake` finds nobody and does nothing.
-        """
-        ...
+class Wakeable(Protocol):
+    """Somebody who waits: a task, or a thread."""
 
     def wake(self) -> None:
         """Wake who sleeps here; does nothing where nobody does."""
+        ...
+
+
+class Sleeper(Wakeable, Protocol):
+    """A place where one task at a time sleeps until somebody wakes it."""
+
+    def park(self) -> Awaitable[None]:
+        """Sleep until `wake`, once awaited, which must be at once. May return without one, so the caller looks again.
+
+        A plain function, since each coroutine between a task and its sleep is passed through at every wake-up.
+
+        Cancellation: the sleeper is taken away first, so a later `wake` finds nobody and does nothing.
+        """
         ...
 
 
@@ -61,6 +67,18 @@ class Port(Protocol):
         """Let the other tasks run once; a checkpoint."""
         ...
 
+    def runs_here(self) -> bool:
+        """Whether the caller runs in this port's event loop."""
+        ...
+
+    def submit(self, call: Callable[[], None]) -> None:
+        """Run `call` in the loop's thread soon; the one method for foreign threads.
+
+        Raises:
+            RuntimeError: the loop has ended.
+        """
+        ...
+
     def current_task(self) -> object:
         """The task that calls; compared by identity only."""
         ...
@@ -83,12 +101,10 @@ def current_port() -> Port:
     Raises:
         RuntimeError: no event loop runs in this thread.
     """
-    # The kernel needs no trio: where nobody has imported it, nobody runs it.
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
+    if running_library() == "trio":
         from .on_trio import TrioPort
 
-        return TrioPort(clock=trio.lowlevel.current_clock())
+        return TrioPort()
     return AsyncioPort(loop=asyncio.get_running_loop())
 
 

@@ -1,35 +1,28 @@
 """A CD shop's orders, replayed through subscriber actors, each event acknowledged.
 
-Run: python -m examples.storefront [--orders FILE] [--fail SHARE] [--backend trio|asyncio] [--tills N] [--json]
+Run: python -m examples.storefront [--orders FILE] [--fail SHARE] [--backend trio|asyncio] [--json] ... (see --help)
 Prints: a table of the subscriptions, the shop's totals and its revenue by month; with --json one object instead.
-Status: 0; 130 after Ctrl-C and 143 after SIGTERM (both drain and print first); 2 for what can't be run.
+Status: 0; 1 where standard output can't be written; 2 for arguments or a file that can't be used; 130 after Ctrl-C
+and 143 after SIGTERM (both finish the orders in hand and print first; a second one leaves at once).
 """
 
 import argparse
 import json
-import signal
+import logging
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from random import Random
-from typing import BinaryIO
 
 import anyio
 import attrs
-from rich.console import Console
-from rich.progress import Progress
 
-from postroom import Runtime
-
-from .orders import Rejected, read_orders
-from .result import Result, result_of, stats_by_subscription
+from .progress import say
+from .replay import Replay
+from .result import result_of
 from .shop import Shop
-from .show import show
-from .tills import Queue, run_tills
+from .show import Screen, show
 
 ORDERS = Path(__file__).parent.parent / "data" / "cdnow_orders.csv"
-MOST_REJECTED_SHOWN = 20
 LONGEST_FILE_NAME = 200
 
 
@@ -39,6 +32,7 @@ class Arguments:
 
     orders: Path
     fail: float
+    pack: float
     backend: str
     tills: int
     json: bool
@@ -47,111 +41,86 @@ class Arguments:
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
     """Read the command line; exits with status 2 where it makes no sense."""
     parser = argparse.ArgumentParser(prog="storefront", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--orders", type=Path, default=ORDERS, metavar="FILE", help="the orders to replay (CSV)")
-    parser.add_argument(
-        "--fail", type=_share, default=0.02, metavar="SHARE", help="share of the mailer's attempts that fail (0 to 1)"
-    )
-    parser.add_argument("--backend", choices=("trio", "asyncio"), default="trio", help="the event loop")
-    parser.add_argument("--tills", type=_tills, default=8, metavar="N", help="tills that emit at once (1 to 1000)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    add = parser.add_argument
+    add("--orders", type=Path, default=ORDERS, metavar="FILE", help="the orders to replay (CSV)")
+    add("--fail", type=_share, default=0.02, metavar="SHARE", help="share of the mailer's attempts that fail (0 to 1)")
+    add("--pack", type=_seconds, default=0.00005, metavar="SECONDS", help="time it takes to pack an order (0 to 60)")
+    add("--backend", choices=("trio", "asyncio"), default="trio", help="the event loop")
+    add("--tills", type=_tills, default=8, metavar="N", help="tills that emit at once (1 to 1000)")
+    add("--json", action="store_true", help="print one JSON object and nothing else")
     return Arguments(**vars(parser.parse_args(arguments)))
 
 
 def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share between 0 and 1")
-    return value
+    return _number(text, float, 0, 1)
+
+
+def _seconds(text: str) -> float:
+    return _number(text, float, 0, 60)
 
 
 def _tills(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is no number of tills between 1 and 1000")
-    return value
+    return int(_number(text, int, 1, 1000))
 
 
-@attrs.define(eq=False)
-class Run:
-    """One replay of a file of orders.
-
-    Attributes:
-        interrupted_by: The signal that ended it early.
-        seconds: How long it took.
-    """
-
-    arguments: Arguments
-    file: BinaryIO
-    shop: Shop
-    queue: Queue = attrs.field(init=False)
-    runtime: Runtime = attrs.field(init=False)
-    interrupted_by: signal.Signals | None = None
-    seconds: float = 0.0
-
-    def __attrs_post_init__(self) -> None:
-        self.queue = Queue(read_orders(self.file), self._tell_rejected)
-        self.runtime = Runtime(subscribers=self.shop.subscribers())
-
-    async def main(self) -> Result:
-        """Replay the whole file, or until a signal says stop."""
-        start = time.perf_counter()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch_signals)
-            tasks.start_soon(self._show_progress)
-            async with self.runtime:
-                await run_tills(self.runtime, self.queue, self.arguments.tills)
-            tasks.cancel_scope.cancel()
-        self.seconds = time.perf_counter() - start
-        return result_of(self.shop, self.queue, self.runtime)
-
-    async def _watch_signals(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async for number in signals:
-                if self.interrupted_by is not None:
-                    raise KeyboardInterrupt  # twice means now
-                self.interrupted_by = number
-                self.queue.closed = True
-
-    async def _show_progress(self) -> None:
-        if self.arguments.json or not sys.stderr.isatty():
-            return
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("orders", total=max(1, self.arguments.orders.stat().st_size))
-            while True:
-                await anyio.sleep(0.05)
-                progress.update(task, completed=self.file.tell(), description=f"{self.shop.orders:,} orders")
-
-    def _tell_rejected(self, row: Rejected) -> None:
-        if self.queue.rejected <= MOST_REJECTED_SHOWN:
-            print(f"line {row.line}: {row.reason}", file=sys.stderr)
-        elif self.queue.rejected == MOST_REJECTED_SHOWN + 1:
-            print("more rejected rows follow; they are counted", file=sys.stderr)
+def _number(text: str, kind: type[int] | type[float], least: int, most: int) -> float:
+    try:
+        value = kind(text)
+        if least <= value <= most:  # false for NaN too
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text[:40]!r} is no {kind.__name__} from {least} to {most}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
-    asked = parse(arguments)
     try:
-        file = asked.orders.open("rb")
+        return _run(parse(arguments))
+    except KeyboardInterrupt:  # before the first order, or while printing
+        return 130
+
+
+def _run(asked: Arguments) -> int:
+    progress = not asked.json and sys.stderr is not None and sys.stderr.isatty()
+    shop = Shop(fail=asked.fail, pack_for=asked.pack)
+    replay = Replay(path=asked.orders, shop=shop, tills=asked.tills, progress=progress)
+    try:
+        anyio.run(replay.run, backend=asked.backend)
     except OSError as error:
-        print(f"storefront: can't read {str(asked.orders)[:LONGEST_FILE_NAME]!r}: {error.strerror}", file=sys.stderr)
-        return 2
-    with file:
-        run = Run(asked, file, Shop(asked.fail, Random(20)))
-        try:
-            result = anyio.run(run.main, backend=asked.backend)
-        except KeyboardInterrupt:
-            return 130
+        return _cant_read(asked.orders, error)
+    status = 0 if replay.stopped_by is None else 128 + replay.stopped_by
+    if replay.cut_short:
+        return status
+    if not _print(replay, as_json=asked.json):
+        return 1
+    return status if replay.broken is None else _cant_read(asked.orders, replay.broken)
+
+
+def _cant_read(path: Path, error: OSError) -> int:
+    say(f"storefront: can't read {str(path)[:LONGEST_FILE_NAME]!r}: {error.strerror}")
+    return 2
+
+
+def _print(replay: Replay, *, as_json: bool) -> bool:
+    """Print the result; False where that failed, after saying why."""
+    result = result_of(replay)
+    if sys.stdout is None:
+        say("storefront: can't write to standard output: it is closed")
+        return False
     try:
-        if asked.json:
+        if as_json:
             print(json.dumps(attrs.asdict(result)), flush=True)
         else:
-            show(Console(), result, run.shop, stats_by_subscription(run.runtime), run.seconds)
-            sys.stdout.flush()
-    except BrokenPipeError:
-        sys.stdout = None  # whoever read has gone; nothing is left to say
-    return 0 if run.interrupted_by is None else 128 + run.interrupted_by
+            show(Screen(), result, replay.shop, replay.runtime, replay.seconds)
+    except OSError as error:
+        say(f"storefront: can't write to standard output: {error.strerror}")
+        sys.stdout = None  # what is left in its buffer would fail again at the end
+        return False
+    return True
 
 
 if __name__ == "__main__":
+    # It would name each dead letter; the report counts them.
+    logging.getLogger("postroom").setLevel(logging.CRITICAL)
     sys.exit(main())

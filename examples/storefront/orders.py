@@ -1,4 +1,4 @@
-"""Orders from a CSV file: read line by line, each line checked.
+"""Orders from the bytes of a CSV file, each line checked.
 
 A row is `date,customer,quantity,amount`. What does not hold an order is rejected with its line number and a reason;
 the rest goes on.
@@ -9,14 +9,16 @@ Units: line numbers from 1; amounts in cents.
 import datetime
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, Final
+from typing import Final
 
 import attrs
 
 LONGEST_LINE: Final = 1000
-"""Bytes. A line is never read further than this at once, so a file without line ends does not fill the memory."""
+"""Bytes. No more of a line is kept, so a file without line ends does not fill the memory."""
 
-HEADER: Final = ("date", "customer", "quantity", "amount")
+HEADER: Final = b"date,customer,quantity,amount"
+FIELDS: Final = 4
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 _is_date = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII).fullmatch
 _is_customer = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
@@ -36,33 +38,46 @@ class Order:
 
 @attrs.frozen
 class Rejected:
-    """A row that holds no order."""
+    """A row that holds no order.
+
+    Attributes:
+        reason: One line of printable characters, whatever the row held.
+    """
 
     line: int
     reason: str
 
 
-def read_orders(file: BinaryIO) -> Iterator[Order | Rejected]:
-    """The orders of an open file, in its order, with what was rejected in between. Empty lines are passed over."""
-    number = 0
-    while line := file.readline(LONGEST_LINE + 2):
-        number += 1
-        if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
-            _skip_line(file)
-            yield Rejected(number, f"the line is longer than {LONGEST_LINE} bytes")
-            continue
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        row = line.rstrip(b"\r\n")
-        if not row or (number == 1 and row == ",".join(HEADER).encode()):
-            continue
-        order = _parse(row)
-        yield order if isinstance(order, Order) else Rejected(number, order)
+@attrs.define(eq=False)
+class Reader:
+    """Makes rows of chunks of bytes, wherever these were cut. Empty lines are passed over."""
 
+    _line: int = attrs.field(default=0, init=False)
+    _rest: bytes = attrs.field(default=b"", init=False)
 
-def _skip_line(file: BinaryIO) -> None:
-    while (rest := file.readline(64 * 1024)) and not rest.endswith(b"\n"):
-        pass
+    def feed(self, chunk: bytes) -> Iterator[Order | Rejected]:
+        """The rows that end in this chunk."""
+        *lines, rest = (self._rest + chunk).split(b"\n")
+        # One byte more than is allowed: however long the line gets, it stays too long.
+        self._rest = rest[: LONGEST_LINE + 1]
+        for line in lines:
+            yield from self._row(line)
+
+    def end(self) -> Iterator[Order | Rejected]:
+        """The last row, where no line end follows it."""
+        yield from self._row(self._rest)
+
+    def _row(self, line: bytes) -> Iterator[Order | Rejected]:
+        self._line += 1
+        if self._line == 1:
+            line = line.removeprefix(BYTE_ORDER_MARK)
+        if len(line) > LONGEST_LINE:
+            yield Rejected(self._line, f"the line is longer than {LONGEST_LINE} bytes")
+            return
+        row = line.rstrip(b"\r")
+        if row and not (self._line == 1 and row == HEADER):
+            order = _parse(row)
+            yield order if isinstance(order, Order) else Rejected(self._line, order)
 
 
 def _parse(row: bytes) -> Order | str:
@@ -71,8 +86,8 @@ def _parse(row: bytes) -> Order | str:
         fields = row.decode().split(",")
     except UnicodeDecodeError as error:
         return f"byte {error.start + 1} is not UTF-8"
-    if len(fields) != len(HEADER):
-        return f"it has {len(fields)} fields, not {len(HEADER)}"
+    if len(fields) != FIELDS:
+        return f"it has {len(fields)} fields, not {FIELDS}"
     date, customer, quantity, amount = fields
     if not _is_real_date(date):
         return f"{date[:20]!r} is no date (YYYY-MM-DD)"

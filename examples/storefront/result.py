@@ -1,16 +1,13 @@
-"""What a run comes to."""
+"""What a replay comes to."""
 
 import attrs
 
-from postroom import Runtime, SubscriptionStats
-
-from .shop import Shop
-from .tills import Queue
+from .replay import Replay
 
 
 @attrs.frozen(kw_only=True)
 class Result:
-    """The totals of one run; `--json` prints them, revenue as a decimal string in dollars."""
+    """The totals of one replay; `--json` prints them, revenue as a decimal string in dollars."""
 
     orders: int
     customers: int
@@ -26,25 +23,21 @@ class Result:
     dead_letters: int
 
 
-def result_of(shop: Shop, queue: Queue, runtime: Runtime) -> Result:
-    """The totals after the runtime's block."""
-    stats = runtime.stats
+def result_of(replay: Replay) -> Result:
+    """The totals after the replay, or of what was done until it was stopped."""
+    shop = replay.shop
+    stats = replay.runtime.stats
     return Result(
         orders=shop.orders,
         customers=len(shop.customers),
         cds=shop.cds,
         revenue=f"{shop.revenue:.2f}",
         free_orders=shop.free_orders,
-        rejected_rows=queue.rejected,
+        rejected_rows=replay.rejected,
         welcomed=shop.welcomed,
         events_emitted=stats.accepted,
         deliveries=stats.deliveries,
         succeeded=stats.succeeded,
         failed=stats.failed,
-        dead_letters=runtime.dead_letters.total,
+        dead_letters=replay.runtime.dead_letters.total,
     )
-
-
-def stats_by_subscription(runtime: Runtime) -> dict[str, SubscriptionStats]:
-    """Each subscription's counters, by name."""
-    return {name: subscription.stats for name, subscription in runtime.subscriptions.items()}

@@ -3,12 +3,15 @@
 from collections import Counter
 from decimal import Decimal
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import anyio
 import attrs
 
 from postroom import Context, Event, Retry, Subscriber, exponential, subscriber
+
+SHORTEST_SLEEP: Final = 0.001
+"""Seconds. Loops sleep at least about so long, so shorter times are saved up."""
 
 
 class MailServerBusy(Exception):
@@ -21,10 +24,12 @@ class Shop:
 
     Attributes:
         fail: The share of the mailer's attempts that fail, from 0 to 1.
+        pack_for: Seconds that it takes to pack an order.
     """
 
-    fail: float
-    random: Random
+    fail: float = 0.0
+    pack_for: float = 0.0
+    random: Random = attrs.field(factory=lambda: Random(20))
     orders: int = 0
     cds: int = 0
     revenue: Decimal = Decimal("0.00")
@@ -35,6 +40,7 @@ class Shop:
     cents_by_customer: Counter[str] = attrs.field(factory=Counter)
     mails: int = 0
     packed: int = 0
+    _packing_time: float = 0.0
 
     def subscribers(self) -> list[Subscriber[..., Any]]:
         """Everybody who works in this shop."""
@@ -81,6 +87,8 @@ class Shop:
 
     async def pack(self, event: Event) -> None:
         """Pack the order: slow work, and a small mailbox, so tills wait when it is full."""
+        self._packing_time += self.pack_for
+        if self._packing_time >= SHORTEST_SLEEP:
+            time, self._packing_time = self._packing_time, 0.0
+            await anyio.sleep(time)
         self.packed += 1
-        if self.packed % 20 == 0:
-            await anyio.sleep(0.001)

@@ -1,71 +1,128 @@
-"""What a person sees: a progress bar while it runs, tables and a chart at the end."""
+"""What a person sees at the end: tables and a bar chart."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, JustifyMethod
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
-from postroom import SubscriptionStats
+from postroom import DeadLetters, Runtime, Subscription
 
 from .result import Result
 from .shop import Shop
 
-WIDEST_BAR = 40
+WIDEST_BAR: Final = 40
+BEST: Final = 5
 
 
-def show(console: Console, result: Result, shop: Shop, stats: Mapping[str, SubscriptionStats], seconds: float) -> None:
-    """Print the run's tables."""
-    console.print(_subscriptions(stats))
-    console.print(_totals(result))
-    console.print(_months(shop))
-    console.print(_best_customers(shop))
-    rate = result.events_emitted / seconds if seconds else 0.0
-    console.print(f"{result.events_emitted:,} events in {seconds:.2f} s: {rate:,.0f} events a second")
+class Screen(Console):
+    """A console that leaves it to its user what happens when nobody reads: an `OSError` like any other."""
+
+    def on_broken_pipe(self) -> None:
+        raise
 
 
-def _subscriptions(stats: Mapping[str, SubscriptionStats]) -> Table:
-    table = Table("subscription", title="Subscriptions")
-    for heading in ("handled", "retried", "dead", "most in mailbox", "seconds"):
-        table.add_column(heading, justify="right")
-    for name, each in stats.items():
-        table.add_row(
+def show(screen: Console, result: Result, shop: Shop, runtime: Runtime, seconds: float) -> None:
+    """Print the whole report.
+
+    Raises:
+        OSError: it can't be printed.
+    """
+    _show_subscriptions(screen, runtime.subscriptions)
+    _show_dead_letters(screen, runtime.dead_letters)
+    _show_totals(screen, result)
+    _show_months(screen, shop)
+    _show_best_customers(screen, shop)
+    rate = result.events_emitted / seconds
+    screen.print(Text(f"{result.events_emitted:,} events in {seconds:.2f} s: {rate:,.0f} events a second"))
+
+
+def _show_subscriptions(screen: Console, subscriptions: Mapping[str, Subscription]) -> None:
+    # A mailbox that says "4 of 4" was full: tills had to wait for room.
+    rows = [
+        (
             name,
-            f"{each.succeeded:,}",
-            f"{each.retried:,}",
-            f"{each.failed:,}",
-            f"{each.high_water_mark:,}",
-            f"{each.busy_seconds:.3f}",
+            f"{each.stats.succeeded:,}",
+            f"{each.stats.retried:,}",
+            f"{each.stats.failed:,}",
+            f"{each.stats.high_water_mark:,} of {each.subscriber.capacity:,}",
+            f"{each.stats.busy_seconds:.3f}",
         )
-    return table
+        for name, each in subscriptions.items()
+    ]
+    _print_table(screen, ("subscription", "handled", "retried", "dead", "mailbox peak", "seconds"), rows)
 
 
-def _totals(result: Result) -> Table:
-    table = Table("orders", "customers", "CDs", "revenue", "free orders", "rejected rows", title="Totals")
-    table.add_row(
-        f"{result.orders:,}",
-        f"{result.customers:,}",
-        f"{result.cds:,}",
-        f"{float(result.revenue):,.2f}",
-        f"{result.free_orders:,}",
-        f"{result.rejected_rows:,}",
-    )
-    return table
+def _show_dead_letters(screen: Console, letters: DeadLetters) -> None:
+    if not letters.total:
+        return
+    title = f"dead letters: {letters.total:,}"
+    if letters.evicted:
+        title += f", the newest {len(letters):,} by reason"
+    counts = Counter(f"{letter.subscription}: {letter.reason}" for letter in letters)
+    _print_facts(screen, title, [(why, f"{count:,}") for why, count in sorted(counts.items())])
 
 
-def _months(shop: Shop) -> Table:
-    table = Table("month", title="Revenue by month", box=None)
-    table.add_column("revenue", justify="right")
-    table.add_column("")
-    most = max(shop.cents_by_month.values(), default=0)
-    for month, cents in sorted(shop.cents_by_month.items()):
-        bar = "█" * round(WIDEST_BAR * cents / most) if most else ""
-        table.add_row(month, f"{cents / 100:,.2f}", bar)
-    return table
+def _show_totals(screen: Console, result: Result) -> None:
+    totals = [
+        ("orders", f"{result.orders:,}"),
+        ("customers", f"{result.customers:,}"),
+        ("CDs", f"{result.cds:,}"),
+        ("revenue", f"{Decimal(result.revenue):,.2f}"),
+        ("free orders", f"{result.free_orders:,}"),
+        ("rejected rows", f"{result.rejected_rows:,}"),
+    ]
+    _print_facts(screen, "totals", totals)
 
 
-def _best_customers(shop: Shop) -> Table:
-    table = Table("customer", title="Best customers", box=None)
-    table.add_column("revenue", justify="right")
-    for customer, cents in shop.cents_by_customer.most_common(5):
-        table.add_row(customer, f"{cents / 100:,.2f}")
-    return table
+def _show_months(screen: Console, shop: Shop) -> None:
+    most = max(shop.cents_by_month.values(), default=0) or 1
+    widest = max(1, min(WIDEST_BAR, screen.width - 24))
+    block = "█" if screen.encoding.startswith("utf") else "#"
+    months = sorted(shop.cents_by_month.items())
+    rows = [(month, _dollars(cents), block * round(widest * cents / most)) for month, cents in months]
+    _print_facts(screen, "revenue by month", rows)
+
+
+def _show_best_customers(screen: Console, shop: Shop) -> None:
+    best = shop.cents_by_customer.most_common(BEST)
+    _print_facts(screen, "best customers", [(customer, _dollars(cents)) for customer, cents in best])
+
+
+def _dollars(cents: int) -> str:
+    return f"{Decimal(cents) / 100:,.2f}"
+
+
+def _print_facts(screen: Console, title: str, rows: Sequence[Sequence[str]]) -> None:
+    """Print a title, and names with values: narrow enough for any terminal."""
+    table = Table.grid(padding=(0, 2))
+    justified: tuple[JustifyMethod, ...] = ("left", "right", "left")
+    for justify, _ in zip(justified, rows[0] if rows else (), strict=False):
+        table.add_column(justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    screen.print(Text(title, style="bold"))
+    screen.print(table)
+    screen.print()
+
+
+def _print_table(screen: Console, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; where the terminal is too narrow for it, a paragraph for each row."""
+    table = Table(headings[0], box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    if screen.measure(table, options=screen.options.update(max_width=1000)).maximum <= screen.width:
+        screen.print(table)
+        return
+    for name, *values in rows:
+        screen.print(Text(name))
+        facts = ", ".join(f"{value} {heading}" for heading, value in zip(headings[1:], values, strict=True))
+        screen.print(Padding(Text(facts), (0, 0, 0, 2)))
+    screen.print()

@@ -9,6 +9,7 @@ from .errors import CausationTooDeep as CausationTooDeep
 from .errors import Closed as Closed
 from .errors import ConflictingEvent as ConflictingEvent
 from .errors import DuplicateSubscription as DuplicateSubscription
+from .errors import ForkedProcess as ForkedProcess
 from .errors import Full as Full
 from .errors import HandlerAborted as HandlerAborted
 from .errors import HandlerTimeout as HandlerTimeout
@@ -17,6 +18,7 @@ from .errors import InvalidName as InvalidName
 from .errors import InvalidOption as InvalidOption
 from .errors import MailboxFull as MailboxFull
 from .errors import NoSubscriber as NoSubscriber
+from .errors import NotFromHere as NotFromHere
 from .errors import NotHandled as NotHandled
 from .errors import PostroomError as PostroomError
 from .errors import Rejected as Rejected
@@ -24,6 +26,8 @@ from .errors import RuntimeClosed as RuntimeClosed
 from .errors import RuntimeReentered as RuntimeReentered
 from .errors import UnknownDeadLetter as UnknownDeadLetter
 from .errors import UnknownSubscription as UnknownSubscription
+from .errors import WouldDeadlock as WouldDeadlock
+from .errors import WrongBackend as WrongBackend
 from .errors import WrongThread as WrongThread
 from .event import Event as Event
 from .outcomes import Cancelled as Cancelled
@@ -39,11 +43,12 @@ from .retry import Retry as Retry
 from .retry import constant as constant
 from .retry import exponential as exponential
 from .runtime import Runtime as Runtime
-from .runtime import RuntimeStats as RuntimeStats
+from .stats import RuntimeStats as RuntimeStats
+from .stats import SubscriptionStats as SubscriptionStats
 from .subscriber import Subscriber as Subscriber
 from .subscriber import subscriber as subscriber
 from .subscription import Subscription as Subscription
-from .subscription import SubscriptionStats as SubscriptionStats
+from .threads import ThreadReceipt as ThreadReceipt
 
 __all__ = [
     "Backoff",
@@ -61,6 +66,7 @@ __all__ = [
     "Event",
     "Expired",
     "Failed",
+    "ForkedProcess",
     "Full",
     "HandlerAborted",
     "HandlerTimeout",
@@ -69,6 +75,7 @@ __all__ = [
     "InvalidOption",
     "MailboxFull",
     "NoSubscriber",
+    "NotFromHere",
     "NotHandled",
     "Outcome",
     "PostroomError",
@@ -84,8 +91,11 @@ __all__ = [
     "Subscription",
     "SubscriptionStats",
     "Succeeded",
+    "ThreadReceipt",
     "UnknownDeadLetter",
     "UnknownSubscription",
+    "WouldDeadlock",
+    "WrongBackend",
     "WrongThread",
     "constant",
     "exponential",

@@ -1,22 +1,11 @@
 """Batches: events handed over several at a time, for handlers whose cost is in the call, such as a bulk insert."""
 
-import math
 from collections.abc import Mapping
-from typing import Any
 
 import attrs
 
-from .errors import InvalidOption, PostroomError
-
-
-def _check_size(_batch: object, _attribute: object, size: Any) -> None:
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise InvalidOption("size", size, "must be a whole number of events, at least 1")
-
-
-def _check_within(_batch: object, _attribute: object, within: Any) -> None:
-    if isinstance(within, bool) or not isinstance(within, int | float) or not math.isfinite(within) or within < 0:
-        raise InvalidOption("within", within, "must be a finite number of seconds, at least 0")
+from .checks import count_of, seconds
+from .errors import PostroomError
 
 
 @attrs.frozen(kw_only=True)
@@ -28,8 +17,8 @@ class Batch:
         within: Seconds after its first event at which a batch is handed over even if it is not full.
     """
 
-    size: int = attrs.field(validator=_check_size)
-    within: float = attrs.field(default=0.0, validator=_check_within)
+    size: int = attrs.field(validator=count_of("events"))
+    within: float = attrs.field(default=0.0, validator=seconds())
 
 
 @attrs.define

@@ -12,6 +12,7 @@ from .calls import call_of
 from .context import Context
 from .delivery import Delivery
 from .errors import HandlerAborted
+from .event import Event
 
 
 @attrs.define(eq=False)
@@ -21,23 +22,34 @@ class BatchingBehaviour(SubscriptionBehaviour):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         assert isinstance(self.actor, BatchActor), "hired below"
-        call = call_of(self.subscriber.handler, _events, self._context_of_batch, self.around.threads)
+        handler = self.subscriber.handler
+        call: Callable[[list[Delivery]], Awaitable[object]] = call_of(
+            handler,
+            lambda batch: handler(_events(batch)),
+            lambda batch: handler(_events(batch), self._context_of(batch)),
+            self.around.threads,
+        )
         self.actor.batches = _Batches(self, self._in_time(call))
 
     def _hire(self) -> Actor[Delivery]:
         batch = self.subscriber.batch
         assert batch is not None, "the caller chooses the class by it"
         return BatchActor(
-            self.name, self.mailbox, self, self.subscriber.concurrency, size=batch.size, within=batch.within
+            self.name,
+            self.mailbox,
+            self,  # pyright: ignore[reportArgumentType] - it takes the field `receive` of a subclass for a method
+            self.subscriber.concurrency,
+            size=batch.size,
+            within=batch.within,
         )
 
-    def _context_of_batch(self, deliveries: list[Delivery]) -> Context:
+    def _context_of(self, batch: list[Delivery]) -> Context:
         # What the handler emits continues the longest chain of causes, so that no loop hides in batches.
-        return self.around.context(max(deliveries, key=lambda delivery: delivery.event.depth), self.name)
+        return self.around.context(max(batch, key=lambda delivery: delivery.event.depth), self.name)
 
 
-def _events(deliveries: list[Delivery]) -> object:
-    return [delivery.event for delivery in deliveries]
+def _events(batch: list[Delivery]) -> list[Event]:
+    return [delivery.event for delivery in batch]
 
 
 @attrs.define(eq=False)

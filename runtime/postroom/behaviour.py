@@ -2,8 +2,7 @@
 
 import logging
 import math
-from collections.abc import Awaitable, Callable
-from operator import attrgetter
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -11,7 +10,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Order, Overflow, Owner, Timers
+from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Need, Order, Overflow, Owner, Port, Timers
 
 from .calls import UNAWAITED, call_of, close_unawaited, timed
 from .clock import Clock
@@ -20,8 +19,10 @@ from .dead_letters import DeadLetters
 from .delivery import Delivery, LongDelivery, as_long
 from .errors import HandlerAborted
 from .event import HEAD_STARTS
+from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
+from .receipt import Receipt
 from .subscriber import Subscriber
 from .tally import Tally
 
@@ -92,7 +93,13 @@ class SubscriptionBehaviour(Owner[Delivery]):
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
         self.actor = self._hire()
         self.overtime = self._overtime()
-        call = call_of(subscriber.handler, attrgetter("event"), self._context_of, self.around.threads)
+        handler, context, name = subscriber.handler, self.around.context, self.name
+        call: Callable[[Delivery], Awaitable[object]] = call_of(
+            handler,
+            lambda delivery: handler(delivery.event),
+            lambda delivery: handler(delivery.event, context(delivery, name)),
+            self.around.threads,
+        )
         self.receive = self._in_time(call)
 
     def _hire(self) -> Actor[Delivery]:
@@ -111,19 +118,33 @@ class SubscriptionBehaviour(Owner[Delivery]):
             return call
         return timed(call, self.name, timeout, self.overtime.expect_by)
 
-    def _context_of(self, delivery: Delivery) -> Context:
-        return self.around.context(delivery, self.name)
+    @property
+    def port(self) -> Port:
+        """The event loop that its actor runs in."""
+        return self.around.kernel.port
+
+    def needs_to_admit(self, admission: Admission) -> Sequence[Need]:
+        """Who must move before what `admission` has in line here gets into the mailbox."""
+        return needs_of_admission(self.actor, admission)
+
+    def need_to_settle(self, receipt: Receipt) -> Need:
+        """Who must move before the delivery of `receipt` settles."""
+        return need_to_settle(self.actor, receipt)
+
+    def needs_to_settle_all(self) -> Sequence[Need]:
+        """Who must move before nothing is pending here."""
+        return needs_to_settle_all(self.actor, self.tally.pending)
 
     def in_hand(self) -> list[Delivery]:
         return self.actor.in_hand
 
-    def order_of(self, delivery: Delivery) -> Order:
-        event = delivery.event
-        rank = delivery.since + HEAD_STARTS[event.priority]
-        return Order(rank, event.key, delivery.expires_at, event.priority != "default")
+    def order_of(self, message: Delivery) -> Order:
+        event = message.event
+        rank = message.since + HEAD_STARTS[event.priority]
+        return Order(rank, event.key, message.expires_at, event.priority != "default")
 
     def succeeded(self, delivery: Delivery, result: object, started: float, ended: float) -> None:
-        if type(result) in UNAWAITED:
+        if result is not None and type(result) in UNAWAITED:
             kind = close_unawaited(result)
             error = HandlerAborted(self.name, f"returned a {kind} that nobody awaited (is an `await` missing?)")
             self.failed(delivery, error, started, ended)
@@ -147,7 +168,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
             return None
         due = self.around.kernel.port.now() + wait
         if self.leaving == CLOSED and not self._is_before_the_end(due):
-            self.cancel(delivery)
+            self._cancel(delivery, CLOSED, delivery.attempt)
             return None
         self.tally.retried += 1
         delivery.attempt += 1
@@ -186,7 +207,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
             self.name, delivery.event.name, delivery.event.id, delivery.attempt, type(error).__name__,
         )  # fmt: skip
         self.tally.failed += 1
-        self._bury(delivery, reason, error)
+        self._bury(delivery, reason, error, delivery.attempt)
         self._settle(delivery, Failed(self.name, error, delivery.attempt, delivery.seconds))
 
     def _with_time(self, delivery: Delivery, started: float, ended: float) -> LongDelivery:
@@ -196,11 +217,11 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return delivery
 
     def cancelled(self, delivery: Delivery, started: float, ended: float) -> None:
-        self.cancel(self._with_time(delivery, started, ended))
+        self._cancel(self._with_time(delivery, started, ended), self.leaving or CLOSED, delivery.attempt)
 
     def interrupted(self, delivery: Delivery, interrupt: BaseException) -> None:
         # Handed back: the program ends for a reason that is not this delivery's fault.
-        self.cancel(delivery, f"{type(interrupt).__name__} in a handler")
+        self._cancel(delivery, f"{type(interrupt).__name__} in a handler", delivery.attempt)
         self.around.fall(interrupt)
 
     def ended(self) -> None:
@@ -208,26 +229,28 @@ class SubscriptionBehaviour(Owner[Delivery]):
         for call in self.when_ended:
             call()
 
-    def cancel(self, delivery: Delivery, reason: str | None = None) -> None:
-        """Settle a delivery that will not be handled, or not again."""
+    def cancel(self, delivery: Delivery) -> None:
+        """Settle a delivery that waits for its attempt, and won't have it."""
+        self._cancel(delivery, self.leaving or CLOSED, delivery.attempt - 1)
+
+    def _cancel(self, delivery: Delivery, reason: str, attempts: int) -> None:
         self.tally.cancelled += 1
-        because = reason or self.leaving or CLOSED
-        self._settle(delivery, Cancelled(self.name, because, delivery.attempt, delivery.seconds))
+        self._settle(delivery, Cancelled(self.name, reason, attempts, delivery.seconds))
 
-    def refused(self, delivery: Delivery) -> None:
-        self.cancel(delivery)
+    def refused(self, message: Delivery) -> None:
+        self.cancel(message)
 
-    def expired(self, delivery: Delivery) -> None:
+    def expired(self, message: Delivery) -> None:
         self.tally.expired += 1
-        reason = f"its turn came more than {delivery.event.expires_after:g} s after it was accepted"
-        self._settle(delivery, Expired(self.name, reason, delivery.attempt, delivery.seconds))
+        reason = f"its turn came more than {message.event.expires_after:g} s after it was accepted"
+        self._settle(message, Expired(self.name, reason, message.attempt - 1, message.seconds))
 
-    def dropped(self, delivery: Delivery, reason: str) -> None:
+    def dropped(self, message: Delivery, reason: str) -> None:
         """Settle a delivery for which there was no room; what no policy asked to drop is kept as a dead letter."""
         self.tally.dropped += 1
         if reason is ABANDONED:
-            self._bury(delivery, reason, None)
-        self._settle(delivery, Dropped(self.name, reason, delivery.attempt, delivery.seconds))
+            self._bury(message, reason, None, message.attempt - 1)
+        self._settle(message, Dropped(self.name, reason, message.attempt - 1, message.seconds))
 
     def cancel_waiting(self) -> None:
         """Settle all that is in the mailbox, in line, or waiting for its next attempt."""
@@ -273,10 +296,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
         end = self.around.give_up_after
         return end is None or due <= end
 
-    def _bury(self, delivery: Delivery, reason: str, error: Exception | None) -> None:
-        self.around.dead_letters.add(
-            delivery.event, self.name, reason, error, delivery.attempt, self.around.clock.time()
-        )
+    def _bury(self, delivery: Delivery, reason: str, error: Exception | None, attempts: int) -> None:
+        self.around.dead_letters.add(delivery.event, self.name, reason, error, attempts, self.around.clock.time())
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
         delivery.receipt.settle(outcome)

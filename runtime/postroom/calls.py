@@ -8,6 +8,9 @@ from typing import Any, Final, TypeVar
 import anyio
 import anyio.to_thread
 
+from postroom_actors import current_hand
+
+from .deadlock import in_thread_of
 from .errors import HandlerTimeout
 from .subscriber import positional_parameters
 
@@ -19,25 +22,26 @@ UNAWAITED: Final = frozenset({CoroutineType, GeneratorType, AsyncGeneratorType})
 
 def call_of(
     handler: Callable[..., Any],
-    event_of: Callable[[X], object],
-    context_of: Callable[[X], object],
+    plainly: Callable[[X], Any],
+    with_context: Callable[[X], Any],
     threads: anyio.CapacityLimiter,
 ) -> Callable[[X], Awaitable[object]]:
     """A call of `handler` with what is in hand, awaited by the actor; a plain function runs in a worker thread.
 
     Args:
-        event_of: The handler's first argument: the event, or the list of them.
-        context_of: Its second one, asked for only where the handler takes it.
+        plainly: Calls it with the event, or with the list of them.
+        with_context: Calls it with a context as well, for a handler that takes one.
     """
-    if positional_parameters(handler) == 2:
-        call: Callable[[X], Any] = lambda hand: handler(event_of(hand), context_of(hand))  # noqa: E731 - a def in each branch reads worse
-    else:
-        call = lambda hand: handler(event_of(hand))  # noqa: E731
+    call = with_context if positional_parameters(handler) == 2 else plainly
     if _is_async(handler):
         return call
 
+    def in_worker(hand: X) -> object:
+        in_thread_of.set(current_hand())  # in a copy of the task's context, so nobody has to reset it
+        return call(hand)
+
     async def in_thread(hand: X) -> object:
-        return await anyio.to_thread.run_sync(call, hand, limiter=threads)
+        return await anyio.to_thread.run_sync(in_worker, hand, limiter=threads)
 
     return in_thread
 

@@ -4,6 +4,7 @@ Units: times in seconds since the epoch.
 """
 
 import traceback
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -57,7 +58,7 @@ class DeadLetters:
     _place: Callable[[DeadLetter], Receipt]
     total: int = attrs.field(default=0, init=False)
     evicted: int = attrs.field(default=0, init=False)
-    _letters: dict[str, DeadLetter] = attrs.field(factory=dict, init=False, repr=False)
+    _letters: OrderedDict[str, DeadLetter] = attrs.field(factory=OrderedDict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self._letters)
@@ -88,8 +89,7 @@ class DeadLetters:
         found = self._find(letter)
         receipt = self._place(found)
         del self._letters[found.id]
-        if receipt.admission is not None:
-            await receipt.admission.wait()
+        await receipt.admitted()
         return receipt
 
     def discard(self, letter: DeadLetter | str) -> None:
@@ -124,7 +124,7 @@ class DeadLetters:
         )
         self._letters[letter.id] = letter
         while len(self._letters) > self.limit:
-            del self._letters[next(iter(self._letters))]
+            self._letters.popitem(last=False)
             self.evicted += 1
 
 

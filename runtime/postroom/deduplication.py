@@ -5,6 +5,7 @@ Only ids that users choose are remembered; those that the runtime makes are uniq
 Units: seconds on the loop's clock.
 """
 
+from collections import OrderedDict
 from typing import Final
 
 import attrs
@@ -21,7 +22,8 @@ WINDOW: Final = 600.0
 class Deduplication:
     """Receipts by chosen id, the newest 100,000 of the last 10 minutes."""
 
-    _receipts: dict[str, tuple[float, Receipt]] = attrs.field(factory=dict, init=False, repr=False)
+    # Not a plain dict: finding the oldest one of those passes over all that were removed before it.
+    _receipts: OrderedDict[str, tuple[float, Receipt]] = attrs.field(factory=OrderedDict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self._receipts)
@@ -43,14 +45,14 @@ class Deduplication:
         """Keep the receipt of an event that was accepted under a chosen id."""
         self._receipts[receipt.event.id] = (now, receipt)
         while len(self._receipts) > MOST_IDS:
-            del self._receipts[next(iter(self._receipts))]
+            self._receipts.popitem(last=False)
 
     def _forget_old(self, now: float) -> None:
         while self._receipts:
-            oldest = next(iter(self._receipts))
-            if self._receipts[oldest][0] + WINDOW > now:
+            id = next(iter(self._receipts))
+            if self._receipts[id][0] + WINDOW > now:
                 return
-            del self._receipts[oldest]
+            self._receipts.popitem(last=False)
 
 
 def check_same(first: Event, second: Event) -> None:

@@ -9,8 +9,11 @@ from .event import Event
 from .receipt import Receipt
 
 
-class Delivery(msgspec.Struct, eq=False):
+class Delivery(msgspec.Struct, eq=False, gc=False):
     """One event for one subscription, the way nearly all go: one attempt, no expiry.
+
+    The garbage collector is not told of them: each one leaves when it settles, so no cycle outlives its runtime,
+    and looking at each of thousands that wait was 7 % of an emit.
 
     Attributes:
         event: What is delivered.
@@ -29,7 +32,7 @@ class Delivery(msgspec.Struct, eq=False):
     expires_at: ClassVar[float] = math.inf
 
 
-class LongDelivery(Delivery, eq=False):
+class LongDelivery(Delivery, eq=False, gc=False):
     """A delivery with a history, or an expiry. Apart, since mailboxes may hold very many of the other ones."""
 
     attempt: int = 1  # type: ignore[misc]  # each instance has its own, which a reader of either class can't tell

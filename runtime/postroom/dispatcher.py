@@ -70,14 +70,16 @@ class Dispatcher:
         if self.actor.mailbox.queue:
             self._catch_up()
         self.accepted += 1
-        receipt = Receipt(event, len(targets), self.kernel)
+        receipt = Receipt(event, len(targets), targets)
         keyed = event.key is not None
         for target in targets:
             delivery = Delivery(event, receipt, since)
             target.tally.accepted += 1
             mailbox = target.mailbox
             if special or (keyed and mailbox.by_key) or not mailbox.offer(delivery):
-                admission = receipt.admission = self._place(target, delivery, admission) or receipt.admission
+                room = self._place(target, delivery, admission)
+                if room is not None:
+                    admission = receipt.admission = room
         if not targets:
             self.unrouted += 1
         return receipt

@@ -8,18 +8,31 @@ from typing import Any, Unpack
 import attrs
 import msgspec
 
-from postroom_actors import Kernel, TimeSlice, current_hand
+from postroom_actors import Kernel, TimeSlice, Wait, current_hand
 
+from .behaviour import SubscriptionBehaviour
 from .clock import Clock
+from .deadlock import ROOM, check, check_here, own_hand, waiting
 from .deduplication import Deduplication, check_same
 from .delivery import Delivery
-from .dispatcher import Dispatcher
-from .errors import CausationTooDeep, InvalidOption, MailboxFull, NoSubscriber, RuntimeClosed, WrongThread
-from .event import NO_HEADERS, Event
+from .dispatcher import Dispatcher, Targets
+from .errors import (
+    CausationTooDeep,
+    ForkedProcess,
+    InvalidOption,
+    MailboxFull,
+    NoSubscriber,
+    PostroomError,
+    RuntimeClosed,
+    WrongThread,
+)
+from .event import LONGEST_TRAIL, NO_HEADERS, Event
 from .names import tokens_of_name
+from .needs import needs_of_room
 from .options import EmitOptions, checked, is_special, with_own
 from .outcomes import Report
-from .receipt import Receipt
+from .receipt import Receipt, wait_for_room
+from .threads import Inbox, ThreadReceipt, accept_for_thread
 
 
 class State(enum.Enum):
@@ -29,6 +42,7 @@ class State(enum.Enum):
     OPEN = "open"
     DRAINING = "draining"
     CLOSED = "closed"
+    FORKED = "forked"
 
 
 @attrs.define(eq=False)
@@ -49,6 +63,7 @@ class Emitter:
     _stopwatch: Callable[[], float] = attrs.field(default=float, init=False)
     _wall_time: Callable[[], float] = attrs.field(default=float, init=False)
     _dispatcher: Dispatcher = attrs.field(init=False)
+    _inbox: Inbox | None = attrs.field(default=None, init=False)
     _deduplication: Deduplication = attrs.field(factory=Deduplication, init=False)
 
     async def emit(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
@@ -76,7 +91,7 @@ class Emitter:
             now = await self._breathe()
         receipt = self._accept(now, name, data, options, None)
         if receipt.admission is not None:
-            await receipt.admission.wait()
+            await receipt.admitted()
         return receipt
 
     async def emit_caused(self, cause: Event, name: str | Event, data: Any, options: EmitOptions) -> Receipt:
@@ -89,7 +104,7 @@ class Emitter:
             now = await self._breathe()
         receipt = self._accept(now, name, data, options, cause)
         if receipt.admission is not None:
-            await receipt.admission.wait()
+            await receipt.admitted()
         return receipt
 
     async def emit_and_wait(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> Report:
@@ -99,6 +114,39 @@ class Emitter:
         """
         receipt = await self.emit(name, data, **options)
         return await receipt.wait()
+
+    async def request(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> Any:
+        """Emit, and wait for the first subscription that succeeds; the others go on. Arguments as `emit`.
+
+        Returns:
+            What that one's handler returned.
+
+        Raises:
+            NoSubscriber: nobody subscribes to it; nothing was accepted.
+            ExceptionGroup: all have settled and none succeeded, as `Report.raise_for_failures`.
+            WouldDeadlock: in a handler that would wait for itself.
+            Exception: as `emit`.
+
+        Cancellation: as `emit_and_wait`.
+        """
+        options["require"] = True
+        receipt = await self.emit(name, data, **options)
+        return await receipt.answer()
+
+    def emit_from_thread(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> ThreadReceipt:
+        """`emit` from a thread that is not the event loop's: blocks it until every mailbox has taken the event.
+
+        Returns:
+            A receipt whose `wait` blocks.
+
+        Raises:
+            NotFromHere: this is the event loop's thread.
+            InvalidName, InvalidOption, ConflictingEvent, CausationTooDeep, NoSubscriber, RuntimeClosed,
+                WouldDeadlock, ForkedProcess: nothing was accepted.
+        """
+        if self._inbox is None or self._state is State.FORKED:
+            raise self._closed_error()
+        return accept_for_thread(self._inbox, lambda: self._accept(self._stopwatch(), name, data, options, None))
 
     def emit_nowait(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """`emit` without waiting or yielding.
@@ -149,27 +197,47 @@ class Emitter:
         Cancellation: while it waits for room; all of them are accepted.
         """
         now, since = self._kernel.port.now(), self._stopwatch()
+        routed: list[tuple[Event, Targets, bool]] = []
+        wanted: list[tuple[Event, Targets]] = []
         for event, chosen in checked:
-            if chosen:
-                self._deduplication.find(event, now)  # raises where one conflicts, before any is accepted
+            targets = self._dispatcher.routes.match(event.name)
+            routed.append((event, targets, chosen))
+            # `find` raises where an event conflicts, before any is accepted.
+            if not chosen or self._deduplication.find(event, now) is None:
+                wanted.append((event, targets))
+        self._check_room(wanted)
         admission = self._kernel.admission()
         receipts: list[Receipt] = []
-        for event, chosen in checked:
+        for event, targets, chosen in routed:
             receipt = self._deduplication.find(event, now) if chosen else None
             if receipt is None:
                 receipt = self._dispatcher.dispatch(
-                    event,
-                    self._dispatcher.routes.match(event.name),
-                    since,
-                    special=is_special(event),
-                    admission=admission,
+                    event, targets, since, special=is_special(event), admission=admission
                 )
                 if chosen:
                     self._deduplication.remember(receipt, now)
             receipts.append(receipt)
         if admission.waiting:
-            await admission.wait()
+            full = dict.fromkeys(target for _, targets in wanted for target in targets)
+            with waiting(self._kernel.port, lambda: wait_for_room(full, admission)):
+                await admission.wait()
         return receipts
+
+    def _check_room(self, wanted: list[tuple[Event, Targets]]) -> None:
+        """Before anything is placed: raises WouldDeadlock where the caller would wait in a circle for room."""
+        hand = own_hand(self._kernel.port)
+        if hand is None:
+            return
+        keys: dict[SubscriptionBehaviour, list[str | None]] = {}
+        for event, targets in wanted:
+            if event.delay is None:
+                for target in targets:
+                    keys.setdefault(target, []).append(event.key)
+        full = [target for target in keys if target.mailbox.would_wait(*keys[target])]
+        if full:
+            label = f"room in {', '.join(target.name for target in full)}"
+            needs = [need for each in full for need in needs_of_room(each.actor, keys[each])]
+            check(hand, Wait(ROOM, label, lambda: needs))
 
     def _accept(
         self,
@@ -185,7 +253,8 @@ class Emitter:
         if get_ident() != self._open_in:
             self._check_open()
         chosen = special = False
-        if options or cause is not None or name.__class__ is not str or current_hand() is not None:
+        hand = current_hand()
+        if options or cause is not None or name.__class__ is not str or hand is not None:
             event, chosen = self._event(name, data, options, cause)
             if chosen:
                 earlier = self._deduplication.find(event, self._kernel.port.now())
@@ -194,7 +263,7 @@ class Emitter:
             special = is_special(event)
         else:
             now = self._wall_time()
-            event = Event(name, data, None, NO_HEADERS, self._ids(), now, now)
+            event = Event(name, data, None, NO_HEADERS, self._ids(), now, now)  # pyright: ignore[reportArgumentType] - a str, as just seen
         dispatcher = self._dispatcher
         targets = dispatcher.routes.remembered.get(event.name)
         if targets is None:
@@ -206,6 +275,8 @@ class Emitter:
                 mailbox = target.mailbox
                 if len(mailbox.queue) >= mailbox.room and event.delay is None and mailbox.would_wait(event.key):
                     raise MailboxFull(target.name, mailbox.capacity)
+        elif hand is not None:
+            self._check_room([(event, targets)])
         receipt = dispatcher.dispatch(event, targets, since, special=special)
         if chosen:
             self._deduplication.remember(receipt, self._kernel.port.now())
@@ -251,28 +322,33 @@ class Emitter:
     def _caused(self, event: Event, cause: Event) -> Event:
         """`event` with its cause named. A delayed one begins a new chain: a job that plans its next run is no loop."""
         depth = 0 if event.delay is not None else cause.depth + 1
+        trail = () if depth == 0 else (*cause.trail[1 - LONGEST_TRAIL :], cause.name)
         if depth > self._causation_depth:
-            raise CausationTooDeep(event.name, depth, cause.id)
-        return msgspec.structs.replace(event, cause=cause.id, depth=depth)
+            raise CausationTooDeep(event.name, depth, cause.id, (*trail, event.name))
+        return msgspec.structs.replace(event, cause=cause.id, depth=depth, trail=trail)
 
     async def _breathe(self) -> float:
         """Let other tasks run, if this runtime is one that may be used from here; returns the stopwatch's time."""
         if get_ident() != self._open_in:
             self._check_open()
+        check_here(self._kernel.port)
         return await self._kernel.breathe()
 
-    def _check_open(self) -> None:
-        """Raises RuntimeClosed or WrongThread; not in a handler while the runtime drains."""
+    def _check_open(self, call: str = "emit") -> None:
+        """Raises RuntimeClosed or WrongThread, naming `call`; not in a handler while the runtime drains."""
         if self._state is State.OPEN or self._state is State.DRAINING:
             if get_ident() != self._thread:
-                raise WrongThread("emit")
+                raise WrongThread(call)
             if self._state is State.OPEN:
                 return
             # Handlers may go on emitting while the runtime drains: what they do belongs to what is drained.
             hand = current_hand()
             if hand is not None and hand.message is not None and hand.turn is self._turn:
                 return
-        raise RuntimeClosed(self._state.value)
+        raise self._closed_error()
+
+    def _closed_error(self) -> PostroomError:
+        return ForkedProcess() if self._state is State.FORKED else RuntimeClosed(self._state.value)
 
 
 def _event_in_hand(message: object) -> Event | None:

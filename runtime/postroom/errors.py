@@ -126,17 +126,53 @@ class UnknownDeadLetter(Rejected):
 
 @attrs.define
 class CausationTooDeep(Rejected):
-    """An event would continue a chain of causes that is too long: most likely a loop of emits."""
+    """An event would continue a chain of causes that is too long: most likely a loop of emits.
+
+    Attributes:
+        depth: Which one in the chain it would be.
+        cause: Id of the event before it.
+        trail: Names of the last events of the chain, oldest first, this one's the last.
+    """
 
     name: str
     depth: int
     cause: str
+    trail: tuple[str, ...]
+
+    @property
+    def loop(self) -> tuple[str, ...]:
+        """The names between this event and the last one of the same name before it; empty where there is none."""
+        before = self.trail[:-1]
+        if self.name not in before:
+            return ()
+        return self.trail[len(before) - 1 - before[::-1].index(self.name) :]
+
+    def __str__(self) -> str:
+        way = " -> ".join(self.loop or ("…", *self.trail))
+        return (
+            f"{self.name!r} would be number {self.depth} in a chain of events that cause each other "
+            f"(the one before it has id {self.cause!r}): {'a loop' if self.loop else 'its end'} is {way}. "
+            "Break it, or raise `causation_depth` of the runtime."
+        )
+
+
+@attrs.define
+class WouldDeadlock(Rejected):
+    """A handler's wait would close a circle of subscriptions that wait for each other. Nothing was done.
+
+    Attributes:
+        wait: What would be waited for.
+        path: The circle: each subscription, and what it waits for of the next one.
+    """
+
+    wait: str
+    path: str
 
     def __str__(self) -> str:
         return (
-            f"{self.name!r} would be number {self.depth} in a chain of events that cause each other "
-            f"(the one before it has id {self.cause!r}): probably a loop of handlers that emit. "
-            "Break the loop, or raise `causation_depth` of the runtime."
+            f"waiting for {self.wait} would never end, since the workers that could end it wait for each other: "
+            f"{self.path}. Emit without awaiting the outcome, wait in a task of your own beside the handler, "
+            "or give one of them a larger capacity, more workers (`concurrency`) or an overflow policy."
         )
 
 
@@ -149,7 +185,49 @@ class WrongThread(Rejected):
     def __str__(self) -> str:
         return (
             f"`{self.call}` was called from a foreign thread, but a runtime belongs to the thread of its event loop. "
-            "From a thread that anyio has started, use `anyio.from_thread.run(runtime.emit, …)`."
+            + (
+                "From another thread, use `runtime.emit_from_thread(…)`."
+                if self.call == "emit"
+                else "Call it there, as `anyio.from_thread.run` does from threads that anyio has started."
+            )
+        )
+
+
+@attrs.define
+class NotFromHere(Rejected):
+    """A call that blocks its thread was made in the thread of the event loop, which it would wait for."""
+
+    call: str
+
+    def __str__(self) -> str:
+        return (
+            f"`{self.call}` blocks its thread until the event loop answers, and this is the thread of that event loop. "
+            "Here, use `await runtime.emit(…)`."
+        )
+
+
+@attrs.define
+class WrongBackend(Rejected):
+    """The runtime was used in another event loop than the one that it was entered in."""
+
+    entered_on: str
+    used_on: str
+
+    def __str__(self) -> str:
+        return (
+            f"the runtime was entered on {self.entered_on}, and this is {self.used_on}: a runtime belongs to the one "
+            "event loop in which its `async with` block runs. Make a runtime inside this loop."
+        )
+
+
+@attrs.define
+class ForkedProcess(Rejected):
+    """The process was forked, and in the child nothing of the runtime runs."""
+
+    def __str__(self) -> str:
+        return (
+            "this process was forked from the one that the runtime runs in; here nothing of it runs. "
+            "Make a new `Runtime(…)` in the child, or start it with `spawn` instead of `fork`."
         )
 
 

@@ -19,6 +19,8 @@ HEAD_STARTS: Final[Mapping[Priority, float]] = MappingProxyType(
 )
 """Seconds after its acceptance at which an event's turn is, by priority: whose turn is earliest is handled first."""
 
+LONGEST_TRAIL: Final = 16
+
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -35,6 +37,7 @@ class Event(msgspec.Struct, frozen=True):
         accepted_at: When the runtime accepted it; None before.
         cause: Id of the event whose handler emitted this one; None where no handler did.
         depth: Number of events before it in its chain of causes.
+        trail: The names of the last of those, oldest first.
         priority: Its head start over other events in the same mailbox.
         delay: Seconds between its acceptance and its way to the mailboxes.
         expires_after: Seconds after its acceptance from which on nobody handles it any more.
@@ -52,3 +55,4 @@ class Event(msgspec.Struct, frozen=True):
     priority: Priority = "default"
     delay: float | None = None
     expires_after: float | None = None
+    trail: tuple[str, ...] = ()

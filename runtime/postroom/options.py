@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypedDict
 
+from .checks import check_number
 from .errors import InvalidOption
 from .event import HEAD_STARTS, NO_HEADERS, Event, Priority
 
@@ -21,7 +22,7 @@ LARGEST_HEADERS: Final = 8 * 1024
 
 
 class EmitOptions(TypedDict, total=False):
-    """What an emit may be told beside the name and the data. An `Event`'s own values give way to these.
+    """What an emit may be told beside the name and the data. An `Event`'s own values win over these.
 
     Attributes:
         key: Events of one key are handled in order.
@@ -120,15 +121,13 @@ def _priority(priority: object) -> Priority:
 
 
 def _delay(delay: object) -> float | None:
-    if isinstance(delay, bool) or not isinstance(delay, int | float) or not math.isfinite(delay):
-        raise InvalidOption("delay", delay, "must be a finite number of seconds")
-    return float(delay) if delay > 0 else None
+    check_number("delay", delay, "seconds", least=-math.inf)
+    return max(0.0, float(delay)) or None  # type: ignore[arg-type]  # it is a number, as just checked
 
 
 def _expiry(expires_after: object) -> float:
-    if isinstance(expires_after, bool) or not isinstance(expires_after, int | float) or not expires_after > 0:
-        raise InvalidOption("expires_after", expires_after, "must be a number of seconds above 0")
-    return float(expires_after)
+    check_number("expires_after", expires_after, "seconds", above=True, finite=False)
+    return float(expires_after)  # type: ignore[arg-type]  # it is a number, as just checked
 
 
 def _require(require: object) -> bool:

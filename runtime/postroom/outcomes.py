@@ -6,7 +6,7 @@ Made for `match`:
         case Succeeded(value=value): ...
         case Failed(exception=exception): ...
 
-Units: seconds spent in the handler, all attempts together; attempts counted from 1.
+Units: seconds spent in the handler, all attempts together; attempts that were made, 0 where there was none.
 """
 
 from typing import Any, TypeAlias

@@ -3,16 +3,34 @@
 Source: end-to-end acknowledgement (Saltzer, Reed & Clark, 1984): only the handler can say that the work was done.
 """
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Generator, Iterable, Sequence
+from typing import Any, Protocol
 
 import anyio.lowlevel
 import msgspec
 
-from postroom_actors import Admission, Kernel, Sleeper
+from postroom_actors import Admission, Need, Port, Wait, Wakeable, current_hand
 
+from .deadlock import ANSWER, OUTCOMES, ROOM, check_here, waiting
 from .event import Event
-from .outcomes import Outcome, Report
+from .outcomes import Outcome, Report, Succeeded
+
+
+class Target(Protocol):
+    """A subscription, as the receipt knows it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def port(self) -> Port: ...
+
+    def needs_to_admit(self, admission: Admission) -> Sequence[Need]:
+        """Who must move before a message in line here gets into the mailbox; nobody where none stands there."""
+        ...
+
+    def need_to_settle(self, receipt: "Receipt") -> Need:
+        """Who must move before the delivery of this receipt settles here."""
+        ...
 
 
 class Receipt(msgspec.Struct, eq=False):
@@ -23,16 +41,16 @@ class Receipt(msgspec.Struct, eq=False):
     Attributes:
         event: The event as it was accepted.
         pending: Subscriptions that have not settled yet.
-        admission: The wait for room in its mailboxes; None where all had room.
-        outcomes, waiters: The runtime's own.
+        targets, admission, outcomes, waiters, eager: The runtime's own.
     """
 
     event: Event
     pending: int
-    _kernel: Kernel
+    targets: tuple[Target, ...]
     admission: Admission | None = None
     outcomes: list[Outcome] | None = None
-    waiters: list[Sleeper] | None = None
+    waiters: list[Wakeable] | None = None
+    eager: bool = False
 
     @property
     def id(self) -> str:
@@ -53,26 +71,80 @@ class Receipt(msgspec.Struct, eq=False):
         Returns:
             The report; the same for everyone who waits.
 
+        Raises:
+            WouldDeadlock: in a handler, where a subscription could only settle after this very handler.
+            WrongBackend: this is another event loop than the runtime's.
+
         Cancellation: nobody's handler is cancelled; wait again as you like.
         """
         if not self.pending:
             await anyio.lowlevel.checkpoint()
-        elif self._kernel.port.breathes_cheaply:
-            # Most handlers are done after one turn of the loop, and a turn is cheaper than a future.
-            await self._kernel.port.breathe()
-        while self.pending:
-            await self._park()
+            return self.report()
+        port = self.targets[0].port
+        check_here(port)
+        if current_hand() is None:  # the common case without the context manager, which costs as much as a wake-up
+            await self._wait(port)
+        else:
+            with waiting(port, lambda: self.wait_for(OUTCOMES)):
+                await self._wait(port)
         return self.report()
 
-    async def _park(self) -> None:
-        if self.waiters is None:
-            self.waiters = []
-        sleeper = self._kernel.port.sleeper()
-        self.waiters.append(sleeper)
+    async def _wait(self, port: Port) -> None:
+        if port.breathes_cheaply:
+            # Most handlers are done after one turn of the loop, and a turn is cheaper than a future.
+            await port.breathe()
+        while self.pending:
+            await self._park(port)
+
+    async def answer(self) -> Any:
+        """Wait for the first subscription that succeeds: what `Runtime.request` does.
+
+        Returns:
+            The value that its handler returned.
+
+        Raises:
+            ExceptionGroup: none succeeded; as `Report.raise_for_failures`.
+            WouldDeadlock, WrongBackend: as `wait`.
+
+        Cancellation: as `wait`.
+        """
+        while True:
+            for outcome in self.outcomes or ():
+                if isinstance(outcome, Succeeded):
+                    return outcome.value
+            if not self.pending:
+                self.report().raise_for_failures()
+                return None
+            port = self.targets[0].port
+            check_here(port)
+            with waiting(port, lambda: self.wait_for(ANSWER)):
+                self.eager = True
+                await self._park(port)
+
+    async def admitted(self) -> None:
+        """The runtime's own: wait until every mailbox has taken its share.
+
+        Cancellation: what stands in line stays there, within the bound on what nobody waits for.
+        """
+        if self.admission is not None and self.admission.waiting:
+            port = self.targets[0].port
+            with waiting(port, lambda: self.wait_for(ROOM)):
+                await self.admission.wait()
+
+    async def _park(self, port: Port) -> None:
+        sleeper = port.sleeper()
+        waiters = self.wake_later(sleeper)
         try:
             await sleeper.park()
         finally:
-            self.waiters.remove(sleeper)
+            waiters.remove(sleeper)
+
+    def wake_later(self, waiter: Wakeable) -> list[Wakeable]:
+        """The runtime's own: wake `waiter` when all is settled. Returns where to take it away again."""
+        if self.waiters is None:
+            self.waiters = []
+        self.waiters.append(waiter)
+        return self.waiters
 
     def report(self) -> Report:
         """The outcomes so far; all of them once `settled`."""
@@ -85,6 +157,34 @@ class Receipt(msgspec.Struct, eq=False):
         else:
             self.outcomes.append(outcome)
         self.pending -= 1
-        if self.waiters is not None and not self.pending:
-            for sleeper in self.waiters:
-                sleeper.wake()
+        if self.waiters is not None and (self.eager or not self.pending):
+            for waiter in tuple(self.waiters):  # a copy: a thread may come or go meanwhile
+                waiter.wake()
+
+    def wait_for(self, kind: str) -> Wait:
+        """The runtime's own: a wait for this receipt as the wait-for graph sees it."""
+        if kind == ROOM:
+            assert self.admission is not None, "there was no room"
+            return wait_for_room(self.targets, self.admission)
+        label = f"the outcome of {self.event.name} in {', '.join(target.name for target in self._unsettled())}"
+        return Wait(kind, label, lambda: self._needs(kind), every=kind == OUTCOMES)
+
+    def _needs(self, kind: str) -> list[Need]:
+        if kind == ANSWER and self._answered:
+            return []  # who asked has not been woken yet
+        return [target.need_to_settle(self) for target in self._unsettled()]
+
+    @property
+    def _answered(self) -> bool:
+        return any(isinstance(outcome, Succeeded) for outcome in self.outcomes or ())
+
+    def _unsettled(self) -> list[Target]:
+        settled = {outcome.subscription for outcome in self.outcomes or ()}
+        return [target for target in self.targets if target.name not in settled]
+
+
+def wait_for_room(targets: Iterable[Target], admission: Admission) -> Wait:
+    """A wait for room in those of the targets' mailboxes in which messages of `admission` stand in line."""
+    full = [target for target in targets if target.needs_to_admit(admission)]
+    label = f"room in {', '.join(target.name for target in full)}"
+    return Wait(ROOM, label, lambda: [need for target in full for need in target.needs_to_admit(admission)])

@@ -6,10 +6,11 @@ Units: seconds; attempts counted from 1, the first one included.
 import math
 from collections.abc import Callable
 from random import Random
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 
+from .checks import check_number, count_of
 from .errors import InvalidOption
 
 Backoff: TypeAlias = Callable[[int, Random], float]
@@ -57,10 +58,9 @@ def exponential(first: float, *, factor: float = 2.0, limit: float = 3600.0, jit
     Raises:
         InvalidOption: a value that no wait can have.
     """
-    _check_seconds("first", first)
-    _check_seconds("limit", limit)
-    if not (isinstance(factor, int | float) and math.isfinite(factor) and factor >= 1):
-        raise InvalidOption("factor", factor, "must be a finite number, at least 1")
+    check_number("first", first, "seconds")
+    check_number("limit", limit, "seconds")
+    check_number("factor", factor, "", least=1.0)
     return Exponential(first, factor, limit, jitter)
 
 
@@ -70,18 +70,8 @@ def constant(seconds: float) -> Constant:
     Raises:
         InvalidOption: a value that no wait can have.
     """
-    _check_seconds("seconds", seconds)
+    check_number("seconds", seconds, "seconds")
     return Constant(seconds)
-
-
-def _check_seconds(option: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise InvalidOption(option, value, "must be a finite number of seconds, at least 0")
-
-
-def _check_attempts(_retry: object, _attribute: object, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidOption("attempts", value, "must be a whole number, at least 1 (the first attempt counts)")
 
 
 def _check_backoff(_retry: object, _attribute: object, value: object) -> None:
@@ -96,7 +86,7 @@ def _check_on(_retry: object, _attribute: object, value: object) -> None:
         raise InvalidOption("on", value, "must be an exception class or a tuple of them")
 
 
-def _as_tuple(value: object) -> object:
+def _as_tuple(value: Any) -> Any:
     return (value,) if isinstance(value, type) else value
 
 
@@ -112,7 +102,7 @@ class Retry:
         on: Exceptions that are worth another attempt; any other one is final.
     """
 
-    attempts: int = attrs.field(default=1, validator=_check_attempts)
+    attempts: int = attrs.field(default=1, validator=count_of("attempts, the first one included"))
     backoff: Backoff = attrs.field(factory=lambda: exponential(0.1, limit=30.0), validator=_check_backoff)
     on: tuple[type[BaseException], ...] = attrs.field(
         default=(Exception,),
@@ -130,5 +120,5 @@ class Retry:
         if attempt >= self.attempts or not isinstance(error, self.on):
             return None
         wait = self.backoff(attempt, random)
-        _check_seconds("backoff", wait)
+        check_number("backoff", wait, "seconds")
         return wait

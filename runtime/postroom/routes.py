@@ -8,7 +8,7 @@ Source: the topic tries of MQTT and AMQP brokers.
 
 import itertools
 from collections.abc import Iterator
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
@@ -35,7 +35,7 @@ class Routes(Generic[T]):
     """
 
     remembered: dict[str, tuple[T, ...]] = attrs.field(factory=dict, init=False, repr=False)
-    _root: _Node[T] = attrs.field(factory=_Node, init=False, repr=False)
+    _root: _Node[T] = attrs.field(factory=lambda: _Node[Any](), init=False, repr=False)
     _numbers: Iterator[int] = attrs.field(factory=itertools.count, init=False, repr=False)
 
     def add(self, patterns: tuple[tuple[str, ...], ...], target: T) -> int:

@@ -4,6 +4,7 @@ import logging
 import math
 import sys
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
@@ -14,24 +15,30 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import Kernel, Timers, open_kernel
+from postroom_actors import Kernel, Timers, Wait, current_port, open_kernel
 
 from .batching import BatchingBehaviour
 from .behaviour import CLOSED, UNSUBSCRIBED, SubscriptionBehaviour, Surroundings
+from .checks import count_of, seconds
 from .clock import Clock, SystemClock
 from .context import Context
 from .dead_letters import DeadLetter, DeadLetters
+from .deadlock import END, check_here, waiting
 from .dispatcher import Dispatcher
 from .emitter import Emitter, State
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
+from .forks import tell_in_children
 from .identity import unique_ids
 from .names import tokens_of_pattern
 from .overtime import Overtime
 from .receipt import Receipt
+from .stats import RuntimeStats
 from .subscriber import Subscriber, SubscriberOptions
 from .subscriber import subscriber as declare
 from .subscription import Subscription
 from .tally import Tally
+from .threads import Inbox
+from .watchdog import open_watchdog
 
 _log: Final = logging.getLogger("postroom")
 
@@ -40,40 +47,7 @@ DEFAULT_CLEANUP: Final = 5.0
 DEFAULT_DEAD_LETTERS: Final = 1000
 DEFAULT_CAUSATION_DEPTH: Final = 64
 DEFAULT_THREADS: Final = 40
-
-
-@attrs.frozen(kw_only=True)
-class RuntimeStats:
-    """Counters of a whole runtime at one moment, subscriptions that have ended included.
-
-    `deliveries` is always the sum of `succeeded`, `failed`, `dropped`, `expired`, `cancelled` and `pending`.
-
-    Attributes:
-        accepted: Events accepted.
-        unrouted: Those of them that matched no subscription.
-        deliveries: One for each event and subscription that it matched.
-    """
-
-    accepted: int
-    unrouted: int
-    deliveries: int
-    succeeded: int
-    failed: int
-    dropped: int
-    expired: int
-    cancelled: int
-    retried: int
-    pending: int
-
-
-def _check_seconds(_runtime: object, attribute: "attrs.Attribute[float]", value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value < 0:
-        raise InvalidOption(attribute.name, value, "must be a number of seconds, at least 0")
-
-
-def _check_count(_runtime: object, attribute: "attrs.Attribute[int]", value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidOption(attribute.name.lstrip("_"), value, "must be a whole number, at least 1")
+DEFAULT_WATCHDOG: Final = 1.0
 
 
 def _never_dropped(_alarm: Overtime, _reason: str) -> None:
@@ -97,6 +71,8 @@ class Runtime(Emitter):
         drain_within: Seconds that handlers have to finish what was accepted.
         cleanup_within: Seconds that cancelled handlers have to clean up. One that takes longer cannot be abandoned:
             it is named in the log, and waited for.
+        watchdog: Seconds that a handler may block the event loop before the log names it, with the line it is at; None
+            for no watch. A thread looks four times as often; in virtual time nobody does.
         dead_letter_limit: Dead letters that are kept; older ones go.
         causation_depth: How long a chain of events that cause each other may get.
         clock, ids, random: What a simulation replaces: wall time, a source of ids, and randomness.
@@ -109,10 +85,11 @@ class Runtime(Emitter):
     """
 
     subscribers: tuple[Subscriber[..., Any], ...] = attrs.field(default=(), converter=_as_tuple)
-    drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=_check_seconds)
-    cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=_check_seconds)
-    dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=_check_count)
-    _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=_check_count)
+    drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=seconds(finite=False))
+    cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=seconds(finite=False))
+    watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
+    dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=count_of("dead letters"))
+    _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
     _clock: Clock = attrs.field(factory=SystemClock)
     _ids: Callable[[], str] = attrs.field(factory=unique_ids)
     _random: Random = attrs.field(factory=Random)
@@ -190,7 +167,7 @@ class Runtime(Emitter):
 
         Cancellation: only before anything was started.
         """
-        self._check_open()
+        self._check_open("spawn")
         if isinstance(handler, Subscriber):
             changed: dict[str, Any] = {**options}
             if patterns:
@@ -201,8 +178,30 @@ class Runtime(Emitter):
         else:
             subscriber = declare(*patterns, name=name, **options)(handler)
         await anyio.lowlevel.checkpoint()
-        self._check_open()
+        self._check_open("spawn")
         return self._start(subscriber)
+
+    async def idle(self) -> None:
+        """Wait until no delivery is pending, retries and delays included.
+
+        With emitters at work that may never be, and in the next moment it may be over: it is meant for tests, and
+        for programs that have emitted all that they will.
+
+        Raises:
+            WouldDeadlock: in a handler, whose own delivery is pending.
+            RuntimeClosed, WrongThread, WrongBackend: it is not open here.
+
+        Cancellation: changes nothing.
+        """
+        self._check_open("idle")
+        check_here(self._kernel.port)
+        await anyio.lowlevel.checkpoint()
+        with waiting(self._kernel.port, self._wait_for_all):
+            await self._wait_until_settled()
+
+    def _wait_for_all(self) -> Wait:
+        needs = lambda: [need for each in self._behaviours.values() for need in each.needs_to_settle_all()]  # noqa: E731 - reads as what it is
+        return Wait(END, "all that is pending", needs)
 
     def _start(self, subscriber: Subscriber[..., Any]) -> Subscription:
         if subscriber.name in self._behaviours:
@@ -231,17 +230,20 @@ class Runtime(Emitter):
     async def _life(self) -> AsyncGenerator[None]:
         """The whole life of the runtime, from its entry to the end of its last task."""
         bodys_error: BaseException | None = None
+        is_real = current_port().stopwatch is time.perf_counter
+        watchdog = open_watchdog(self.watchdog if is_real else None, self._is_busy, lambda: self._turn.ends_at)
         try:
-            async with open_kernel() as kernel:
-                self._open(kernel)
-                try:
-                    yield
-                except BaseException as error:
-                    bodys_error = error
-                    self._stop_intake(drain_until=-math.inf)
-                    raise
-                await self._drain()
-                kernel.cancel()
+            with watchdog:
+                async with open_kernel() as kernel:
+                    self._open(kernel)
+                    try:
+                        yield
+                    except BaseException as error:
+                        bodys_error = error
+                        self._stop_intake(drain_until=-math.inf)
+                        raise
+                    await self._drain()
+                    kernel.cancel()
         except BaseExceptionGroup as group:
             others = [error for error in group.exceptions if error is not bodys_error]
             if others:
@@ -254,9 +256,19 @@ class Runtime(Emitter):
         if bodys_error is not None:
             raise bodys_error
 
+    def _is_busy(self) -> bool:
+        """Whether a handler is at work. Called in the watchdog's thread, hence the copies."""
+        return any(
+            hand.message is not None
+            for behaviour in tuple(self._behaviours.values())
+            for hand in tuple(behaviour.actor.hands)
+        )
+
     def _open(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._thread = threading.get_ident()
+        self._inbox = Inbox(kernel.port)
+        tell_in_children(self)
         self._turn = kernel.turn
         self._stopwatch = kernel.port.stopwatch
         self._wall_time = self._clock.time
@@ -299,10 +311,13 @@ class Runtime(Emitter):
         deadline = anyio.current_time() + self.drain_within
         self._stop_intake(deadline)
         with anyio.CancelScope(deadline=deadline):
-            # One subscription after the other, and again: handlers emit to each other while they drain.
-            while busy := [each for each in self._behaviours.values() if each.tally.pending]:
-                for behaviour in busy:
-                    await behaviour.wait_until_settled()
+            await self._wait_until_settled()
+
+    async def _wait_until_settled(self) -> None:
+        # One subscription after the other, and again: handlers emit to each other meanwhile.
+        while busy := [each for each in self._behaviours.values() if each.tally.pending]:
+            for behaviour in busy:
+                await behaviour.wait_until_settled()
 
     async def _name_the_stuck(self) -> None:
         """Once everything is cancelled, say who does not end.
@@ -334,11 +349,20 @@ class Runtime(Emitter):
         for behaviour in self._behaviours.values():
             behaviour.leaving = CLOSED
             behaviour.cancel_waiting()
+        if self._inbox is not None:
+            self._inbox.close()
+
+    def forked(self) -> None:
+        """In a forked child: refuse whatever comes, since nothing of this runtime runs here."""
+        if self._state is not State.NEW:
+            self._state = State.FORKED
+            self._open_in = None
 
     def _place_again(self, letter: DeadLetter) -> Receipt:
         """Place a dead letter's event anew, for its subscription alone."""
-        self._check_open()
+        self._check_open("dead_letters.replay")
         behaviour = self._behaviours.get(letter.subscription)
         if behaviour is None or behaviour.leaving is not None:
             raise UnknownSubscription(letter.subscription)
+        self._check_room([(letter.event, (behaviour,))])
         return self._dispatcher.dispatch(letter.event, (behaviour,), self._stopwatch())

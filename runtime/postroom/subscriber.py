@@ -4,13 +4,13 @@ A declaration runs nothing: a runtime makes a subscription of it.
 """
 
 import inspect
-import math
 from collections.abc import Callable
 from typing import Any, Final, Generic, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, Unpack
 
 import attrs
 
 from .batch import Batch
+from .checks import count_of, seconds
 from .errors import InvalidHandler, InvalidOption
 from .names import check_subscription_name, tokens_of_pattern
 from .retry import Retry
@@ -70,11 +70,6 @@ def _check_name(_subscriber: object, _attribute: object, name: Any) -> None:
     check_subscription_name(name)
 
 
-def _check_capacity(_subscriber: object, _attribute: object, capacity: object) -> None:
-    if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 1:
-        raise InvalidOption("capacity", capacity, "must be a whole number of events, at least 1")
-
-
 def _check_retry(_subscriber: object, _attribute: object, retry: object) -> None:
     if not isinstance(retry, Retry):
         raise InvalidOption("retry", retry, "must be a Retry(attempts=…)")
@@ -85,21 +80,9 @@ def _check_overflow(_subscriber: object, _attribute: object, overflow: object) -
         raise InvalidOption("overflow", overflow, f"must be one of {', '.join(OVERFLOWS)}")
 
 
-def _check_concurrency(_subscriber: object, _attribute: object, concurrency: object) -> None:
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-        raise InvalidOption("concurrency", concurrency, "must be a whole number of workers, at least 1")
-
-
 def _check_batch(_subscriber: object, _attribute: object, batch: Any) -> None:
     if batch is not None and not isinstance(batch, Batch):
         raise InvalidOption("batch", batch, "must be a Batch(size=…, within=…)")
-
-
-def _check_timeout(_subscriber: object, _attribute: object, timeout: Any) -> None:
-    if timeout is None:
-        return
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not math.isfinite(timeout) or timeout <= 0:
-        raise InvalidOption("timeout", timeout, "must be a finite number of seconds above 0, or None for none")
 
 
 @attrs.frozen(kw_only=True)
@@ -128,12 +111,12 @@ class Subscriber(Generic[P, R]):
     handler: Callable[P, R] = attrs.field(validator=_check_handler)
     patterns: tuple[str, ...] = attrs.field(validator=_check_patterns)
     name: str = attrs.field(validator=_check_name)
-    capacity: int = attrs.field(default=DEFAULT_CAPACITY, validator=_check_capacity)
+    capacity: int = attrs.field(default=DEFAULT_CAPACITY, validator=count_of("events"))
     overflow: OverflowPolicy = attrs.field(default="wait", validator=_check_overflow)
-    concurrency: int = attrs.field(default=1, validator=_check_concurrency)
+    concurrency: int = attrs.field(default=1, validator=count_of("workers"))
     batch: Batch | None = attrs.field(default=None, validator=_check_batch)
     retry: Retry = attrs.field(factory=Retry, validator=_check_retry)
-    timeout: float | None = attrs.field(default=None, validator=_check_timeout)
+    timeout: float | None = attrs.field(default=None, validator=seconds(above=True, optional=True))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the handler directly, as a unit test does."""

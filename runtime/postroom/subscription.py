@@ -5,44 +5,12 @@ from typing import Any
 
 import attrs
 
+from postroom_actors import Wait
+
 from .behaviour import UNSUBSCRIBED, SubscriptionBehaviour
+from .deadlock import END, check_here, waiting
+from .stats import SubscriptionStats
 from .subscriber import Subscriber
-
-
-@attrs.frozen(kw_only=True)
-class SubscriptionStats:
-    """Counters of one subscription at one moment.
-
-    `accepted` is always the sum of `succeeded`, `failed`, `dropped`, `expired`, `cancelled` and `pending`.
-
-    Attributes:
-        accepted: Deliveries taken in.
-        retried: Attempts that were made again.
-        pending: Deliveries not settled: waiting, in hand, in line or until their next attempt.
-        waiting: Deliveries in the mailbox.
-        in_line: Deliveries that wait for room in the mailbox.
-        in_hand: Deliveries that the handler has now.
-        stuck: Workers whose handler goes on although its attempt was cancelled; see `Subscriber.timeout`.
-        high_water_mark: The most that the mailbox ever held.
-        busy_seconds: Time spent in the handler.
-        waited_seconds: Time spent in the mailbox by the deliveries that succeeded, all together.
-    """
-
-    accepted: int
-    succeeded: int
-    failed: int
-    dropped: int
-    expired: int
-    cancelled: int
-    retried: int
-    pending: int
-    waiting: int
-    in_line: int
-    in_hand: int
-    stuck: int
-    high_water_mark: int
-    busy_seconds: float
-    waited_seconds: float
 
 
 @attrs.define(eq=False)
@@ -98,18 +66,32 @@ class Subscription:
 
         Returns when the actor has ended.
 
+        Raises:
+            WouldDeadlock: with `drain`, in a handler that would wait for its own end; nothing was stopped.
+            WrongBackend: this is another event loop than the runtime's.
+
         Cancellation: the subscription goes on ending by itself; call again to wait for it, or with `drain=False`
         to cut it short.
         """
         behaviour = self._behaviour
-        self._unsubscribe()
-        if behaviour.leaving is None:
-            behaviour.leaving = UNSUBSCRIBED
+        check_here(behaviour.port)
         if not drain:
+            self._leave()
             behaviour.cancel_waiting()
             behaviour.actor.interrupt()
-        elif not behaviour.tally.pending:
-            behaviour.actor.close()
-        else:
-            behaviour.when_settled.append(behaviour.actor.close)
-        await behaviour.wait_until_ended()
+            await behaviour.wait_until_ended()
+            return
+        with waiting(behaviour.port, self._wait_for_end):
+            self._leave()
+            if not behaviour.tally.pending:
+                behaviour.actor.close()
+            else:
+                behaviour.when_settled.append(behaviour.actor.close)
+            await behaviour.wait_until_ended()
+
+    def _leave(self) -> None:
+        self._unsubscribe()
+        self._behaviour.leaving = self._behaviour.leaving or UNSUBSCRIBED
+
+    def _wait_for_end(self) -> Wait:
+        return Wait(END, f"the end of {self.name}", self._behaviour.needs_to_settle_all)

@@ -336,3 +336,20 @@ async def test_scenario_7_a_handler_may_cancel_a_scope_of_its_own() -> None:
         await runtime.spawn(impatient, "a")
         report = await runtime.emit_and_wait("a")
     assert isinstance(report.outcomes[0], Succeeded)
+
+
+async def test_attempts_are_those_that_were_made() -> None:
+    @subscriber("n", capacity=1)
+    async def slow(event: Event) -> None:
+        await anyio.sleep(2)
+
+    async with Runtime(subscribers=[slow], drain_within=1) as runtime:
+        done = await runtime.emit("n")
+        late = await runtime.emit("n", expires_after=1)
+        assert (await done).of("slow").attempts == 1
+        assert (await late).of("slow").attempts == 0
+        in_hand = await runtime.emit("n")
+        await anyio.sleep(0.5)
+        waiting = await runtime.emit("n")
+
+    assert [(await receipt).of("slow").attempts for receipt in (in_hand, waiting)] == [1, 0]
