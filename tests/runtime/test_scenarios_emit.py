@@ -91,7 +91,7 @@ async def test_24_a_subscription_removed_before_its_copy_is_placed_settles_as_un
         await anyio.sleep(1)
         (receipt,) = receipts
         report = await receipt
-    assert report.outcomes == (Cancelled("hangs", "unsubscribed", 1, 0.0),)
+    assert report.outcomes == (Cancelled("hangs", "unsubscribed", 0, 0.0),)
 
 
 async def test_24_what_stands_in_line_is_drained_with_the_rest() -> None:
