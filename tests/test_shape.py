@@ -46,9 +46,8 @@ def methods_of(name: str, kind: type) -> list[tuple[str, Any]]:
         if each.__module__.split(".")[0] not in ("postroom", "postroom_actors"):
             continue
         for member, value in vars(each).items():
-            if isinstance(value, property) or (
-                inspect.isfunction(value) and not member.startswith("_") and value.__module__ == each.__module__
-            ):
+            is_own = isinstance(value, property) or (inspect.isfunction(value) and value.__module__ == each.__module__)
+            if is_own and not member.startswith("_"):
                 found.append((f"{name}.{member}", value))
     return found
 
