@@ -57,12 +57,14 @@ format: $(VENV)/.dev  ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-test-all:  ## run all tests on every Python from 3.11 to 3.14 that is here
+test-all:  ## run all tests on every Python from 3.11 to 3.14 that is on PATH or in pyenv
 	@status=0; for version in 3.11 3.12 3.13 3.14; do \
-		python=python$$version; \
-		if ! $$python -c 'import venv, ensurepip' >/dev/null 2>&1; then echo "$$python: not found"; continue; fi; \
-		echo "$$python:"; \
-		$(MAKE) --no-print-directory test PYTHON=$$python VENV=.venv-$$version || status=1; \
+		found=; for python in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python; do \
+			if $$python -c 'import venv, ensurepip' >/dev/null 2>&1; then found=$$python; break; fi; \
+		done; \
+		if [ -z "$$found" ]; then echo "Python $$version: not found"; continue; fi; \
+		echo "Python $$version: $$found"; \
+		$(MAKE) --no-print-directory test PYTHON="$$found" VENV=.venv-$$version || status=1; \
 	done; exit $$status
 
 clean:  ## remove what the targets made

@@ -1,4 +1,4 @@
-"""One precedence: an event's own wish, the call's, the subscriber's, the runtime's, the defaults; each option by itself."""
+"""One precedence: an event's own wish, the call's, the subscriber's, the runtime's, the defaults; each by itself."""
 
 import math
 from typing import Any
