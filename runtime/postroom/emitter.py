@@ -161,7 +161,7 @@ class Emitter:
         return self._accept(self._stopwatch(), name, data, options, None, must_fit=True)
 
     async def emit_many(self, events: Iterable[Emitted]) -> list[Receipt]:
-        """Emit several events, `Event`s or typed ones: all of them are accepted, or none.
+        """Emit several events, each an `Event` or a typed one: all of them are accepted, or none.
 
         They enter each mailbox in their order, as room permits; other emitters' events may come in between. Accepting
         them takes a few microseconds an event in which nothing else runs: emit very many in several calls.

@@ -148,6 +148,7 @@ async def test_of_a_batch_only_what_cannot_be_read_fails() -> None:
         receipts = await runtime.emit_many([ORDER, Event("order.placed", {}), ORDER])
         kinds = [type((await receipt).outcomes[0]) for receipt in receipts]
         alone = await runtime.emit_and_wait("order.placed", {})
+        assert (runtime.stats.succeeded, runtime.stats.failed) == (2, 2)
     assert kinds == [Succeeded, Failed, Succeeded]
     assert isinstance(alone.outcomes[0], Failed)
     assert seen == [[ORDER, ORDER]]
@@ -197,5 +198,8 @@ async def test_a_replayed_event_keeps_its_timeout() -> None:
 
     async with Runtime(subscribers=[slow]) as runtime:
         await runtime.emit_and_wait("n", timeout=2)
+        await runtime.subscriptions["slow"].stop()
+        await runtime.spawn(slow)
+        await runtime.emit_and_wait("n")  # the new reader has begun, and knows of no timeout
         report = await (await runtime.dead_letters.replay(runtime.dead_letters.list()[0]))
     assert isinstance(report.outcomes[0], Failed)
