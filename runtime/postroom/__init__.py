@@ -35,6 +35,10 @@ from .errors import WrongBackend as WrongBackend
 from .errors import WrongThread as WrongThread
 from .event import Event as Event
 from .event_types import event_type as event_type
+from .groups import Group as Group
+from .interceptors import Interceptor as Interceptor
+from .interceptors import InterceptorFailed as InterceptorFailed
+from .interceptors import Vetoed as Vetoed
 from .outcomes import Cancelled as Cancelled
 from .outcomes import Dropped as Dropped
 from .outcomes import Expired as Expired
@@ -49,6 +53,11 @@ from .retry import Retry as Retry
 from .retry import constant as constant
 from .retry import exponential as exponential
 from .runtime import Runtime as Runtime
+from .staged import GroupCleared as GroupCleared
+from .staged import StagedReceipt as StagedReceipt
+from .staged import StillStaged as StillStaged
+from .staging import GroupClosed as GroupClosed
+from .staging import GroupFull as GroupFull
 from .stats import RuntimeStats as RuntimeStats
 from .stats import SubscriptionStats as SubscriptionStats
 from .subscriber import Subscriber as Subscriber
@@ -75,8 +84,14 @@ __all__ = [
     "Failed",
     "ForkedProcess",
     "Full",
+    "Group",
+    "GroupCleared",
+    "GroupClosed",
+    "GroupFull",
     "HandlerAborted",
     "HandlerTimeout",
+    "Interceptor",
+    "InterceptorFailed",
     "InvalidEventType",
     "InvalidHandler",
     "InvalidName",
@@ -97,6 +112,8 @@ __all__ = [
     "RuntimeClosed",
     "RuntimeReentered",
     "RuntimeStats",
+    "StagedReceipt",
+    "StillStaged",
     "Subscriber",
     "Subscription",
     "SubscriptionStats",
@@ -105,6 +122,7 @@ __all__ = [
     "UnknownDeadLetter",
     "UnknownSubscription",
     "UnreadableEvent",
+    "Vetoed",
     "WouldDeadlock",
     "WrongBackend",
     "WrongThread",

@@ -29,12 +29,13 @@ class BatchingBehaviour(SubscriptionBehaviour):
         super().__attrs_post_init__()
         assert isinstance(self.actor, BatchActor), "hired below"
         handler = self.subscriber.handler
-        self._call_all = call_of(
+        call: Callable[[Read], Awaitable[object]] = call_of(
             handler,
             lambda batch: handler(batch[1]),
             lambda batch: handler(batch[1], self._context_of(batch[0])),
             self.around.threads,
         )
+        self._call_all = self.around.interception.around(call, lambda batch: self._context_of(batch[0]))
         self.actor.batches = _Batches(self, self._in_time(self._call_all))
 
     def _hire(self) -> Actor[Delivery]:

@@ -19,9 +19,10 @@ from .dead_letters import DeadLetters
 from .delivery import Delivery, LongDelivery, as_long
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
+from .interceptors import Interception
 from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
-from .overtime import Overtime
+from .overtime import Alarm, Overtime
 from .policy import SILENT, Decided, Policy, decide, says_nothing
 from .reading import reader_of
 from .receipt import Receipt
@@ -43,16 +44,17 @@ class Surroundings:
 
     Attributes:
         timers: Deliveries that wait for their next attempt, each with whom it is for.
-        alarms: Wake-ups for those who look for stuck handlers.
+        alarms: Wake-ups for those who look for stuck handlers, and for expired groups.
         grace: Seconds that a cancelled handler may take to clean up.
         give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
         fall: Ends the runtime with an error.
         defaults: What the runtime says of policies.
+        interception: What stands around attempts.
     """
 
     kernel: Kernel
     timers: "Timers[tuple[SubscriptionBehaviour, Delivery]]"
-    alarms: Timers[Overtime]
+    alarms: Timers[Alarm]
     grace: float
     dead_letters: DeadLetters
     clock: Clock
@@ -61,6 +63,7 @@ class Surroundings:
     context: "Callable[[Delivery, str], Context]"
     fall: Callable[[BaseException], None]
     defaults: Policy = SILENT
+    interception: Interception = attrs.field(factory=Interception)
     give_up_after: float | None = None
 
 
@@ -105,7 +108,9 @@ class SubscriptionBehaviour(Owner[Delivery]):
         self.actor = self._hire()
         self.read = reader_of(subscriber)
         self.policy = decide(SILENT, subscriber, self.around.defaults)
-        self._call = self._single_call()
+        self._call = self.around.interception.around(
+            self._single_call(), lambda delivery: self.around.context(delivery, self.name)
+        )
         self.receive = self._in_time(self._call)
 
     def _hire(self) -> Actor[Delivery]:

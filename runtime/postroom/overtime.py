@@ -9,7 +9,7 @@ Units: seconds.
 import logging
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -19,6 +19,14 @@ _log: Final = logging.getLogger("postroom")
 
 _ROUNDING: Final = 0.001
 """The loop's clock and the stopwatch are two clocks; a timer may come early by less than this."""
+
+
+class Alarm(Protocol):
+    """Somebody who set an alarm."""
+
+    def look(self) -> None:
+        """It is time."""
+        ...
 
 
 @attrs.define(eq=False)
@@ -36,7 +44,7 @@ class Overtime:
     grace: float
     _actor: Actor[Any]
     _port: Port
-    _alarms: "Timers[Overtime]"
+    _alarms: Timers[Alarm]
     _set: list[float] = attrs.field(factory=list, init=False)  # when alarms are due, the earliest last
     _told: dict[Hand[Any], float] = attrs.field(factory=dict, init=False)
 

@@ -155,6 +155,11 @@ class Receipt(msgspec.Struct, eq=False):
             self.waiters = []
         self.waiters.append(waiter)
 
+    def stop_waking(self, waiter: Wakeable) -> None:
+        """The runtime's own: `waiter` has gone; does nothing where it doesn't stand in `waiters`."""
+        if self.waiters is not None and waiter in self.waiters:
+            self.waiters.remove(waiter)
+
     def report(self) -> Report:
         """The outcomes so far; all of them once `settled`."""
         return Report(self.event, tuple(self.outcomes or ()))

@@ -26,15 +26,19 @@ from .context import Context
 from .dead_letters import DeadLetter, DeadLetters
 from .deadlock import END, check_here, waiting
 from .dispatcher import Dispatcher
-from .emitter import Emitter, State
+from .emitter import State
+from .endings import raise_both
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
 from .forks import tell_in_children
+from .groups import GroupEmitter
 from .identity import unique_ids
+from .interceptors import Interception, Interceptor, interceptors_of
 from .names import tokens_of_pattern
-from .overtime import Overtime
+from .overtime import Alarm
 from .policy import SILENT, Policy
 from .reading import reader_of
 from .receipt import Receipt
+from .staging import Stages
 from .stats import RuntimeStats
 from .subscriber import Subscriber, SubscriberOptions
 from .subscriber import subscriber as declare
@@ -53,8 +57,8 @@ DEFAULT_THREADS: Final = 40
 DEFAULT_WATCHDOG: Final = 1.0
 
 
-def _never_dropped(_alarm: Overtime, _reason: str) -> None:
-    raise AssertionError("there is room for an alarm of each subscription")
+def _never_dropped(_alarm: Alarm, _reason: str) -> None:
+    raise AssertionError("there is room for every alarm")
 
 
 def _as_tuple(subscribers: "Iterable[Subscriber[..., Any]]") -> "tuple[Subscriber[..., Any], ...]":
@@ -66,23 +70,8 @@ def _check_defaults(_runtime: object, _attribute: object, defaults: object) -> N
         raise InvalidOption("defaults", defaults, "must be a Policy(attempts=…, backoff=…, timeout=…, quiet=…)")
 
 
-def _raise_both(bodys_error: BaseException | None, others: BaseException | None) -> None:
-    """Raise what ended the block and what ended the kernel, of which a cancellation is nothing to tell of."""
-    cancelled = anyio.get_cancelled_exc_class()
-    if isinstance(others, BaseExceptionGroup):
-        others = others.split(cancelled)[1] or others
-    if bodys_error is None:
-        if others is not None:
-            raise others
-    elif others is None or isinstance(others, cancelled):
-        raise bodys_error
-    else:
-        errors = others.exceptions if isinstance(others, BaseExceptionGroup) else (others,)
-        raise BaseExceptionGroup("the runtime fell", [bodys_error, *errors])
-
-
 @attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
-class Runtime(Emitter):
+class Runtime(GroupEmitter):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
 
     Leaving the block stops intake, lets the mailboxes drain for `drain_within` seconds (retries that are due by
@@ -97,6 +86,7 @@ class Runtime(Emitter):
         watchdog: Seconds that a handler may block the event loop before the log names it, with the line it is at; None
             for no watch. A thread looks four times as often; in virtual time nobody does.
         dead_letter_limit: Dead letters that are kept; older ones go.
+        interceptors: Functions around each emit (`def`) and each attempt (`async def`); see `Interceptor`.
         defaults: What holds for failures, time and the log where neither an event nor its subscriber says otherwise.
         causation_depth: How long a chain of events that cause each other may get.
         clock, ids, random: What a simulation replaces: wall time, a source of ids, and randomness.
@@ -113,6 +103,7 @@ class Runtime(Emitter):
     cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=seconds(finite=False))
     watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
     dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=count_of("dead letters"))
+    interceptors: tuple[Interceptor, ...] = attrs.field(default=(), converter=interceptors_of)
     defaults: Policy = attrs.field(default=SILENT, validator=_check_defaults)
     _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
     _clock: Clock = attrs.field(factory=SystemClock)
@@ -135,6 +126,7 @@ class Runtime(Emitter):
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
             reader_of(each)
+        self._interception = Interception(self.interceptors)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
 
     async def __aenter__(self) -> Self:
@@ -165,6 +157,7 @@ class Runtime(Emitter):
         return RuntimeStats(
             accepted=0 if self._state is State.NEW else self._dispatcher.accepted,
             unrouted=0 if self._state is State.NEW else self._dispatcher.unrouted,
+            staged=0 if self._state is State.NEW else len(self._stages),
             deliveries=total.accepted,
             succeeded=total.succeeded,
             failed=total.failed,
@@ -280,7 +273,7 @@ class Runtime(Emitter):
             self._close()
         if self._fallen:
             raise self._fallen[0]
-        _raise_both(bodys_error, others)
+        raise_both(bodys_error, others)
 
     def _is_busy(self) -> bool:
         """Whether a handler is at work. Called in the watchdog's thread, hence the copies."""
@@ -302,7 +295,7 @@ class Runtime(Emitter):
         self._around = Surroundings(
             kernel=kernel,
             timers=self._dispatcher.timers,
-            alarms=Timers(kernel.port, Overtime.look, sys.maxsize, _never_dropped),
+            alarms=Timers(kernel.port, lambda alarm: alarm.look(), sys.maxsize, _never_dropped),
             grace=self.cleanup_within,
             dead_letters=self.dead_letters,
             clock=self._clock,
@@ -311,7 +304,9 @@ class Runtime(Emitter):
             context=lambda delivery, name: Context(delivery, name, self),
             fall=self._fall,
             defaults=self.defaults,
+            interception=self._interception,
         )
+        self._stages = Stages(kernel.port, self._around.alarms, self._deduplication)
         kernel.start(self._dispatcher.actor)
         kernel.keep(self._dispatcher.timers.run, "postroom timers")
         kernel.keep(self._around.alarms.run, "postroom alarms")
@@ -319,7 +314,8 @@ class Runtime(Emitter):
         for subscriber in self.subscribers:
             self._start(subscriber)
         self._state = State.OPEN
-        self._open_in = self._thread
+        # What is intercepted takes the way of the calls that are looked at more closely.
+        self._open_in = None if self._interception.emits else self._thread
 
     def _stop_intake(self, drain_until: float) -> None:
         """Refuse new events, but for those of handlers while there is time."""
@@ -376,6 +372,7 @@ class Runtime(Emitter):
         for behaviour in self._behaviours.values():
             behaviour.leaving = CLOSED
             behaviour.cancel_waiting()
+        self._stages.close()
         if self._inbox is not None:
             self._inbox.close()
 

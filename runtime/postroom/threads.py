@@ -5,6 +5,7 @@ of the thread; so a plain function that handles an event is linked to what it em
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -123,20 +124,28 @@ class ThreadReceipt:
             TimeoutError: not all have; the event goes on, and waiting again is fine.
             NotFromHere: this is the event loop's thread.
             WouldDeadlock: in a handler, where a subscription could only settle after this very handler.
+            GroupCleared: the event was staged, and dropped.
         """
+        ends_at = None if timeout is None else time.monotonic() + timeout
+        while self._wait_for_step(None if ends_at is None else ends_at - time.monotonic()):
+            if self._receipt.settled:  # not yet where an event was staged and has been released
+                return self._receipt.report()
+        if self._receipt.settled:  # a runtime that closes settles everything first
+            return self._receipt.report()
+        raise TimeoutError(f"{self.event.name!r} {self.id} has not settled within {timeout:g} s; it goes on.")
+
+    def _wait_for_step(self, seconds: float | None) -> bool:
+        """Block until the receipt has something to tell; false after so many seconds, and where nothing will come."""
         sleeper = ThreadSleeper()
         try:
             hand = self._inbox.call("wait", lambda: self._begin(sleeper))
         except RuntimeClosed:
-            return self._receipt.report()  # a runtime that closes settles everything first
+            return False
         try:
-            if not sleeper.sleep(timeout):
-                raise TimeoutError(f"{self.event.name!r} {self.id} has not settled within {timeout:g} s; it goes on.")
-            return self._receipt.report()
+            return sleeper.sleep(seconds)
         finally:
             _end_wait(hand)
-            with suppress(ValueError):
-                (self._receipt.waiters or []).remove(sleeper)
+            self._receipt.stop_waking(sleeper)
 
     def _begin(self, sleeper: ThreadSleeper) -> Hand[Any] | None:
         """In the loop's thread: have `sleeper` woken when all is settled."""
