@@ -10,6 +10,7 @@ from .event import Event
 from .event_types import Emitted
 from .options import EmitOptions
 from .receipt import Receipt
+from .safe_log import SafeAdapter
 
 _log: Final = logging.getLogger("postroom.handlers")
 
@@ -45,7 +46,7 @@ class Context:
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":
         """A logger whose records carry `event_id`, `event_name`, `subscription` and `attempt`."""
-        return logging.LoggerAdapter(
+        return SafeAdapter(
             _log,
             {
                 "event_id": self.event.id,
