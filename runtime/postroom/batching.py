@@ -29,7 +29,13 @@ class BatchingBehaviour(SubscriptionBehaviour):
             lambda batch: handler(_events(batch), self._context_of(batch)),
             self.around.threads,
         )
-        self.actor.batches = _Batches(self, self._in_time(call))
+        self.actor.batches = _Batches(self, self._in_time(self._with_copies_of_all(call)))
+
+    def _with_copies_of_all(
+        self, call: Callable[[list[Delivery]], Awaitable[object]]
+    ) -> Callable[[list[Delivery]], Awaitable[object]]:
+        copy = self.around.copy
+        return call if copy is None else lambda batch: call([copy(delivery) for delivery in batch])
 
     def _hire(self) -> Actor[Delivery]:
         batch = self.subscriber.batch

@@ -1,6 +1,5 @@
 """What the actor of a subscription does with its deliveries: attempts, retries, and settling each exactly once."""
 
-import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
@@ -10,23 +9,36 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Need, Order, Overflow, Owner, Port, Timers
+from postroom_actors import (
+    ABANDONED,
+    Actor,
+    Admission,
+    Hand,
+    Kernel,
+    Mailbox,
+    Need,
+    Order,
+    Overflow,
+    Owner,
+    Port,
+    Timers,
+)
 
+from . import log
 from .calls import UNAWAITED, call_of, close_unawaited, timed
+from .changes import Change, ChangeKind, Watches
 from .clock import Clock
 from .context import Context
 from .dead_letters import DeadLetters
-from .delivery import Delivery, LongDelivery, as_long
+from .delivery import Delivery, LongDelivery, as_long, deliveries_in, fields_of
 from .errors import HandlerAborted
-from .event import HEAD_STARTS
+from .event import HEAD_STARTS, Event
 from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
 from .receipt import Receipt
 from .subscriber import Subscriber
 from .tally import Tally
-
-_log: Final = logging.getLogger("postroom")
 
 X = TypeVar("X")
 
@@ -44,6 +56,9 @@ class Surroundings:
         grace: Seconds that a cancelled handler may take to clean up.
         give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
         fall: Ends the runtime with an error.
+        log: Where lines are logged.
+        changes: Those who watch what goes on.
+        copy: Makes what a handler gets of a delivery, where it must not be the one that others get as well.
     """
 
     kernel: Kernel
@@ -56,6 +71,9 @@ class Surroundings:
     threads: anyio.CapacityLimiter
     context: "Callable[[Delivery, str], Context]"
     fall: Callable[[BaseException], None]
+    log: log.Log
+    changes: Watches[Change]
+    copy: Callable[[Delivery], Delivery] | None = None
     give_up_after: float | None = None
 
 
@@ -68,6 +86,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
         busy_seconds: Spent in the handler.
         waited_seconds: Spent in the mailbox, by all that were handled successfully.
         overtime: Looks for stuck handlers, where attempts have a timeout.
+        started: When it was put to work, on the kernel's stopwatch.
         leaving: No new deliveries are routed here; why, for those that are cancelled.
     """
 
@@ -81,6 +100,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
     tally: Tally = attrs.field(factory=Tally, init=False)
     busy_seconds: float = attrs.field(default=0.0, init=False)
     waited_seconds: float = attrs.field(default=0.0, init=False)
+    started: float = attrs.field(default=0.0, init=False)
     leaving: str | None = attrs.field(default=None, init=False)
     when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
@@ -100,7 +120,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
             lambda delivery: handler(delivery.event, context(delivery, name)),
             self.around.threads,
         )
-        self.receive = self._in_time(call)
+        self.receive = self._in_time(self._with_copies(call))
 
     def _hire(self) -> Actor[Delivery]:
         return Actor(self.name, self.mailbox, self, self.subscriber.concurrency)
@@ -109,7 +129,12 @@ class SubscriptionBehaviour(Owner[Delivery]):
         timeout, around = self.subscriber.timeout, self.around
         if timeout is None:
             return None
-        return Overtime(self.name, timeout, around.grace, self.actor, around.kernel.port, around.alarms)
+        return Overtime(timeout, around.grace, self.actor, around.kernel.port, around.alarms, self._tell_of_stuck)
+
+    def _with_copies(self, call: Callable[[Delivery], Awaitable[object]]) -> Callable[[Delivery], Awaitable[object]]:
+        """`call` with a copy of each delivery, in a runtime that makes copies."""
+        copy = self.around.copy
+        return call if copy is None else lambda delivery: call(copy(delivery))
 
     def _in_time(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
         """`call` within the subscriber's timeout, if it has one."""
@@ -172,10 +197,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
             return None
         self.tally.retried += 1
         delivery.attempt += 1
-        _log.info(
-            "attempt %d of %s with %s %s failed (%s); next in %.3f s",
-            delivery.attempt - 1, self.name, delivery.event.name, delivery.event.id, type(exception).__name__, wait,
-        )  # fmt: skip
+        self._tell_of_retry(delivery, delivery.attempt - 1, type(exception).__name__, wait)
         if delivery.event.key is not None:
             self.mailbox.hold(delivery.event.key)
         return self.around.timers.set(due, (self, delivery))
@@ -202,10 +224,9 @@ class SubscriptionBehaviour(Owner[Delivery]):
 
     def _give_up(self, delivery: Delivery, error: Exception) -> None:
         reason = f"{type(error).__name__} in attempt {delivery.attempt}"
-        _log.error(
-            "%s gave up on %s %s after %d attempt(s): %s",
-            self.name, delivery.event.name, delivery.event.id, delivery.attempt, type(error).__name__,
-        )  # fmt: skip
+        event, kind = delivery.event, type(error).__name__
+        fields = fields_of(delivery, self.name)
+        self.around.log.write(log.GAVE_UP, self.name, event.name, event.id, delivery.attempt, kind, fields=fields)
         self.tally.failed += 1
         self._bury(delivery, reason, error, delivery.attempt)
         self._settle(delivery, Failed(self.name, error, delivery.attempt, delivery.seconds))
@@ -248,6 +269,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def dropped(self, message: Delivery, reason: str) -> None:
         """Settle a delivery for which there was no room; what no policy asked to drop is kept as a dead letter."""
         self.tally.dropped += 1
+        self.tell("dropped", message.event, reason=reason)
         if reason is ABANDONED:
             self._bury(message, reason, None, message.attempt - 1)
         self._settle(message, Dropped(self.name, reason, message.attempt - 1, message.seconds))
@@ -296,8 +318,40 @@ class SubscriptionBehaviour(Owner[Delivery]):
         end = self.around.give_up_after
         return end is None or due <= end
 
+    def tell(
+        self, kind: ChangeKind, event: Event | None = None, *, attempt: int | None = None, reason: str = ""
+    ) -> None:
+        """Tell those who watch, if any, of a change here."""
+        if self.around.changes.open:
+            self.around.changes.tell(
+                Change(
+                    kind=kind,
+                    time=self.around.clock.time(),
+                    subscription=self.name,
+                    event_id=None if event is None else event.id,
+                    event_name=None if event is None else event.name,
+                    attempt=attempt,
+                    reason=reason,
+                )
+            )
+
+    def _tell_of_retry(self, delivery: Delivery, attempt: int, error: str, wait: float) -> None:
+        event = delivery.event
+        fields = fields_of(delivery, self.name, attempt)
+        self.around.log.write(log.RETRYING, attempt, self.name, event.name, event.id, error, wait, fields=fields)
+        self.tell("retrying", event, attempt=attempt, reason=f"{error}; next in {wait:.3f} s")
+
+    def _tell_of_stuck(self, hand: Hand[Any]) -> None:
+        timeout, grace = self.subscriber.timeout, self.around.grace
+        fields = fields_of(hand.message, self.name)
+        self.around.log.write(log.STUCK, self.name, grace, timeout, fields=fields)
+        for delivery in deliveries_in(hand.message):
+            reason = f"{grace:g} s after its timeout of {timeout:g} s"
+            self.tell("stuck", delivery.event, attempt=delivery.attempt, reason=reason)
+
     def _bury(self, delivery: Delivery, reason: str, error: Exception | None, attempts: int) -> None:
         self.around.dead_letters.add(delivery.event, self.name, reason, error, attempts, self.around.clock.time())
+        self.tell("dead_letter", delivery.event, attempt=attempts, reason=reason)
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
         delivery.receipt.settle(outcome)

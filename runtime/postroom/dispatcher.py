@@ -16,6 +16,7 @@ from .behaviour import SubscriptionBehaviour
 from .delivery import Delivery, as_long
 from .event import Event
 from .receipt import Receipt
+from .recordings import Recording
 from .routes import Routes
 
 CAPACITY: Final = 10_000
@@ -38,6 +39,7 @@ class Dispatcher:
         timers: Deliveries that are delayed, or wait for their next attempt.
         accepted: Events accepted.
         unrouted: Those of them that matched nobody.
+        recordings: Those who record what is dispatched; `taps.listen` sees to it that they are told.
     """
 
     kernel: Kernel
@@ -46,6 +48,7 @@ class Dispatcher:
     timers: Timers[Due] = attrs.field(init=False)
     accepted: int = attrs.field(default=0, init=False)
     unrouted: int = attrs.field(default=0, init=False)
+    recordings: list[Recording] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.actor = Actor("dispatcher", Mailbox(Owner(), CAPACITY), self)

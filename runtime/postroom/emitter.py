@@ -31,6 +31,7 @@ from .names import tokens_of_name
 from .needs import needs_of_room
 from .options import EmitOptions, checked, is_special, with_own
 from .outcomes import Report
+from .portable import portable_copy, portable_event
 from .receipt import Receipt, wait_for_room
 from .threads import Inbox, ThreadReceipt, accept_for_thread
 
@@ -52,6 +53,7 @@ class Emitter:
     An event is accepted at one instant: which subscriptions it is for is decided then, and never changes.
     """
 
+    portable: bool = attrs.field(default=False, init=False)
     _ids: Callable[[], str] = attrs.field(init=False)
     _clock: Clock = attrs.field(init=False)
     _causation_depth: int = attrs.field(init=False)
@@ -178,7 +180,7 @@ class Emitter:
             try:
                 if not isinstance(draft, Event):
                     raise InvalidOption("events", draft, f"must hold Event(…)s, not {type(draft).__name__}")
-                event, has_chosen_id = self._event(draft, None, {}, None)
+                event, has_chosen_id = self._event(portable_event(draft) if self.portable else draft, None, {}, None)
                 self._dispatcher.routes.match(event.name)
                 if has_chosen_id:
                     check_same(chosen.setdefault(event.id, event), event)
@@ -252,6 +254,8 @@ class Emitter:
         """Check, accept and place one event; never waits. The way of every emit, so the plain case comes first."""
         if get_ident() != self._open_in:
             self._check_open()
+            if self.portable:
+                name, data = _portable(name, data)
         chosen = special = False
         hand = current_hand()
         if options or cause is not None or name.__class__ is not str or hand is not None:
@@ -347,8 +351,18 @@ class Emitter:
                 return
         raise self._closed_error()
 
+    def _check_thread(self, call: str) -> None:
+        """Raises WrongThread, naming `call`, outside of the thread in which the runtime is open, if it is."""
+        if self._state in (State.OPEN, State.DRAINING) and get_ident() != self._thread:
+            raise WrongThread(call)
+
     def _closed_error(self) -> PostroomError:
         return ForkedProcess() if self._state is State.FORKED else RuntimeClosed(self._state.value)
+
+
+def _portable(name: str | Event, data: Any) -> tuple[str | Event, Any]:
+    """What was given to an emit, with a copy of its data that any module could carry."""
+    return (portable_event(name), data) if isinstance(name, Event) else (name, portable_copy(data))
 
 
 def _event_in_hand(message: object) -> Event | None:

@@ -6,15 +6,13 @@ to say so.
 Units: seconds.
 """
 
-import logging
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
 
 from postroom_actors import Actor, Hand, Port, Timers
-
-_log: Final = logging.getLogger("postroom")
 
 _ROUNDING: Final = 0.001
 """The loop's clock and the stopwatch are two clocks; a timer may come early by less than this."""
@@ -28,14 +26,15 @@ class Overtime:
 
     Attributes:
         grace: How long a cancelled handler may clean up before it counts as stuck.
+        tell: Told of each worker that is found stuck, once.
     """
 
-    _name: str
     _timeout: float
     grace: float
     _actor: Actor[Any]
     _port: Port
     _alarms: "Timers[Overtime]"
+    tell: Callable[[Hand[Any]], None]
     _has_alarm: bool = attrs.field(default=False, init=False)
     _told: dict[Hand[Any], float] = attrs.field(factory=dict, init=False)
 
@@ -59,11 +58,7 @@ class Overtime:
                 soonest = min(soonest, left)
             elif self._told.get(hand) != hand.since:
                 self._told[hand] = hand.since
-                _log.error(
-                    "the handler of %s is stuck: it ignores its cancellation, %g s after its timeout of %g s. "
-                    "It keeps its place, and leaving the runtime will wait for it.",
-                    self._name, self.grace, self._timeout,
-                )  # fmt: skip
+                self.tell(hand)
         self._has_alarm = soonest < math.inf
         if self._has_alarm:
             self._alarms.set(self._port.now() + soonest, self)
