@@ -25,6 +25,7 @@ from .clock import Clock, SystemClock
 from .context import Context
 from .dead_letters import DeadLetter, DeadLetters
 from .deadlock import END, check_here, waiting
+from .delivery import fields_of
 from .dispatcher import Dispatcher
 from .emitter import State
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
@@ -212,7 +213,13 @@ class Runtime(Observable):
         """The whole life of the runtime, from its entry to the end of its last task."""
         bodys_error: BaseException | None = None
         is_real = current_port().stopwatch is time.perf_counter
-        watchdog = open_watchdog(self.watchdog if is_real else None, self._is_busy, lambda: self._turn.ends_at)
+        watchdog = open_watchdog(
+            self.watchdog if is_real else None,
+            self._is_busy,
+            lambda: self._turn.ends_at,
+            self._log,
+            lambda hand: fields_of(hand.message, hand.actor.name),
+        )
         try:
             with watchdog:
                 async with open_kernel() as kernel:
