@@ -30,8 +30,10 @@ from .waits import Wait as Wait
 from .waits import find_circle as find_circle
 
 __all__ = [
+    "ABANDONED",
     "Actor",
     "Admission",
+    "BatchActor",
     "Behaviour",
     "Circle",
     "Every",
@@ -39,6 +41,9 @@ __all__ = [
     "Kernel",
     "Mailbox",
     "Need",
+    "Order",
+    "Overflow",
+    "Owner",
     "Port",
     "SingleNeed",
     "Sleeper",

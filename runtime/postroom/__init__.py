@@ -9,6 +9,7 @@ from .errors import CausationTooDeep as CausationTooDeep
 from .errors import Closed as Closed
 from .errors import ConflictingEvent as ConflictingEvent
 from .errors import DuplicateSubscription as DuplicateSubscription
+from .errors import EmitInterrupted as EmitInterrupted
 from .errors import ForkedProcess as ForkedProcess
 from .errors import Full as Full
 from .errors import HandlerAborted as HandlerAborted
@@ -63,6 +64,7 @@ __all__ = [
     "DeadLetters",
     "Dropped",
     "DuplicateSubscription",
+    "EmitInterrupted",
     "Event",
     "Expired",
     "Failed",

@@ -14,6 +14,7 @@ from postroom_actors import Actor, Admission, Kernel, Mailbox, Owner, Timers
 
 from .behaviour import SubscriptionBehaviour
 from .delivery import Delivery, as_long
+from .errors import EmitInterrupted
 from .event import Event
 from .receipt import Receipt
 from .recordings import Recording
@@ -40,6 +41,8 @@ class Dispatcher:
         accepted: Events accepted.
         unrouted: Those of them that matched nobody.
         recordings: Those who record what is dispatched; `taps.listen` sees to it that they are told.
+        busy: An event is being placed. Nothing else runs meanwhile, but for what Python calls between two steps of any
+            program: signal handlers and finalizers.
     """
 
     kernel: Kernel
@@ -49,6 +52,7 @@ class Dispatcher:
     accepted: int = attrs.field(default=0, init=False)
     unrouted: int = attrs.field(default=0, init=False)
     recordings: list[Recording] = attrs.field(factory=list, init=False)
+    busy: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.actor = Actor("dispatcher", Mailbox(Owner(), CAPACITY), self)
@@ -69,23 +73,32 @@ class Dispatcher:
 
         Returns:
             The receipt, with what to wait for where a mailbox was full: `admission` where it was given.
+
+        Raises:
+            EmitInterrupted: called in the middle of itself.
         """
-        if self.actor.mailbox.queue:
-            self._catch_up()
-        self.accepted += 1
-        receipt = Receipt(event, len(targets), targets)
-        keyed = event.key is not None
-        for target in targets:
-            delivery = Delivery(event, receipt, since)
-            target.tally.accepted += 1
-            mailbox = target.mailbox
-            if special or (keyed and mailbox.by_key) or not mailbox.offer(delivery):
-                room = self._place(target, delivery, admission)
-                if room is not None:
-                    admission = receipt.admission = room
-        if not targets:
-            self.unrouted += 1
-        return receipt
+        if self.busy:
+            raise EmitInterrupted(event.name)
+        self.busy = True
+        try:
+            if self.actor.mailbox.queue:
+                self.catch_up()
+            self.accepted += 1
+            receipt = Receipt(event, len(targets), targets)
+            keyed = event.key is not None
+            for target in targets:
+                delivery = Delivery(event, receipt, since)
+                target.tally.accepted += 1
+                mailbox = target.mailbox
+                if special or (keyed and mailbox.by_key) or not mailbox.offer(delivery):
+                    room = self._place(target, delivery, admission)
+                    if room is not None:
+                        admission = receipt.admission = room
+            if not targets:
+                self.unrouted += 1
+            return receipt
+        finally:
+            self.busy = False
 
     def _place(
         self, target: SubscriptionBehaviour, delivery: Delivery, admission: Admission | None
@@ -109,7 +122,7 @@ class Dispatcher:
         if not self.actor.mailbox.offer(message):
             self.actor.mailbox.stand_in_line(message)
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         """Route what waits in the dispatcher's own mailbox first, so that nothing overtakes it."""
         mailbox = self.actor.mailbox
         while (message := mailbox.take(0.0)) is not None:

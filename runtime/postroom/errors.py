@@ -253,6 +253,20 @@ class WrongBackend(Rejected):
 
 
 @attrs.define
+class EmitInterrupted(Rejected):
+    """A signal handler or a finalizer emitted in the middle of another emit."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name!r} was emitted in the middle of another emit, by a signal handler or a `__del__`. "
+            "Wait for signals in a task (`anyio.open_signal_receiver`), or have the event loop call you "
+            "(asyncio's `loop.call_soon_threadsafe`, trio's `TrioToken.run_sync_soon`)."
+        )
+
+
+@attrs.define
 class ForkedProcess(Rejected):
     """The process was forked, and in the child nothing of the runtime runs."""
 

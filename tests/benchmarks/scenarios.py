@@ -9,6 +9,7 @@ from postroom import Retry, exponential
 
 from .sides import (
     Side,
+    beside_everything,
     floor_acknowledged,
     floor_bursts,
     floor_singly,
@@ -71,6 +72,9 @@ class Scenario:
 FEATURES: Final[Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]] = {
     "retry": ({"retry": Retry(attempts=5, backoff=exponential(0.1, limit=30))}, {}),
     "timeout": ({"timeout": 30.0}, {}),
+    "key": ({}, {"key": "k"}),
+    "key-and-workers": ({"concurrency": 4}, {"key": "k"}),
+    "priority": ({}, {"priority": "high"}),
 }
 """Options of the subscriber and of the emit that put a feature to use; nothing fails or times out meanwhile."""
 
@@ -79,11 +83,11 @@ def _with_and_without(feature: str, options: tuple[Mapping[str, Any], Mapping[st
     subscriber, emit = options
     return Scenario(
         name=f"with-{feature}",
-        title=f"emit until handled, with {feature}=",
+        title=f"emit until handled, with {feature.replace('-', ' ')}",
         floor=postroom_stream(one_name),
         postroom=postroom_stream(one_name, subscriber=subscriber, emit=emit),
         size=Size(20_000),
-        beside=f"postroom without {feature}=",
+        beside=f"postroom without {feature.replace('-', ' ')}",
     )
 
 
@@ -180,6 +184,14 @@ SCENARIOS: Final = (
         size=Size(10_000, 10_000),
         beside="postroom, among 10",
         goal=Goal(None, 1.2, 1.2),
+    ),
+    Scenario(
+        name="unused",
+        title="emit until handled, beside a subscription that uses it all",
+        floor=postroom_stream(one_name),
+        postroom=beside_everything(one_name),
+        size=Size(20_000),
+        beside="postroom without that one",
     ),
     *(_with_and_without(feature, options) for feature, options in FEATURES.items()),
 )

@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from postroom import Runtime, Subscriber
+import anyio
+
+from postroom import Event, Retry, Runtime, Subscriber, exponential
+from postroom.subscriber import SubscriberOptions
 
 from .floor import AcknowledgingBus, Bus, open_bus
 from .workload import DATA, Handled, Size, Watch, Workload, until_parked
@@ -18,6 +21,12 @@ Work = Callable[[Size], Workload]
 
 BURST: Final = 256
 """Events emitted without waiting before what was emitted is waited for: what a mailbox holds by default."""
+
+EVERYTHING: Final[SubscriberOptions] = {
+    "concurrency": 4,
+    "retry": Retry(attempts=5, backoff=exponential(0.1, limit=30)),
+    "timeout": 3600.0,
+}
 
 NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -77,6 +86,30 @@ def postroom_stream(work: Work, *, subscriber: Mapping[str, Any] = NOTHING, emit
                 await handled.done.wait()
 
     return side
+
+
+def beside_everything(work: Work) -> Side:
+    """As `postroom_stream`, in a runtime in which another subscription puts every feature to use at the same time."""
+
+    async def side(watch: Watch, size: Size) -> None:
+        workload, handled = work(size), Handled()
+        async with _runtime_for(workload, handled) as runtime:
+            await runtime.spawn(_handle_slowly, "other", name="other", **EVERYTHING)
+            for number in range(64):
+                await runtime.emit("other", key=f"k{number % 8}", priority="low", expires_after=3600)
+                await runtime.emit("other", delay=3600)
+            handled.expect(workload.deliveries)
+            with watch:
+                for name in workload.names:
+                    await runtime.emit(name, DATA)
+                await handled.done.wait()
+            await runtime.subscriptions["other"].stop(drain=False)
+
+    return side
+
+
+async def _handle_slowly(_event: Event) -> None:
+    await anyio.sleep(3600)
 
 
 def floor_singly(work: Work) -> Side:

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 
 import anyio
 import anyio.to_thread
@@ -13,6 +15,7 @@ import trio
 
 from postroom import (
     Context,
+    EmitInterrupted,
     Event,
     Failed,
     ForkedProcess,
@@ -203,6 +206,37 @@ async def test_a_plain_function_that_would_wait_for_itself_is_told_so(anyio_back
         outcomes = [(await runtime.emit_and_wait("again", how)).of("again") for how in ("wait", "fill")]
 
     assert [type(outcome.exception) for outcome in outcomes if isinstance(outcome, Failed)] == [WouldDeadlock] * 2
+
+
+async def test_33_an_emit_in_the_middle_of_another_one_is_refused_and_breaks_nothing(anyio_backend: str) -> None:
+    errors: list[Exception] = []
+
+    def interrupt(frame: FrameType, kind: str, _argument: object) -> None:
+        if kind == "call" and frame.f_code.co_name == "offer":  # where a signal may arrive as well as anywhere
+            sys.setprofile(None)
+            try:
+                runtime.emit_nowait("double", 2)
+            except EmitInterrupted as error:
+                errors.append(error)
+
+    async with Runtime(subscribers=[double]) as runtime:
+        sys.setprofile(interrupt)
+        receipt = await runtime.emit("double", 1)
+        report = await receipt
+        assert runtime.stats.deliveries == 1
+
+    assert report.succeeded
+    assert "anyio.open_signal_receiver" in str(errors[0])
+
+
+async def test_33_an_emit_where_no_loop_runs_is_refused(anyio_backend: str) -> None:
+    runtime = Runtime(subscribers=[double])
+    with pytest.raises(RuntimeClosed):
+        runtime.emit_nowait("double", 1)
+    async with runtime:
+        pass
+    with pytest.raises(RuntimeClosed):
+        runtime.emit_nowait("double", 1)
 
 
 def _in_a_child(check: Callable[[], None]) -> int:
