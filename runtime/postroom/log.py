@@ -93,6 +93,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
+def as_extra(fields: Fields) -> dict[str, object]:
+    """The fields as `logging` takes them, printable."""
+    return {name: _shown(value) for name, value in attrs.asdict(fields).items()}
+
+
 def _shown(value: object) -> object:
     return printable(value) if isinstance(value, str) else value
 
@@ -107,9 +112,8 @@ class Log:
         """Log one line."""
         if not _log.isEnabledFor(line.level):
             return
-        extra = {name: _shown(value) for name, value in attrs.asdict(fields).items()}
         try:
-            _log.log(line.level, line.text, *map(_shown, args), extra=extra, stacklevel=2)
+            _log.log(line.level, line.text, *map(_shown, args), extra=as_extra(fields), stacklevel=2)
         except Exception as error:
             if not self._has_told:
                 self._has_told = True

@@ -15,7 +15,7 @@ import attrs
 import msgspec
 
 from .delivery import Delivery
-from .errors import NotPortable
+from .errors import NotPortable, quoted
 from .event import Event
 
 DEEPEST: Final = 64
@@ -111,7 +111,7 @@ def _check(value: Any, path: str, around: tuple[int, ...], *, typed: bool) -> No
                     raise NotPortable(path, f"has a key that is a {type(key).__name__}; it would come back as a string")
             elif (of_key := _problem_of(key)) is not None:
                 raise NotPortable(path, f"has a key that {of_key}")
-        inner = ((f"{path}[{key!a}]", each) for key, each in value.items())
+        inner = ((f"{path}[{quoted(key)}]", each) for key, each in value.items())
     elif isinstance(value, list) or (typed and isinstance(value, tuple | set | frozenset)):
         inner = ((f"{path}[{position}]", each) for position, each in enumerate(value))
     elif typed and _has_fields(value):

@@ -114,13 +114,13 @@ class Recording:
             raise UnknownEvent(id)
         return record
 
-    def tree(self, event: str | Event | Receipt) -> "Tree":
+    def tree(self, event: str | Event | Receipt) -> "EventTree":
         """An event and all that it caused, as a tree: `print` it. It shows what is known when it is read.
 
         Raises:
             UnknownEvent: as `of`.
         """
-        return Tree(self.of(event), self._records)
+        return EventTree(self.of(event), self._records)
 
     def take(self, receipt: Receipt, now: Callable[[], float]) -> None:
         """The runtime's own: an event was accepted."""
@@ -152,7 +152,7 @@ def _emitter(event: Event) -> str | None:
 
 
 @attrs.frozen(eq=False)
-class Tree:
+class EventTree:
     """An event with what became of it and the trees of what its handlers emitted. Its `str` is for people.
 
     Times in the text are seconds since the first event was accepted. Ids and names are told, data never is.
@@ -170,16 +170,16 @@ class Tree:
         return self.record.event
 
     @property
-    def caused(self) -> tuple["Tree", ...]:
+    def caused(self) -> tuple["EventTree", ...]:
         """The trees of what its handlers emitted, as far as that is kept."""
-        return tuple(Tree(self._records[id], self._records) for id in self.record.caused if id in self._records)
+        return tuple(EventTree(self._records[id], self._records) for id in self.record.caused if id in self._records)
 
     @property
     def settled(self) -> bool:
         """Whether every delivery in the tree has an outcome."""
         return not any(tree.record.pending for tree in self)
 
-    def __iter__(self) -> Iterator["Tree"]:
+    def __iter__(self) -> Iterator["EventTree"]:
         """Every tree in it, itself first, as printed."""
         # No recursion, here and below: a job that plans its next run makes a chain of any length.
         unseen = [self]
@@ -203,7 +203,7 @@ class _Branch:
     below: "Callable[[], list[_Branch]]"
 
 
-def _lines_of(tree: Tree) -> Iterator[str]:
+def _lines_of(tree: EventTree) -> Iterator[str]:
     start = tree.record.at
     root = _branch_of(tree, start)
     yield root.text
@@ -223,11 +223,11 @@ def _from_the_last(branches: list[_Branch]) -> Iterator[tuple[_Branch, bool]]:
     return ((branch, number == 0) for number, branch in enumerate(reversed(branches)))
 
 
-def _branch_of(tree: Tree, start: float) -> _Branch:
+def _branch_of(tree: EventTree, start: float) -> _Branch:
     return _Branch(_title(tree, start), lambda: _branches_of(tree, start))
 
 
-def _branches_of(tree: Tree, start: float) -> list[_Branch]:
+def _branches_of(tree: EventTree, start: float) -> list[_Branch]:
     """One for each subscription, with what it emitted below; then what no known subscription has emitted."""
     emitted: dict[str | None, list[_Branch]] = {}
     for child in tree.caused:
@@ -241,7 +241,7 @@ def _branches_of(tree: Tree, start: float) -> list[_Branch]:
     return branches + [child for children in emitted.values() for child in children]
 
 
-def _title(tree: Tree, start: float) -> str:
+def _title(tree: EventTree, start: float) -> str:
     event = tree.event
     key = "" if event.key is None else f" key {printable(event.key)}"
     nobody = "" if tree.record.targets else ", nobody subscribes"
