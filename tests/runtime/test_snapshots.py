@@ -29,8 +29,8 @@ async def test_a_snapshot_tells_what_waits_and_what_is_in_hand_since_when() -> N
     assert (seen.mailbox.high_water_mark, seen.mailbox.overflow) == (2, "wait")
     (hand,) = seen.in_hand
     assert (hand.event_id, hand.event_name, hand.key, hand.attempt) == (first.id, "n", "k", 1)
-    assert hand.seconds == pytest.approx(3, abs=0.01)
-    assert seen.age == pytest.approx(3, abs=0.01)
+    assert hand.seconds == pytest.approx(3, abs=0.2)
+    assert seen.age == pytest.approx(3, abs=0.2)
 
 
 async def test_a_snapshot_tells_what_is_scheduled() -> None:
