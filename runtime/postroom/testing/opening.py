@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from itertools import count
 from random import Random
 from typing import Any
 
@@ -19,7 +18,7 @@ async def open_runtime(
     """A block with a runtime for tests.
 
     It is portable: a payload that a durable module could not carry is refused, and each handler gets a copy of its
-    own, so that one that changes its payload fails in its own tests. Ids count from `event-1` and retries spread the
+    own, so that one that changes its payload fails in its own tests. Ids count from `event-1`, across the runtimes of one recorder, and retries spread the
     same way each time, unless `ids` or `random` are given.
 
     Args:
@@ -31,10 +30,10 @@ async def open_runtime(
 
     Cancellation: cancels what is in hand, as an error in the block does.
     """
-    numbers = count(1)
-    options.setdefault("ids", lambda: f"event-{next(numbers)}")
+    recorder = Recorder() if recorder is None else recorder
+    options.setdefault("ids", recorder.new_id)
     options.setdefault("random", Random(0))
     runtime = Runtime(subscribers=subscribers, portable=portable, **options)
-    with runtime.recording(Recorder() if recorder is None else recorder):
+    with runtime.recording(recorder):
         async with runtime:
             yield runtime

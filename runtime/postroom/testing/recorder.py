@@ -1,5 +1,6 @@
 """A recorder for tests: what was emitted and what became of it, with assertions that say what they saw instead."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -23,6 +24,12 @@ class Recorder(Recording):
 
     Patterns are those of subscribers. Without `times`, once or more is enough.
     """
+
+    _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False, repr=False)
+
+    def new_id(self) -> str:
+        """An id for one more event; the same ones in each run, and none twice for one recorder."""
+        return f"event-{next(self._numbers)}"
 
     def assert_emitted(self, pattern: str, *, times: int | None = None) -> list[RecordedEvent]:
         """Assert that events of these names were emitted; returns them, in order.
