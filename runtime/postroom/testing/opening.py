@@ -18,8 +18,8 @@ async def open_runtime(
     """A block with a runtime for tests.
 
     It is portable: a payload that a durable module could not carry is refused, and each handler gets a copy of its
-    own, so that one that changes its payload fails in its own tests. Ids count from `event-1`, across the runtimes of one recorder, and retries spread the
-    same way each time, unless `ids` or `random` are given.
+    own, so that one that changes its payload fails in its own tests. Ids count from `event-1`, across the runtimes of
+    one recorder, and retries spread the same way each time, unless `ids` or `random` are given.
 
     Args:
         recorder: Told of each event and its outcomes, from the first one to those of the drain.
