@@ -16,9 +16,11 @@ from .errors import ForkedProcess as ForkedProcess
 from .errors import Full as Full
 from .errors import HandlerAborted as HandlerAborted
 from .errors import HandlerTimeout as HandlerTimeout
+from .errors import InvalidEventType as InvalidEventType
 from .errors import InvalidHandler as InvalidHandler
 from .errors import InvalidName as InvalidName
 from .errors import InvalidOption as InvalidOption
+from .errors import InvalidPayload as InvalidPayload
 from .errors import MailboxFull as MailboxFull
 from .errors import NoSubscriber as NoSubscriber
 from .errors import NotFromHere as NotFromHere
@@ -31,10 +33,12 @@ from .errors import RuntimeReentered as RuntimeReentered
 from .errors import UnknownDeadLetter as UnknownDeadLetter
 from .errors import UnknownEvent as UnknownEvent
 from .errors import UnknownSubscription as UnknownSubscription
+from .errors import UnreadableEvent as UnreadableEvent
 from .errors import WouldDeadlock as WouldDeadlock
 from .errors import WrongBackend as WrongBackend
 from .errors import WrongThread as WrongThread
 from .event import Event as Event
+from .event_types import event_type as event_type
 from .outcomes import Cancelled as Cancelled
 from .outcomes import Dropped as Dropped
 from .outcomes import Expired as Expired
@@ -42,6 +46,7 @@ from .outcomes import Failed as Failed
 from .outcomes import Outcome as Outcome
 from .outcomes import Report as Report
 from .outcomes import Succeeded as Succeeded
+from .policy import Policy as Policy
 from .receipt import Receipt as Receipt
 from .recordings import EventTree as EventTree
 from .recordings import RecordedEvent as RecordedEvent
@@ -90,9 +95,11 @@ __all__ = [
     "HandlerAborted",
     "HandlerTimeout",
     "InHand",
+    "InvalidEventType",
     "InvalidHandler",
     "InvalidName",
     "InvalidOption",
+    "InvalidPayload",
     "MailboxFull",
     "MailboxSnapshot",
     "NoSubscriber",
@@ -100,6 +107,7 @@ __all__ = [
     "NotHandled",
     "NotPortable",
     "Outcome",
+    "Policy",
     "PostroomError",
     "Rates",
     "Receipt",
@@ -123,11 +131,13 @@ __all__ = [
     "UnknownDeadLetter",
     "UnknownEvent",
     "UnknownSubscription",
+    "UnreadableEvent",
     "Watch",
     "WouldDeadlock",
     "WrongBackend",
     "WrongThread",
     "constant",
+    "event_type",
     "exponential",
     "subscriber",
 ]

@@ -9,36 +9,27 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import (
-    ABANDONED,
-    Actor,
-    Admission,
-    Hand,
-    Kernel,
-    Mailbox,
-    Need,
-    Order,
-    Overflow,
-    Owner,
-    Port,
-    Timers,
-)
+from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Need, Order, Overflow, Owner, Port, Timers
 
-from . import log
-from .calls import UNAWAITED, call_of, close_unawaited, timed
-from .changes import Change, ChangeKind, Watches
+from .calls import UNAWAITED, call_of, close_unawaited, timed, timed_by
+from .changes import Change, Watches
 from .clock import Clock
 from .context import Context
 from .dead_letters import DeadLetters
-from .delivery import Delivery, LongDelivery, as_long, deliveries_in, fields_of
-from .errors import HandlerAborted
+from .delivery import Delivery, LongDelivery, as_long
+from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
+from .log import Log
 from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
+from .policy import SILENT, Decided, Policy, decide, says_nothing
+from .reading import reader_of
 from .receipt import Receipt
+from .retry import checked_wait
 from .subscriber import Subscriber
 from .tally import Tally
+from .telling import Teller
 
 X = TypeVar("X")
 
@@ -59,6 +50,7 @@ class Surroundings:
         log: Where lines are logged.
         changes: Those who watch what goes on.
         copy: Makes what a handler gets of a delivery, where it must not be the one that others get as well.
+        defaults: What the runtime says of policies.
     """
 
     kernel: Kernel
@@ -71,8 +63,9 @@ class Surroundings:
     threads: anyio.CapacityLimiter
     context: "Callable[[Delivery, str], Context]"
     fall: Callable[[BaseException], None]
-    log: log.Log
+    log: Log
     changes: Watches[Change]
+    defaults: Policy = SILENT
     copy: Callable[[Delivery], Delivery] | None = None
     give_up_after: float | None = None
 
@@ -82,54 +75,69 @@ class SubscriptionBehaviour(Owner[Delivery]):
     """The deliveries of one subscription, from the mailbox to their outcomes.
 
     Attributes:
+        teller: Tells the log and those who watch.
         tally: What became of its deliveries.
         busy_seconds: Spent in the handler.
         waited_seconds: Spent in the mailbox, by all that were handled successfully.
+        policy: Of deliveries whose event says nothing of it.
         overtime: Looks for stuck handlers, where attempts have a timeout.
         started: When it was put to work, on the kernel's stopwatch.
         leaving: No new deliveries are routed here; why, for those that are cancelled.
+        read: What makes of an event what the handler asks for; None where that is the event itself.
     """
 
     subscriber: Subscriber[Any, Any]
     around: Surroundings
     name: str = attrs.field(init=False)
+    teller: Teller = attrs.field(init=False)
     mailbox: Mailbox[Delivery] = attrs.field(init=False)
     actor: Actor[Delivery] = attrs.field(init=False)
-    overtime: Overtime | None = attrs.field(init=False)
+    policy: Decided = attrs.field(init=False)
+    overtime: Overtime | None = attrs.field(default=None, init=False)
     receive: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     tally: Tally = attrs.field(factory=Tally, init=False)
     busy_seconds: float = attrs.field(default=0.0, init=False)
     waited_seconds: float = attrs.field(default=0.0, init=False)
     started: float = attrs.field(default=0.0, init=False)
     leaving: str | None = attrs.field(default=None, init=False)
+    read: Callable[[Event], Any] | None = attrs.field(init=False)
+    _call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
+    _by_event: bool = attrs.field(default=False, init=False)
     when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         subscriber = self.subscriber
         self.name = subscriber.name
+        self.teller = Teller(self.name, self.around.log, self.around.changes, self.around.clock)
         overflow = Overflow(subscriber.overflow)
         by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
         self.actor = self._hire()
-        self.overtime = self._overtime()
-        handler, context, name = subscriber.handler, self.around.context, self.name
-        call: Callable[[Delivery], Awaitable[object]] = call_of(
-            handler,
-            lambda delivery: handler(delivery.event),
-            lambda delivery: handler(delivery.event, context(delivery, name)),
-            self.around.threads,
-        )
-        self.receive = self._in_time(self._with_copies(call))
+        self.read = reader_of(subscriber)
+        self.policy = decide(SILENT, subscriber, self.around.defaults)
+        self._call = self._with_copies(self._single_call())
+        self.receive = self._in_time(self._call)
 
     def _hire(self) -> Actor[Delivery]:
         return Actor(self.name, self.mailbox, self, self.subscriber.concurrency)
 
-    def _overtime(self) -> Overtime | None:
-        timeout, around = self.subscriber.timeout, self.around
-        if timeout is None:
-            return None
-        return Overtime(timeout, around.grace, self.actor, around.kernel.port, around.alarms, self._tell_of_stuck)
+    def _single_call(self) -> Callable[[Delivery], Awaitable[object]]:
+        handler, context, name = self.subscriber.handler, self.around.context, self.name
+        read = self.read
+        if read is None:
+            return call_of(
+                handler,
+                lambda delivery: handler(delivery.event),
+                lambda delivery: handler(delivery.event, context(delivery, name)),
+                self.around.threads,
+            )
+        return call_of(
+            handler,
+            lambda delivery: handler(read(delivery.event)),
+            lambda delivery: handler(read(delivery.event), context(delivery, name)),
+            self.around.threads,
+        )
 
     def _with_copies(self, call: Callable[[Delivery], Awaitable[object]]) -> Callable[[Delivery], Awaitable[object]]:
         """`call` with a copy of each delivery, in a runtime that makes copies."""
@@ -137,11 +145,31 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return call if copy is None else lambda delivery: call(copy(delivery))
 
     def _in_time(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
-        """`call` within the subscriber's timeout, if it has one."""
-        timeout = self.subscriber.timeout
-        if timeout is None or self.overtime is None:
-            return call
-        return timed(call, self.name, timeout, self.overtime.expect_by)
+        """`call` within the timeout that holds for all, if there is one."""
+        timeout = self.policy.timeout
+        return call if timeout == math.inf else timed(call, self.name, timeout, self._look_after().expect_by)
+
+    def _look_after(self) -> Overtime:
+        if self.overtime is None:
+            around = self.around
+            self.overtime = Overtime(
+                self.limit_of, around.grace, self.actor, around.kernel.port, around.alarms, self.teller.stuck
+            )
+        return self.overtime
+
+    def policy_of(self, event: Event) -> Decided:
+        """The policy of this event's delivery here."""
+        return self.policy if says_nothing(event) else decide(event, self.subscriber, self.around.defaults)
+
+    def limit_of(self, message: Any) -> float:
+        """Seconds that an attempt at what is in hand may take; infinite for no limit."""
+        return self.policy_of(message.event).timeout
+
+    def expect_timeouts(self) -> None:
+        """From now on events may have timeouts of their own. They come through the lanes, whose reader sees it."""
+        if not self._by_event:
+            self._by_event = True
+            self.receive = timed_by(self._call, self.name, self.limit_of, self._look_after().expect_by)
 
     @property
     def port(self) -> Port:
@@ -166,7 +194,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def order_of(self, message: Delivery) -> Order:
         event = message.event
         rank = message.since + HEAD_STARTS[event.priority]
-        return Order(rank, event.key, message.expires_at, event.priority != "default")
+        # One with a timeout of its own leaves the plain queue, whose reader handles all alike.
+        return Order(rank, event.key, message.expires_at, event.priority != "default" or event.timeout is not None)
 
     def succeeded(self, delivery: Delivery, result: object, started: float, ended: float) -> None:
         if result is not None and type(result) in UNAWAITED:
@@ -185,11 +214,12 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def failed(self, message: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
         delivery = self._with_time(message, started, ended)
         exception = self._as_exception(error)
-        wait = self._wait_before_retry(delivery, exception)
+        policy = self.policy_of(delivery.event)
+        wait = self._wait_before_retry(delivery, exception, policy)
         if isinstance(wait, Exception):
             exception, wait = wait, None
         if wait is None:
-            self._give_up(delivery, exception)
+            self._give_up(delivery, exception, policy)
             return None
         due = self.around.kernel.port.now() + wait
         if self.leaving == CLOSED and not self._is_before_the_end(due):
@@ -197,7 +227,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
             return None
         self.tally.retried += 1
         delivery.attempt += 1
-        self._tell_of_retry(delivery, delivery.attempt - 1, type(exception).__name__, wait)
+        self.teller.retrying(delivery, delivery.attempt - 1, exception, wait, quiet=policy.quiet)
         if delivery.event.key is not None:
             self.mailbox.hold(delivery.event.key)
         return self.around.timers.set(due, (self, delivery))
@@ -213,20 +243,24 @@ class SubscriptionBehaviour(Owner[Delivery]):
         aborted.__cause__ = error
         return aborted
 
-    def _wait_before_retry(self, delivery: Delivery, error: Exception) -> float | Exception | None:
+    def _wait_before_retry(self, delivery: Delivery, error: Exception, policy: Decided) -> float | Exception | None:
         """Seconds until the next attempt, None for no more, or the group of errors when the policy itself fails."""
+        if delivery.attempt >= policy.attempts or not isinstance(error, self.subscriber.retry.on):
+            return None
+        if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
+            return None  # it will not be any more readable next time
         try:
-            return self.subscriber.retry.wait_after(delivery.attempt, error, self.around.random)
+            return checked_wait(policy.backoff, delivery.attempt, self.around.random)
         except Exception as policy_error:
             return ExceptionGroup(
                 f"the handler of {self.name!r} failed, and so did its retry policy", [error, policy_error]
             )
 
-    def _give_up(self, delivery: Delivery, error: Exception) -> None:
+    def _give_up(self, delivery: Delivery, error: Exception, policy: Decided) -> None:
         reason = f"{type(error).__name__} in attempt {delivery.attempt}"
-        event, kind = delivery.event, type(error).__name__
-        fields = fields_of(delivery, self.name)
-        self.around.log.write(log.GAVE_UP, self.name, event.name, event.id, delivery.attempt, kind, fields=fields)
+        if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
+            reason = str(error)
+        self.teller.gave_up(delivery, error, quiet=policy.quiet)
         self.tally.failed += 1
         self._bury(delivery, reason, error, delivery.attempt)
         self._settle(delivery, Failed(self.name, error, delivery.attempt, delivery.seconds))
@@ -269,7 +303,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def dropped(self, message: Delivery, reason: str) -> None:
         """Settle a delivery for which there was no room; what no policy asked to drop is kept as a dead letter."""
         self.tally.dropped += 1
-        self.tell("dropped", message.event, reason=reason)
+        self.teller.changed("dropped", message.event, reason=reason)
         if reason is ABANDONED:
             self._bury(message, reason, None, message.attempt - 1)
         self._settle(message, Dropped(self.name, reason, message.attempt - 1, message.seconds))
@@ -318,40 +352,9 @@ class SubscriptionBehaviour(Owner[Delivery]):
         end = self.around.give_up_after
         return end is None or due <= end
 
-    def tell(
-        self, kind: ChangeKind, event: Event | None = None, *, attempt: int | None = None, reason: str = ""
-    ) -> None:
-        """Tell those who watch, if any, of a change here."""
-        if self.around.changes.open:
-            self.around.changes.tell(
-                Change(
-                    kind=kind,
-                    time=self.around.clock.time(),
-                    subscription=self.name,
-                    event_id=None if event is None else event.id,
-                    event_name=None if event is None else event.name,
-                    attempt=attempt,
-                    reason=reason,
-                )
-            )
-
-    def _tell_of_retry(self, delivery: Delivery, attempt: int, error: str, wait: float) -> None:
-        event = delivery.event
-        fields = fields_of(delivery, self.name, attempt)
-        self.around.log.write(log.RETRYING, attempt, self.name, event.name, event.id, error, wait, fields=fields)
-        self.tell("retrying", event, attempt=attempt, reason=f"{error}; next in {wait:.3f} s")
-
-    def _tell_of_stuck(self, hand: Hand[Any]) -> None:
-        timeout, grace = self.subscriber.timeout, self.around.grace
-        fields = fields_of(hand.message, self.name)
-        self.around.log.write(log.STUCK, self.name, grace, timeout, fields=fields)
-        for delivery in deliveries_in(hand.message):
-            reason = f"{grace:g} s after its timeout of {timeout:g} s"
-            self.tell("stuck", delivery.event, attempt=delivery.attempt, reason=reason)
-
     def _bury(self, delivery: Delivery, reason: str, error: Exception | None, attempts: int) -> None:
         self.around.dead_letters.add(delivery.event, self.name, reason, error, attempts, self.around.clock.time())
-        self.tell("dead_letter", delivery.event, attempt=attempts, reason=reason)
+        self.teller.buried(delivery.event, error, reason, attempts)
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
         delivery.receipt.settle(outcome)

@@ -7,6 +7,7 @@ import attrs
 
 from .delivery import Delivery, fields_of
 from .event import Event
+from .event_types import Emitted
 from .log import as_extra
 from .options import EmitOptions
 from .receipt import Receipt
@@ -17,7 +18,7 @@ _log: Final = logging.getLogger("postroom.handlers")
 class Emits(Protocol):
     """What a context needs of the runtime."""
 
-    async def emit_caused(self, cause: Event, name: str | Event, data: Any, options: EmitOptions) -> Receipt: ...
+    async def emit_caused(self, cause: Event, name: Emitted, data: Any, options: EmitOptions) -> Receipt: ...
 
 
 @attrs.frozen(eq=False)
@@ -50,7 +51,7 @@ class Context:
             as_extra(fields_of(self._delivery, self.subscription)),
         )
 
-    async def emit(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
+    async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """Emit an event that this one causes; otherwise as `Runtime.emit`.
 
         Cancellation: as `Runtime.emit`.

@@ -16,7 +16,6 @@ import msgspec
 
 from .delivery import Delivery
 from .errors import NotPortable, quoted
-from .event import Event
 
 DEEPEST: Final = 64
 """Lists, mappings and objects inside of each other."""
@@ -50,15 +49,6 @@ def portable_copy(data: Any) -> Any:
     if not _equal(copy, data):
         raise NotPortable("data", _UNCHANGED)
     return copy
-
-
-def portable_event(event: Event) -> Event:
-    """`event` with a portable copy of its data.
-
-    Raises:
-        NotPortable: as `portable_copy`.
-    """
-    return msgspec.structs.replace(event, data=portable_copy(event.data))
 
 
 def copy_for_handler(delivery: Delivery) -> Delivery:

@@ -139,7 +139,7 @@ class Recording:
         listener = _Listener(record, receipt, now)
         listener.wake()  # what was dropped at once has its outcome already
         if receipt.pending:
-            receipt.eager = True
+            receipt.tell_each()
             receipt.wake_later(listener)
 
 

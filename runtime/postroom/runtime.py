@@ -13,6 +13,7 @@ from typing import Any, Final, Self, Unpack
 import anyio
 import anyio.lowlevel
 import attrs
+import msgspec
 
 from postroom_actors import Kernel, Timers, Wait, current_port, open_kernel
 
@@ -33,7 +34,9 @@ from .forks import tell_in_children
 from .identity import unique_ids
 from .names import tokens_of_pattern
 from .overtime import Overtime
+from .policy import SILENT, Policy
 from .portable import copy_for_handler
+from .reading import reader_of
 from .receipt import Receipt
 from .seeing import Observable
 from .subscriber import Subscriber, SubscriberOptions
@@ -62,6 +65,11 @@ def _check_flag(_runtime: object, attribute: "attrs.Attribute[bool]", value: obj
 
 def _as_tuple(subscribers: "Iterable[Subscriber[..., Any]]") -> "tuple[Subscriber[..., Any], ...]":
     return tuple(subscribers)
+
+
+def _check_defaults(_runtime: object, _attribute: object, defaults: object) -> None:
+    if not isinstance(defaults, Policy):
+        raise InvalidOption("defaults", defaults, "must be a Policy(attempts=…, backoff=…, timeout=…, quiet=…)")
 
 
 def _raise_both(bodys_error: BaseException | None, others: BaseException | None) -> None:
@@ -95,6 +103,7 @@ class Runtime(Observable):
         watchdog: Seconds that a handler may block the event loop before the log names it, with the line it is at; None
             for no watch. A thread looks four times as often; in virtual time nobody does.
         dead_letter_limit: Dead letters that are kept; older ones go.
+        defaults: What holds for failures, time and the log where neither an event nor its subscriber says otherwise.
         causation_depth: How long a chain of events that cause each other may get.
         portable: Refuse payloads that a durable module could not carry, and give each handler a copy of its own, as
             one would. Costs some microseconds an event; `postroom.testing` has it on.
@@ -113,6 +122,7 @@ class Runtime(Observable):
     watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
     dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=count_of("dead letters"))
     portable: bool = attrs.field(default=False, validator=_check_flag)
+    defaults: Policy = attrs.field(default=SILENT, validator=_check_defaults)
     _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
     _clock: Clock = attrs.field(factory=SystemClock)
     _ids: Callable[[], str] = attrs.field(factory=unique_ids)
@@ -128,6 +138,7 @@ class Runtime(Observable):
             if each.name in names:
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
+            reader_of(each)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
 
     async def __aenter__(self) -> Self:
@@ -146,7 +157,7 @@ class Runtime(Observable):
     async def spawn(
         self,
         handler: Subscriber[..., Any] | Callable[..., Any],
-        *patterns: str,
+        *patterns: str | type[Any],
         name: str | None = None,
         **options: Unpack[SubscriberOptions],
     ) -> Subscription:
@@ -211,12 +222,12 @@ class Runtime(Observable):
         behaviour.when_ended.append(lambda: self._forget(behaviour))
         behaviour.started = self._stopwatch()
         self._kernel.start(behaviour.actor)
-        behaviour.tell("spawned")
+        behaviour.teller.changed("spawned")
         return subscription
 
     def _forget(self, behaviour: SubscriptionBehaviour) -> None:
         """The actor of a subscription has ended."""
-        behaviour.tell("stopped", reason=behaviour.leaving or CLOSED)
+        behaviour.teller.changed("stopped", reason=behaviour.leaving or CLOSED)
         if behaviour.leaving == UNSUBSCRIBED:
             self._dispatcher.catch_up()  # a retry that was due may be on its way
             behaviour.cancel_waiting()
@@ -290,6 +301,7 @@ class Runtime(Observable):
             log=self._log,
             changes=self._changes,
             copy=copy_for_handler if self.portable else None,
+            defaults=self.defaults,
         )
         listen(self._dispatcher, self._recordings)
         kernel.start(self._dispatcher.actor)
@@ -375,5 +387,8 @@ class Runtime(Observable):
         behaviour = self._behaviours.get(letter.subscription)
         if behaviour is None or behaviour.leaving is not None:
             raise UnknownSubscription(letter.subscription)
-        self._check_room([(letter.event, (behaviour,))])
-        return self._dispatcher.dispatch(letter.event, (behaviour,), self._stopwatch())
+        event = letter.event
+        if event.timeout is not None:  # it needs its way through the lanes, without a delay or an expiry that are past
+            event = msgspec.structs.replace(event, delay=None, expires_after=None)
+        self._check_room([(event, (behaviour,))])
+        return self._dispatcher.dispatch(event, (behaviour,), self._stopwatch(), special=event.timeout is not None)

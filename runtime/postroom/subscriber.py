@@ -4,19 +4,36 @@ A declaration runs nothing: a runtime makes a subscription of it.
 """
 
 import inspect
-from collections.abc import Callable
-from typing import Any, Final, Generic, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, Unpack
+from collections.abc import Callable, Iterable
+from typing import (
+    Any,
+    Concatenate,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 import attrs
 
 from .batch import Batch
 from .checks import count_of, seconds
 from .errors import InvalidHandler, InvalidOption
+from .event import Event
+from .event_types import name_of_type
 from .names import check_subscription_name, tokens_of_pattern
-from .retry import Retry
+from .policy import check_quiet
+from .retry import Backoff, Retry
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 DEFAULT_CAPACITY = 256
 
@@ -59,6 +76,10 @@ def positional_parameters(handler: Any) -> int:
     raise InvalidHandler(handler, "it takes no argument; it gets the event and, if it wants, a context")
 
 
+def _as_names(patterns: "Iterable[str | type[Any]]") -> tuple[str, ...]:
+    return tuple(name_of_type(pattern) for pattern in patterns)
+
+
 def _check_patterns(_subscriber: object, _attribute: object, patterns: tuple[object, ...]) -> None:
     if not patterns:
         raise InvalidOption("patterns", patterns, 'name at least one event or pattern: @subscriber("order.placed")')
@@ -85,13 +106,19 @@ def _check_batch(_subscriber: object, _attribute: object, batch: Any) -> None:
         raise InvalidOption("batch", batch, "must be a Batch(size=…, within=…)")
 
 
+def _check_quiet(_subscriber: object, _attribute: object, quiet: Any) -> None:
+    if quiet is not None:
+        check_quiet(quiet)
+
+
 @attrs.frozen(kw_only=True)
 class Subscriber(Generic[P, R]):
     """A handler with the patterns it subscribes to and its policies. Calling it calls the handler.
 
     Attributes:
         handler: Gets the event and, where it takes a second argument, a `Context`. A plain `def` runs in a thread.
-        patterns: Names or patterns of events; one that matches several of them is still delivered once.
+        patterns: Names or patterns of events, or classes with `@event_type` for theirs; an event that matches several
+            of them is still delivered once.
         name: Names the subscription; it must stay the same across restarts.
         capacity: Events that its mailbox holds.
         overflow: What happens to an event that finds the mailbox full: `wait`, so that its emitter waits too;
@@ -101,22 +128,35 @@ class Subscriber(Generic[P, R]):
             remain one at a time, in order.
         batch: Hand over several events at once, as a list.
         retry: What happens to a failed attempt.
-        timeout: Seconds that an attempt may take; None for no limit. One that takes longer is cancelled and fails,
-            whatever it returns; one that ignores that counts as stuck after the runtime's `cleanup_within`.
+        timeout: Seconds that an attempt may take; `math.inf` for no limit, None to leave it to the runtime's
+            `defaults`. One that takes longer is cancelled and fails, whatever it returns; one that ignores that counts
+            as stuck after the runtime's `cleanup_within`.
+        quiet: Retries and give-ups are not logged; None leaves it to the runtime's `defaults`.
 
     Raises:
         InvalidHandler, InvalidName, InvalidOption: when it is made.
     """
 
     handler: Callable[P, R] = attrs.field(validator=_check_handler)
-    patterns: tuple[str, ...] = attrs.field(validator=_check_patterns)
+    patterns: tuple[str, ...] = attrs.field(converter=_as_names, validator=_check_patterns)
     name: str = attrs.field(validator=_check_name)
     capacity: int = attrs.field(default=DEFAULT_CAPACITY, validator=count_of("events"))
     overflow: OverflowPolicy = attrs.field(default="wait", validator=_check_overflow)
     concurrency: int = attrs.field(default=1, validator=count_of("workers"))
     batch: Batch | None = attrs.field(default=None, validator=_check_batch)
     retry: Retry = attrs.field(factory=Retry, validator=_check_retry)
-    timeout: float | None = attrs.field(default=None, validator=seconds(above=True, optional=True))
+    timeout: float | None = attrs.field(default=None, validator=seconds(above=True, finite=False, optional=True))
+    quiet: bool | None = attrs.field(default=None, validator=_check_quiet)
+
+    @property
+    def attempts(self) -> int | None:
+        """What `retry` says."""
+        return self.retry.attempts
+
+    @property
+    def backoff(self) -> Backoff | None:
+        """What `retry` says."""
+        return self.retry.backoff
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the handler directly, as a unit test does."""
@@ -132,23 +172,58 @@ class SubscriberOptions(TypedDict, total=False):
     batch: Batch | None
     retry: Retry
     timeout: float | None
+    quiet: bool | None
 
 
+class DeclareTyped(Protocol[T]):
+    """Declares a handler of typed events: it takes the instance, the event around it, or a list of either."""
+
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[Event[T], P], R], /
+    ) -> "Subscriber[Concatenate[Event[T], P], R]": ...
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[list[T], P], R], /
+    ) -> "Subscriber[Concatenate[list[T], P], R]": ...
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[list[Event[T]], P], R], /
+    ) -> "Subscriber[Concatenate[list[Event[T]], P], R]": ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[T, P], R], /) -> "Subscriber[Concatenate[T, P], R]": ...
+
+
+@overload
+def subscriber(
+    event_type: type[T], /, *, name: str | None = None, **options: Unpack[SubscriberOptions]
+) -> DeclareTyped[T]: ...
+@overload
 def subscriber(
     *patterns: str, name: str | None = None, **options: Unpack[SubscriberOptions]
-) -> Callable[[Callable[P, R]], Subscriber[P, R]]:
+) -> Callable[[Callable[P, R]], Subscriber[P, R]]: ...
+@overload
+def subscriber(
+    first: str | type[Any],
+    second: str | type[Any],
+    /,
+    *others: str | type[Any],
+    name: str | None = None,
+    **options: Unpack[SubscriberOptions],
+) -> Callable[[Callable[P, R]], Subscriber[P, R]]: ...
+def subscriber(*patterns: str | type[Any], name: str | None = None, **options: Unpack[SubscriberOptions]) -> Any:
     """Declare a function to be the handler of events that match any of `patterns`.
 
-    The name is the function's unless given; the options are those of `Subscriber`.
+    A class with `@event_type` is a pattern too, for the events of its name. The name of the subscription is the
+    function's unless given; the options are those of `Subscriber`.
 
     Raises:
-        InvalidHandler, InvalidName, InvalidOption: when the decorator is applied.
+        InvalidHandler, InvalidName, InvalidOption, InvalidEventType: when the decorator is applied.
     """
 
     def declare(handler: Callable[P, R]) -> Subscriber[P, R]:
-        return Subscriber(
-            handler=handler, patterns=patterns, name=name_of(handler) if name is None else name, **options
-        )
+        own_name = name_of(handler) if name is None else name
+        return Subscriber(handler=handler, patterns=patterns, name=own_name, **options)
 
     return declare
 
