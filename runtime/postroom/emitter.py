@@ -260,7 +260,7 @@ class Emitter:
         """Check, accept and place one event; never waits. The way of every emit, so the plain case comes first."""
         if get_ident() != self._open_in:
             self._check_open()
-            if self.portable and name.__class__ is str:
+            if self.portable and isinstance(name, str):
                 name, data = Event(name, data), None  # a draft takes the careful way
         chosen = special = False
         hand = current_hand()

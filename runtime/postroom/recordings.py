@@ -182,7 +182,7 @@ class EventTree:
     def __iter__(self) -> Iterator["EventTree"]:
         """Every tree in it, itself first, as printed."""
         # No recursion, here and below: a job that plans its next run makes a chain of any length.
-        unseen = [self]
+        unseen: list[EventTree] = [self]
         while unseen:
             tree = unseen.pop()
             yield tree

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom import Batch, Event, InvalidOption, NotPortable, Runtime, subscriber
+from postroom import Batch, Event, InvalidOption, InvalidPayload, NotPortable, Runtime, event_type, subscriber
 from postroom.portable import DEEPEST, LARGEST, portable_copy
 
 pytestmark = pytest.mark.anyio
@@ -169,3 +169,31 @@ async def test_a_typed_payload_reaches_its_handler_as_what_it_was() -> None:
 def test_portable_is_a_flag() -> None:
     with pytest.raises(InvalidOption, match="True or False"):
         Runtime(portable="yes")  # type: ignore[arg-type]
+
+
+@event_type("order.shipped")
+@attrs.frozen
+class Shipped:
+    id: str
+    lines: tuple[int, ...] = ()
+
+
+async def test_typed_events_reach_their_handlers_in_a_portable_runtime_and_bad_ones_are_told_of_by_type() -> None:
+    seen: list[object] = []
+
+    @subscriber("order.shipped")
+    async def take(shipped: Shipped) -> None:
+        seen.append(shipped)
+
+    @subscriber("order.shipped", batch=Batch(size=1))
+    async def take_many(shipped: list[Shipped]) -> None:
+        seen.extend(shipped)
+
+    order = Shipped("1", (1, 2))
+    async with Runtime(subscribers=[take, take_many], portable=True) as runtime:
+        await runtime.emit_and_wait(order)
+        await runtime.emit_and_wait("order.shipped", {"id": "1", "lines": [1, 2]})
+        with pytest.raises(InvalidPayload):
+            await runtime.emit(Shipped(1))  # type: ignore[arg-type]
+    assert seen == [order] * 4
+    assert all(each is not order for each in seen)

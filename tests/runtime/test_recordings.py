@@ -4,7 +4,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from postroom import Context, Event, Recording, Retry, Runtime, UnknownEvent, constant, subscriber
+from postroom import Context, Event, Retry, Runtime, ThreadReceipt, UnknownEvent, constant, subscriber
 from postroom.dispatcher import Dispatcher
 from postroom.testing import blocked_until, failing, open_runtime
 
@@ -99,21 +99,35 @@ async def test_a_chain_of_thousands_of_events_can_be_read_and_printed() -> None:
 
 
 async def test_a_thread_waits_for_all_outcomes_also_where_they_are_recorded() -> None:
-    gate = anyio.Event()
+    first, second = anyio.Event(), anyio.Event()
+    receipts: list[ThreadReceipt] = []
+    reports: list[int] = []
 
-    async def quick(event: Event) -> None: ...
+    def in_thread() -> None:
+        receipts.append(runtime.emit_from_thread("n"))
+        reports.append(len(receipts[0].wait(5).outcomes))
 
-    async with Runtime(subscribers=[blocked_until(gate, "n")]) as runtime:
-        await runtime.spawn(quick, "n")
-        reports: list[int] = []
-
-        def in_thread() -> None:
-            reports.append(len(runtime.emit_from_thread("n").wait(5).outcomes))
-
-        with runtime.recording(Recording()):
+    early, late = blocked_until(first, "n", name="early"), blocked_until(second, "n", name="late")
+    async with Runtime(subscribers=[early, late]) as runtime:
+        with runtime.recording():
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(anyio.to_thread.run_sync, in_thread)
+                while not receipts or len(receipts[0]._receipt.waiters or ()) < 2:  # the recording and the thread
+                    await anyio.lowlevel.checkpoint()
+                first.set()
                 while not runtime.stats.succeeded:
                     await anyio.lowlevel.checkpoint()
-                gate.set()
+                second.set()
     assert reports == [2]
+
+
+async def test_what_is_dropped_at_once_is_told_at_once() -> None:
+    gate = anyio.Event()
+    async with Runtime(subscribers=[blocked_until(gate, "n", capacity=1, overflow="drop_newest")]) as runtime:
+        await runtime.emit("n")
+        await anyio.wait_all_tasks_blocked()
+        with runtime.recording() as recording:
+            waits, dropped = await runtime.emit("n"), await runtime.emit("n")
+            assert recording.of(waits).pending == ["blocked"]
+            assert "blocked: dropped at 0.000 s, the mailbox was full" in str(recording.tree(dropped))
+            gate.set()

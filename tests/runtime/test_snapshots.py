@@ -89,6 +89,22 @@ async def test_the_wait_graph_names_who_waits_for_whom() -> None:
     )
 
 
+async def test_the_wait_graph_names_who_has_to_make_room() -> None:
+    gate = anyio.Event()
+
+    @subscriber("start")
+    async def feeder(event: Event, context: Context) -> None:
+        for _ in range(3):
+            await context.emit("n")
+
+    async with Runtime(subscribers=[feeder, blocked_until(gate, "n", capacity=1, name="full")]) as runtime:
+        receipt = await runtime.emit("start")
+        await anyio.wait_all_tasks_blocked()
+        graph = runtime.snapshot().wait_graph
+        gate.set()
+    assert graph == f"feeder (start {receipt.id}) waits for room in full, which full must bring about"
+
+
 async def test_a_snapshot_can_be_taken_before_and_after_the_block_and_is_json() -> None:
     runtime = Runtime()
     before = runtime.snapshot()

@@ -1,11 +1,12 @@
 """Watches: streams of changes and of dead letters that hold nothing back."""
 
 import anyio
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom import Change, DeadLetter, Event, InvalidOption, Retry, Runtime, Watch, constant, subscriber
+from postroom import Change, DeadLetter, Event, InvalidOption, Retry, Runtime, Watch, constant, event_type, subscriber
 from postroom.testing import failing
 
 pytestmark = pytest.mark.anyio
@@ -128,3 +129,22 @@ async def test_a_limit_that_is_none_is_refused(limit: int) -> None:
         with pytest.raises(InvalidOption, match="limit"):
             async with runtime.watch(limit=limit):
                 pass
+
+
+async def test_a_dead_letter_of_what_nobody_can_read_is_told_of_without_its_text() -> None:
+    async with Runtime() as runtime, runtime.watch() as changes:
+        subscription = await runtime.spawn(_take, "order.read")
+        await runtime.emit_and_wait("order.read", {"id": ["hush"]})
+        seen = [await anext(changes) for _ in range(2)]
+        assert subscription.stats.failed == 1
+    assert [change.kind for change in seen] == ["spawned", "dead_letter"]
+    assert seen[1].reason == "UnreadableEvent in attempt 1"
+
+
+@event_type("order.read")
+@attrs.frozen
+class Read:
+    id: str
+
+
+async def _take(read: Read) -> None: ...
