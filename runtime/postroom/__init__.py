@@ -2,6 +2,8 @@
 
 from .batch import Batch as Batch
 from .batch import BatchFailure as BatchFailure
+from .changes import Change as Change
+from .changes import Watch as Watch
 from .context import Context as Context
 from .dead_letters import DeadLetter as DeadLetter
 from .dead_letters import DeadLetters as DeadLetters
@@ -23,11 +25,13 @@ from .errors import MailboxFull as MailboxFull
 from .errors import NoSubscriber as NoSubscriber
 from .errors import NotFromHere as NotFromHere
 from .errors import NotHandled as NotHandled
+from .errors import NotPortable as NotPortable
 from .errors import PostroomError as PostroomError
 from .errors import Rejected as Rejected
 from .errors import RuntimeClosed as RuntimeClosed
 from .errors import RuntimeReentered as RuntimeReentered
 from .errors import UnknownDeadLetter as UnknownDeadLetter
+from .errors import UnknownEvent as UnknownEvent
 from .errors import UnknownSubscription as UnknownSubscription
 from .errors import UnreadableEvent as UnreadableEvent
 from .errors import WouldDeadlock as WouldDeadlock
@@ -48,11 +52,21 @@ from .outcomes import Report as Report
 from .outcomes import Succeeded as Succeeded
 from .policy import Policy as Policy
 from .receipt import Receipt as Receipt
+from .recordings import EventTree as EventTree
+from .recordings import RecordedEvent as RecordedEvent
+from .recordings import RecordedOutcome as RecordedOutcome
+from .recordings import Recording as Recording
 from .retry import Backoff as Backoff
 from .retry import Retry as Retry
 from .retry import constant as constant
 from .retry import exponential as exponential
 from .runtime import Runtime as Runtime
+from .snapshots import DeadLettersSnapshot as DeadLettersSnapshot
+from .snapshots import InHand as InHand
+from .snapshots import MailboxSnapshot as MailboxSnapshot
+from .snapshots import Rates as Rates
+from .snapshots import Snapshot as Snapshot
+from .snapshots import SubscriptionSnapshot as SubscriptionSnapshot
 from .staged import GroupCleared as GroupCleared
 from .staged import StagedReceipt as StagedReceipt
 from .staged import StillStaged as StillStaged
@@ -71,15 +85,18 @@ __all__ = [
     "BatchFailure",
     "Cancelled",
     "CausationTooDeep",
+    "Change",
     "Closed",
     "ConflictingEvent",
     "Context",
     "DeadLetter",
     "DeadLetters",
+    "DeadLettersSnapshot",
     "Dropped",
     "DuplicateSubscription",
     "EmitInterrupted",
     "Event",
+    "EventTree",
     "Expired",
     "Failed",
     "ForkedProcess",
@@ -90,6 +107,7 @@ __all__ = [
     "GroupFull",
     "HandlerAborted",
     "HandlerTimeout",
+    "InHand",
     "Interceptor",
     "InterceptorFailed",
     "InvalidEventType",
@@ -98,13 +116,19 @@ __all__ = [
     "InvalidOption",
     "InvalidPayload",
     "MailboxFull",
+    "MailboxSnapshot",
     "NoSubscriber",
     "NotFromHere",
     "NotHandled",
+    "NotPortable",
     "Outcome",
     "Policy",
     "PostroomError",
+    "Rates",
     "Receipt",
+    "RecordedEvent",
+    "RecordedOutcome",
+    "Recording",
     "Rejected",
     "Report",
     "Retry",
@@ -112,17 +136,21 @@ __all__ = [
     "RuntimeClosed",
     "RuntimeReentered",
     "RuntimeStats",
+    "Snapshot",
     "StagedReceipt",
     "StillStaged",
     "Subscriber",
     "Subscription",
+    "SubscriptionSnapshot",
     "SubscriptionStats",
     "Succeeded",
     "ThreadReceipt",
     "UnknownDeadLetter",
+    "UnknownEvent",
     "UnknownSubscription",
     "UnreadableEvent",
     "Vetoed",
+    "Watch",
     "WouldDeadlock",
     "WrongBackend",
     "WrongThread",

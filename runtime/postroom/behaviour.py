@@ -1,6 +1,5 @@
 """What the actor of a subscription does with its deliveries: attempts, retries, and settling each exactly once."""
 
-import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from random import Random
@@ -13,6 +12,7 @@ import attrs
 from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Need, Order, Overflow, Owner, Port, Timers
 
 from .calls import UNAWAITED, call_of, close_unawaited, timed, timed_by
+from .changes import Change, Watches
 from .clock import Clock
 from .context import Context
 from .dead_letters import DeadLetters
@@ -20,6 +20,7 @@ from .delivery import Delivery, LongDelivery, as_long
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
 from .interceptors import Interception
+from .log import Log
 from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Alarm, Overtime
@@ -29,8 +30,7 @@ from .receipt import Receipt
 from .retry import checked_wait
 from .subscriber import Subscriber
 from .tally import Tally
-
-_log: Final = logging.getLogger("postroom")
+from .telling import Teller
 
 X = TypeVar("X")
 
@@ -48,6 +48,9 @@ class Surroundings:
         grace: Seconds that a cancelled handler may take to clean up.
         give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
         fall: Ends the runtime with an error.
+        log: Where lines are logged.
+        changes: Those who watch what goes on.
+        copy: Makes what a handler gets of a delivery, where it must not be the one that others get as well.
         defaults: What the runtime says of policies.
         interception: What stands around attempts.
     """
@@ -62,8 +65,11 @@ class Surroundings:
     threads: anyio.CapacityLimiter
     context: "Callable[[Delivery, str], Context]"
     fall: Callable[[BaseException], None]
+    log: Log
+    changes: Watches[Change]
     defaults: Policy = SILENT
     interception: Interception = attrs.field(factory=Interception)
+    copy: Callable[[Delivery], Delivery] | None = None
     give_up_after: float | None = None
 
 
@@ -72,11 +78,13 @@ class SubscriptionBehaviour(Owner[Delivery]):
     """The deliveries of one subscription, from the mailbox to their outcomes.
 
     Attributes:
+        teller: Tells the log and those who watch.
         tally: What became of its deliveries.
         busy_seconds: Spent in the handler.
         waited_seconds: Spent in the mailbox, by all that were handled successfully.
         policy: Of deliveries whose event says nothing of it.
         overtime: Looks for stuck handlers, where attempts have a timeout.
+        started: When it was put to work, on the kernel's stopwatch.
         leaving: No new deliveries are routed here; why, for those that are cancelled.
         read: What makes of an event what the handler asks for; None where that is the event itself.
     """
@@ -84,6 +92,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
     subscriber: Subscriber[Any, Any]
     around: Surroundings
     name: str = attrs.field(init=False)
+    teller: Teller = attrs.field(init=False)
     mailbox: Mailbox[Delivery] = attrs.field(init=False)
     actor: Actor[Delivery] = attrs.field(init=False)
     policy: Decided = attrs.field(init=False)
@@ -92,6 +101,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
     tally: Tally = attrs.field(factory=Tally, init=False)
     busy_seconds: float = attrs.field(default=0.0, init=False)
     waited_seconds: float = attrs.field(default=0.0, init=False)
+    started: float = attrs.field(default=0.0, init=False)
     leaving: str | None = attrs.field(default=None, init=False)
     read: Callable[[Event], Any] | None = attrs.field(init=False)
     _call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
@@ -102,6 +112,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def __attrs_post_init__(self) -> None:
         subscriber = self.subscriber
         self.name = subscriber.name
+        self.teller = Teller(self.name, self.around.log, self.around.changes, self.around.clock)
         overflow = Overflow(subscriber.overflow)
         by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
@@ -109,7 +120,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
         self.read = reader_of(subscriber)
         self.policy = decide(SILENT, subscriber, self.around.defaults)
         self._call = self.around.interception.around(
-            self._single_call(), lambda delivery: self.around.context(delivery, self.name)
+            self._with_copies(self._single_call()), lambda delivery: self.around.context(delivery, self.name)
         )
         self.receive = self._in_time(self._call)
 
@@ -133,6 +144,11 @@ class SubscriptionBehaviour(Owner[Delivery]):
             self.around.threads,
         )
 
+    def _with_copies(self, call: Callable[[Delivery], Awaitable[object]]) -> Callable[[Delivery], Awaitable[object]]:
+        """`call` with a copy of each delivery, in a runtime that makes copies."""
+        copy = self.around.copy
+        return call if copy is None else lambda delivery: call(copy(delivery))
+
     def _in_time(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
         """`call` within the timeout that holds for all, if there is one."""
         timeout = self.policy.timeout
@@ -142,7 +158,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
         if self.overtime is None:
             around = self.around
             self.overtime = Overtime(
-                self.name, self.limit_of, around.grace, self.actor, around.kernel.port, around.alarms
+                self.limit_of, around.grace, self.actor, around.kernel.port, around.alarms, self.teller.stuck
             )
         return self.overtime
 
@@ -216,11 +232,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
             return None
         self.tally.retried += 1
         delivery.attempt += 1
-        if not policy.quiet:
-            _log.info(
-                "attempt %d of %s with %s %s failed (%s); next in %.3f s",
-                delivery.attempt - 1, self.name, delivery.event.name, delivery.event.id, type(exception).__name__, wait,
-            )  # fmt: skip
+        self.teller.retrying(delivery, delivery.attempt - 1, exception, wait, quiet=policy.quiet)
         if delivery.event.key is not None:
             self.mailbox.hold(delivery.event.key)
         return self.around.timers.set(due, (self, delivery))
@@ -253,11 +265,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
         reason = f"{type(error).__name__} in attempt {delivery.attempt}"
         if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
             reason = str(error)
-        if not policy.quiet:
-            _log.error(
-                "%s gave up on %s %s after %d attempt(s): %s",
-                self.name, delivery.event.name, delivery.event.id, delivery.attempt, type(error).__name__,
-            )  # fmt: skip
+        self.teller.gave_up(delivery, error, quiet=policy.quiet)
         self.tally.failed += 1
         self._bury(delivery, reason, error, delivery.attempt)
         self._settle(delivery, Failed(self.name, error, delivery.attempt, delivery.seconds))
@@ -300,6 +308,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def dropped(self, message: Delivery, reason: str) -> None:
         """Settle a delivery for which there was no room; what no policy asked to drop is kept as a dead letter."""
         self.tally.dropped += 1
+        self.teller.changed("dropped", message.event, reason=reason)
         if reason is ABANDONED:
             self._bury(message, reason, None, message.attempt - 1)
         self._settle(message, Dropped(self.name, reason, message.attempt - 1, message.seconds))
@@ -350,6 +359,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
 
     def _bury(self, delivery: Delivery, reason: str, error: Exception | None, attempts: int) -> None:
         self.around.dead_letters.add(delivery.event, self.name, reason, error, attempts, self.around.clock.time())
+        self.teller.buried(delivery.event, error, reason, attempts)
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
         delivery.receipt.settle(outcome)

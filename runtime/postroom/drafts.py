@@ -11,15 +11,17 @@ from .event import LONGEST_TRAIL, NO_HEADERS, Event, Origin
 from .event_types import Emitted, declaration_of
 from .names import tokens_of_name
 from .options import EmitOptions, checked, with_own
+from .portable import portable_copy
 
 
 def event_of(
-    name: Emitted, data: Any, options: EmitOptions, new_id: Callable[[], str], now: float
+    name: Emitted, data: Any, options: EmitOptions, new_id: Callable[[], str], now: float, portable: bool
 ) -> tuple[Event, bool]:
     """Make the event that would be accepted `now`, if nothing has caused it; and whether its user chose its id.
 
     Raises:
         InvalidName, InvalidOption, InvalidPayload: it can't be.
+        NotPortable: with `portable`, no store could keep its data.
     """
     time: float | None = None
     if isinstance(name, Event):
@@ -40,6 +42,8 @@ def event_of(
             name, data = declared.name, name
     if declared is not None:
         declared.check(data)
+    if portable:
+        data = portable_copy(data)
     if name.__class__ is not str:
         tokens_of_name(name)
         assert isinstance(name, str), "as just checked"

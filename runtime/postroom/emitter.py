@@ -32,6 +32,7 @@ from .interceptors import Interception
 from .needs import needs_of_room
 from .options import EmitOptions, is_special
 from .outcomes import Report
+from .portable import portable_copy
 from .receipt import Receipt, wait_for_room
 from .staging import Stages
 from .threads import Inbox, ThreadReceipt, accept_for_thread
@@ -57,6 +58,7 @@ class Emitter:
     An event is accepted at one instant: which subscriptions it is for is decided then, and never changes.
     """
 
+    portable: bool = attrs.field(default=False, init=False)
     _ids: Callable[[], str] = attrs.field(init=False)
     _clock: Clock = attrs.field(init=False)
     _causation_depth: int = attrs.field(init=False)
@@ -197,7 +199,7 @@ class Emitter:
                 if has_chosen_id:
                     check_same(chosen.setdefault(given.id, given), given)
                     is_new = is_new and self._deduplication.find(given, self._kernel.port.now()) is None
-                event = self._interception.outgoing(given, None) if is_new else given
+                event = self._intercept(given, None) if is_new else given
                 self._dispatcher.routes.match(event.name)
             except Exception as error:
                 error.add_note(f"in emit_many, event number {position} (from 0); none of them was accepted")
@@ -281,6 +283,8 @@ class Emitter:
         if get_ident() != self._open_in:
             self._check_open()
             intercepted = bool(self._interception.emits)
+            if self.portable and isinstance(name, str):
+                name, data = Event(name, data), None  # a draft takes the careful way
         hand = current_hand()
         if options or cause is not None or name.__class__ is not str or hand is not None or intercepted:
             event, chosen = self._event(name, data, options, cause)
@@ -293,7 +297,7 @@ class Emitter:
             if group is not None:
                 event = msgspec.structs.replace(event, accepted_at=None)
             if intercepted:
-                event = self._interception.outgoing(event, group)
+                event = self._intercept(event, group)
             if group is not None:
                 return self._stages.add(event, given, bool(options.get("require")), group)
             special = is_special(event)
@@ -320,7 +324,7 @@ class Emitter:
 
     def _event(self, name: Emitted, data: Any, options: EmitOptions, cause: Event | None) -> tuple[Event, bool]:
         """Make the event that would be accepted, without accepting it; and whether its user chose its id."""
-        event, has_chosen_id = event_of(name, data, options, self._ids, self._wall_time())
+        event, has_chosen_id = event_of(name, data, options, self._ids, self._wall_time(), self.portable)
         if cause is None:
             hand = current_hand()
             if hand is not None:
@@ -328,6 +332,13 @@ class Emitter:
         if cause is not None:
             event = caused(event, cause, self._causation_depth)
         return event, has_chosen_id
+
+    def _intercept(self, event: Event, group: str | None) -> Event:
+        """What the interceptors make of an event that is about to be accepted, or staged."""
+        changed = self._interception.outgoing(event, group)
+        if self.portable and changed.data is not event.data:
+            changed = msgspec.structs.replace(changed, data=portable_copy(changed.data))
+        return changed
 
     async def _breathe(self) -> float:
         """Let other tasks run, if this runtime is one that may be used from here; returns the stopwatch's time."""
@@ -349,6 +360,11 @@ class Emitter:
             if in_hand and self._kernel.port.now() < self._until:
                 return
         raise self._closed_error()
+
+    def _check_thread(self, call: str) -> None:
+        """Raises WrongThread, naming `call`, outside of the thread in which the runtime is open, if it is."""
+        if self._state in (State.OPEN, State.DRAINING) and get_ident() != self._thread:
+            raise WrongThread(call)
 
     def _closed_error(self) -> PostroomError:
         return ForkedProcess() if self._state is State.FORKED else RuntimeClosed(self._state.value)

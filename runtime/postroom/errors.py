@@ -205,6 +205,38 @@ class WouldDeadlock(Rejected):
 
 
 @attrs.define
+class UnknownEvent(Rejected):
+    """A recording knows no event of this id."""
+
+    id: str
+
+    def __str__(self) -> str:
+        return (
+            f"no event {quoted(self.id)} was recorded: it was emitted before the recording began, elsewhere, or had to "
+            "make room. Begin earlier, or record with a larger `limit`."
+        )
+
+
+@attrs.define
+class NotPortable(Rejected):
+    """The runtime is portable, and this payload could not be stored and read again. Nothing was accepted.
+
+    Attributes:
+        path: Where in the payload, as in `data['lines'][0]`.
+        reason: What is wrong there.
+    """
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} {self.reason}. A portable runtime takes only what any event module could carry: emit None, "
+            "booleans, numbers, strings, lists and mappings of these, or an object with typed fields as the whole."
+        )
+
+
+@attrs.define
 class WrongThread(Rejected):
     """The runtime was called from a thread other than its own."""
 

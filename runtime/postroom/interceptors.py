@@ -15,9 +15,9 @@ from .context import Context
 from .errors import InvalidOption, PostroomError, Rejected
 from .event import NO_HEADERS, Event
 from .event_types import declaration_of
+from .log import INTERCEPTOR_FAILED, Fields, Log
 from .names import tokens_of_name
 from .options import checked
-from .safe_log import warn
 
 X = TypeVar("X")
 
@@ -184,6 +184,7 @@ class Interception:
     """
 
     all: tuple[Interceptor, ...] = ()
+    _log: Log = attrs.field(factory=Log)
     emits: tuple[Interceptor, ...] = attrs.field(init=False)
     deliveries: tuple[Interceptor, ...] = attrs.field(init=False)
     _told: set[Interceptor] = attrs.field(factory=set, init=False)
@@ -271,9 +272,9 @@ class Interception:
     def _tell(self, interceptor: Interceptor, event: Event, error: Exception) -> None:
         if interceptor not in self._told:
             self._told.add(interceptor)
-            warn(
-                "the interceptor %s failed with %s for %s %r; that is ignored, as declared, and not told again",
-                interceptor.name, type(error).__name__, event.name, event.id,
+            self._log.write(
+                INTERCEPTOR_FAILED, interceptor.name, type(error).__name__, event.name, event.id,
+                fields=Fields(event_id=event.id, event_name=event.name, cause=event.cause),
             )  # fmt: skip
 
 

@@ -70,6 +70,11 @@ class Receipt(msgspec.Struct, eq=False):
         """Whether every subscription has settled."""
         return not self.pending
 
+    @property
+    def staged(self) -> bool:
+        """Whether the event waits in a group, not accepted yet."""
+        return False
+
     def __await__(self) -> Generator[Any, Any, Report]:
         return self.wait().__await__()
 
@@ -126,8 +131,7 @@ class Receipt(msgspec.Struct, eq=False):
             port = self.targets[0].port
             check_here(port)
             with waiting(port, lambda: self.wait_for(ANSWER)):
-                if type(self.waiters) is not _Eager:
-                    self.waiters = _Eager(self.waiters or ())
+                self.tell_each()
                 await self._park(port)
 
     async def admitted(self) -> None:
@@ -159,6 +163,11 @@ class Receipt(msgspec.Struct, eq=False):
         """The runtime's own: `waiter` has gone; does nothing where it doesn't stand in `waiters`."""
         if self.waiters is not None and waiter in self.waiters:
             self.waiters.remove(waiter)
+
+    def tell_each(self) -> None:
+        """The runtime's own: wake those who wait at every outcome from now on, not at the last one only."""
+        if type(self.waiters) is not _Eager:
+            self.waiters = _Eager(self.waiters or ())
 
     def report(self) -> Report:
         """The outcomes so far; all of them once `settled`."""

@@ -1,14 +1,13 @@
 """The runtime: the block inside which subscriptions are at work."""
 
-import logging
 import math
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Final, Self, Unpack
 
 import anyio
@@ -18,36 +17,37 @@ import msgspec
 
 from postroom_actors import Kernel, Timers, Wait, current_port, open_kernel
 
+from . import log
 from .batching import BatchingBehaviour
 from .behaviour import CLOSED, UNSUBSCRIBED, SubscriptionBehaviour, Surroundings
+from .changes import Change, ChangeKind
 from .checks import count_of, seconds
 from .clock import Clock, SystemClock
 from .context import Context
 from .dead_letters import DeadLetter, DeadLetters
 from .deadlock import END, check_here, waiting
+from .delivery import fields_of
 from .dispatcher import Dispatcher
 from .emitter import State
 from .endings import raise_both
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
 from .forks import tell_in_children
-from .groups import GroupEmitter
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
 from .names import tokens_of_pattern
 from .overtime import Alarm
 from .policy import SILENT, Policy
+from .portable import copy_for_handler
 from .reading import reader_of
 from .receipt import Receipt
+from .seeing import Observable
 from .staging import Stages
-from .stats import RuntimeStats
 from .subscriber import Subscriber, SubscriberOptions
 from .subscriber import subscriber as declare
 from .subscription import Subscription
-from .tally import Tally
+from .taps import listen
 from .threads import Inbox
 from .watchdog import open_watchdog
-
-_log: Final = logging.getLogger("postroom")
 
 DEFAULT_DRAIN: Final = 10.0
 DEFAULT_CLEANUP: Final = 5.0
@@ -61,6 +61,11 @@ def _never_dropped(_alarm: Alarm, _reason: str) -> None:
     raise AssertionError("there is room for every alarm")
 
 
+def _check_flag(_runtime: object, attribute: "attrs.Attribute[bool]", value: object) -> None:
+    if not isinstance(value, bool):
+        raise InvalidOption(attribute.name, value, "must be True or False")
+
+
 def _as_tuple(subscribers: "Iterable[Subscriber[..., Any]]") -> "tuple[Subscriber[..., Any], ...]":
     return tuple(subscribers)
 
@@ -71,7 +76,7 @@ def _check_defaults(_runtime: object, _attribute: object, defaults: object) -> N
 
 
 @attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
-class Runtime(GroupEmitter):
+class Runtime(Observable):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
 
     Leaving the block stops intake, lets the mailboxes drain for `drain_within` seconds (retries that are due by
@@ -89,6 +94,8 @@ class Runtime(GroupEmitter):
         interceptors: Functions around each emit (`def`) and each attempt (`async def`); see `Interceptor`.
         defaults: What holds for failures, time and the log where neither an event nor its subscriber says otherwise.
         causation_depth: How long a chain of events that cause each other may get.
+        portable: Refuse payloads that a durable module could not carry, and give each handler a copy of its own, as
+            one would. Costs some microseconds an event; `postroom.testing` has it on.
         clock, ids, random: What a simulation replaces: wall time, a source of ids, and randomness.
 
     Raises:
@@ -104,16 +111,12 @@ class Runtime(GroupEmitter):
     watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
     dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=count_of("dead letters"))
     interceptors: tuple[Interceptor, ...] = attrs.field(default=(), converter=interceptors_of)
+    portable: bool = attrs.field(default=False, validator=_check_flag)
     defaults: Policy = attrs.field(default=SILENT, validator=_check_defaults)
     _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
     _clock: Clock = attrs.field(factory=SystemClock)
     _ids: Callable[[], str] = attrs.field(factory=unique_ids)
     _random: Random = attrs.field(factory=Random)
-    dead_letters: DeadLetters = attrs.field(init=False)
-    _around: Surroundings = attrs.field(init=False)
-    _subscriptions: dict[str, Subscription] = attrs.field(factory=dict, init=False)
-    _behaviours: dict[str, SubscriptionBehaviour] = attrs.field(factory=dict, init=False)
-    _gone: Tally = attrs.field(factory=Tally, init=False)
     _fallen: list[BaseException] = attrs.field(factory=list, init=False)
     _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
 
@@ -126,7 +129,7 @@ class Runtime(GroupEmitter):
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
             reader_of(each)
-        self._interception = Interception(self.interceptors)
+        self._interception = Interception(self.interceptors, self._log)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
 
     async def __aenter__(self) -> Self:
@@ -141,32 +144,6 @@ class Runtime(GroupEmitter):
     ) -> bool | None:
         assert self._block is not None
         return await self._block.__aexit__(kind, error, traceback)
-
-    @property
-    def subscriptions(self) -> Mapping[str, Subscription]:
-        """What is at work, by name."""
-        return MappingProxyType(self._subscriptions)
-
-    @property
-    def stats(self) -> RuntimeStats:
-        """The runtime's counters now."""
-        total = Tally()
-        total.add(self._gone)
-        for behaviour in self._behaviours.values():
-            total.add(behaviour.tally)
-        return RuntimeStats(
-            accepted=0 if self._state is State.NEW else self._dispatcher.accepted,
-            unrouted=0 if self._state is State.NEW else self._dispatcher.unrouted,
-            staged=0 if self._state is State.NEW else len(self._stages),
-            deliveries=total.accepted,
-            succeeded=total.succeeded,
-            failed=total.failed,
-            dropped=total.dropped,
-            expired=total.expired,
-            cancelled=total.cancelled,
-            retried=total.retried,
-            pending=total.pending,
-        )
 
     async def spawn(
         self,
@@ -234,11 +211,14 @@ class Runtime(GroupEmitter):
         self._behaviours[subscriber.name] = behaviour
         self._subscriptions[subscriber.name] = subscription
         behaviour.when_ended.append(lambda: self._forget(behaviour))
+        behaviour.started = self._stopwatch()
         self._kernel.start(behaviour.actor)
+        behaviour.teller.changed("spawned")
         return subscription
 
     def _forget(self, behaviour: SubscriptionBehaviour) -> None:
         """The actor of a subscription has ended."""
+        behaviour.teller.changed("stopped", reason=behaviour.leaving or CLOSED)
         if behaviour.leaving == UNSUBSCRIBED:
             self._dispatcher.catch_up()  # a retry that was due may be on its way
             behaviour.cancel_waiting()
@@ -252,7 +232,13 @@ class Runtime(GroupEmitter):
         bodys_error: BaseException | None = None
         others: BaseException | None = None
         is_real = current_port().stopwatch is time.perf_counter
-        watchdog = open_watchdog(self.watchdog if is_real else None, self._is_busy, lambda: self._turn.ends_at)
+        watchdog = open_watchdog(
+            self.watchdog if is_real else None,
+            self._is_busy,
+            lambda: self._turn.ends_at,
+            self._log,
+            lambda hand: fields_of(hand.message, hand.actor.name),
+        )
         try:
             with watchdog:
                 async with open_kernel() as kernel:
@@ -303,10 +289,14 @@ class Runtime(GroupEmitter):
             threads=anyio.CapacityLimiter(DEFAULT_THREADS),
             context=lambda delivery, name: Context(delivery, name, self),
             fall=self._fall,
+            log=self._log,
+            changes=self._changes,
+            copy=copy_for_handler if self.portable else None,
             defaults=self.defaults,
             interception=self._interception,
         )
-        self._stages = Stages(kernel.port, self._around.alarms, self._deduplication)
+        self._stages = Stages(kernel.port, self._around.alarms, self._deduplication, self._log)
+        listen(self._dispatcher, self._recordings)
         kernel.start(self._dispatcher.actor)
         kernel.keep(self._dispatcher.timers.run, "postroom timers")
         kernel.keep(self._around.alarms.run, "postroom alarms")
@@ -314,14 +304,15 @@ class Runtime(GroupEmitter):
         for subscriber in self.subscribers:
             self._start(subscriber)
         self._state = State.OPEN
-        # What is intercepted takes the way of the calls that are looked at more closely.
-        self._open_in = None if self._interception.emits else self._thread
+        # What is intercepted, and payloads that are checked, take the way of the calls that are looked at more closely.
+        self._open_in = None if self.portable or self._interception.emits else self._thread
 
     def _stop_intake(self, drain_until: float) -> None:
         """Refuse new events, but for those of handlers while there is time."""
         self._state = State.DRAINING
         self._open_in = None
         self._until = self._around.give_up_after = drain_until
+        self._tell("draining")
         for behaviour in self._behaviours.values():
             behaviour.leaving = behaviour.leaving or CLOSED
             behaviour.cancel_retries(due_after=drain_until)
@@ -355,11 +346,7 @@ class Runtime(GroupEmitter):
                     await behaviour.wait_until_ended()
             if patience.cancelled_caught:
                 stuck = [name for name, each in self._behaviours.items() if each.actor.hands]
-                _log.error(
-                    "%g s after their cancellation these subscriptions still run a handler that ignores it: %s. "
-                    "The runtime waits for them; nothing else can be done inside one process.",
-                    self.cleanup_within, ", ".join(stuck),
-                )  # fmt: skip
+                self._log.write(log.STILL_RUNNING, self.cleanup_within, ", ".join(stuck))
 
     def _fall(self, error: BaseException) -> None:
         """End the runtime: a handler raised what ends programs."""
@@ -375,6 +362,12 @@ class Runtime(GroupEmitter):
         self._stages.close()
         if self._inbox is not None:
             self._inbox.close()
+        self._tell("closed")
+        self._changes.end()
+        self.dead_letters.watches.end()
+
+    def _tell(self, kind: ChangeKind) -> None:
+        self._changes.tell(Change(kind=kind, time=self._clock.time()))
 
     def forked(self) -> None:
         """In a forked child: refuse whatever comes, since nothing of this runtime runs here."""

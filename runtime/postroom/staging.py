@@ -17,8 +17,8 @@ from postroom_actors import Port, Timers
 from .deduplication import Deduplication
 from .errors import Closed, Full
 from .event import Event
+from .log import GROUP_EXPIRED, Log
 from .overtime import Alarm
-from .safe_log import warn
 from .staged import CLEARED, Stage, StagedReceipt
 
 MOST_STAGED: Final = 10_000
@@ -74,6 +74,7 @@ class Stages:
     port: Port
     alarms: Timers[Alarm]
     deduplication: Deduplication
+    log: Log
     blocks: dict[str, Block] = attrs.field(factory=dict, init=False)
     _stages: dict[str, Stage] = attrs.field(factory=dict, init=False)
     _alarm_at: float = attrs.field(default=math.inf, init=False)
@@ -151,9 +152,7 @@ class Stages:
             if block is not None:
                 block.expired = True
             count = self.clear(stage.id, reason=f"it was not released within {stage.ttl:g} s")
-            warn(
-                "group %r was not released within %g s: its %d staged event(s) were dropped", stage.id, stage.ttl, count
-            )
+            self.log.write(GROUP_EXPIRED, stage.id, stage.ttl, count)
         self._alarm_at = math.inf
         self._set_alarm(min((stage.expires_at for stage in self._stages.values()), default=math.inf))
 

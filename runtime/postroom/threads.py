@@ -136,7 +136,7 @@ class ThreadReceipt:
 
     def _wait_for_step(self, seconds: float | None) -> bool:
         """Block until the receipt has something to tell; false after so many seconds, and where nothing will come."""
-        sleeper = ThreadSleeper()
+        sleeper = _NextStep(self._receipt)
         try:
             hand = self._inbox.call("wait", lambda: self._begin(sleeper))
         except RuntimeClosed:
@@ -147,12 +147,13 @@ class ThreadReceipt:
             _end_wait(hand)
             self._receipt.stop_waking(sleeper)
 
-    def _begin(self, sleeper: ThreadSleeper) -> Hand[Any] | None:
+    def _begin(self, sleeper: "_NextStep") -> Hand[Any] | None:
         """In the loop's thread: have `sleeper` woken when all is settled."""
         receipt = self._receipt
         if receipt.settled:
             sleeper.wake()
             return None
+        sleeper.was_staged = receipt.staged
         hand = own_hand(self._inbox.port)
         if hand is not None:
             wait = receipt.wait_for(OUTCOMES)
@@ -160,6 +161,21 @@ class ThreadReceipt:
             hand.wait = wait
         receipt.wake_later(sleeper)
         return hand
+
+
+@attrs.define(eq=False)
+class _NextStep(ThreadSleeper):
+    """A sleep until a staged event leaves its group, or until all is settled.
+
+    Others may have the receipt wake who waits at every single outcome.
+    """
+
+    receipt: Receipt
+    was_staged: bool = False
+
+    def wake(self) -> None:
+        if self.receipt.settled or self.receipt.staged is not self.was_staged:
+            ThreadSleeper.wake(self)
 
 
 def accept_for_thread(inbox: Inbox, accept: Callable[[], Receipt]) -> ThreadReceipt:

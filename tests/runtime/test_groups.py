@@ -112,13 +112,16 @@ async def test_another_task_may_await_a_staged_receipt(heard: Heard) -> None:
     async def wait(receipt: StagedReceipt) -> None:
         values.append((await receipt.wait()).of("listen"))
 
-    async with Runtime(subscribers=[heard.listen]) as runtime, anyio.create_task_group() as tasks:
-        async with runtime.group() as group:
-            receipt = await group.emit("a", 1)
-            assert isinstance(receipt, StagedReceipt)
-            tasks.start_soon(wait, receipt)
-            await anyio.sleep(1)
-            assert (values, receipt.pending, receipt.report().outcomes) == ([], 1, ())
+    async with (
+        Runtime(subscribers=[heard.listen]) as runtime,
+        anyio.create_task_group() as tasks,
+        runtime.group() as group,
+    ):
+        receipt = await group.emit("a", 1)
+        assert isinstance(receipt, StagedReceipt)
+        tasks.start_soon(wait, receipt)
+        await anyio.sleep(1)
+        assert (values, receipt.pending, receipt.report().outcomes) == ([], 1, ())
 
     assert len(values) == 1
 
@@ -295,7 +298,7 @@ async def test_what_is_not_released_in_time_is_dropped_and_told(heard: Heard, ca
 
     assert heard.data == [3]
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
-        "group 'g' was not released within 600 s: its 2 staged event(s) were dropped"
+        "group g was not released within 600 s: its 2 staged event(s) were dropped"
     ]
 
 
