@@ -11,7 +11,7 @@ import attrs
 
 from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Need, Order, Overflow, Owner, Port, Timers
 
-from .calls import UNAWAITED, call_of, close_unawaited, timed, timed_by
+from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
 from .changes import Change, Watches
 from .clock import Clock
 from .context import Context
@@ -62,7 +62,6 @@ class Surroundings:
     dead_letters: DeadLetters
     clock: Clock
     random: Random
-    threads: anyio.CapacityLimiter
     context: "Callable[[Delivery, str], Context]"
     fall: Callable[[BaseException], None]
     log: Log
@@ -135,13 +134,13 @@ class SubscriptionBehaviour(Owner[Delivery]):
                 handler,
                 lambda delivery: handler(delivery.event),
                 lambda delivery: handler(delivery.event, context(delivery, name)),
-                self.around.threads,
+                anyio.CapacityLimiter(self.subscriber.concurrency),  # its own, so that nobody else's hang stops it
             )
         return call_of(
             handler,
             lambda delivery: handler(read(delivery.event)),
             lambda delivery: handler(read(delivery.event), context(delivery, name)),
-            self.around.threads,
+            anyio.CapacityLimiter(self.subscriber.concurrency),  # its own, so that nobody else's hang stops it
         )
 
     def _with_copies(self, call: Callable[[Delivery], Awaitable[object]]) -> Callable[[Delivery], Awaitable[object]]:
@@ -203,7 +202,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return Order(rank, event.key, message.expires_at, event.priority != "default" or event.timeout is not None)
 
     def succeeded(self, delivery: Delivery, result: object, started: float, ended: float) -> None:
-        if result is not None and type(result) in UNAWAITED:
+        if result is not None and is_unawaited(result):
             kind = close_unawaited(result)
             error = HandlerAborted(self.name, f"returned a {kind} that nobody awaited (is an `await` missing?)")
             self.failed(delivery, error, started, ended)
@@ -220,14 +219,18 @@ class SubscriptionBehaviour(Owner[Delivery]):
         delivery = self._with_time(message, started, ended)
         exception = self._as_exception(error)
         policy = self.policy_of(delivery.event)
-        wait = self._wait_before_retry(delivery, exception, policy)
+        try:
+            wait = self._wait_before_retry(delivery, exception, policy)
+        except (KeyboardInterrupt, SystemExit) as interrupt:  # out of a backoff
+            self.interrupted(delivery, interrupt)
+            return None
         if isinstance(wait, Exception):
             exception, wait = wait, None
         if wait is None:
             self._give_up(delivery, exception, policy)
             return None
         due = self.around.kernel.port.now() + wait
-        if self.leaving == CLOSED and not self._is_before_the_end(due):
+        if self.leaving == CLOSED and not self.has_time_until(due):
             self._cancel(delivery, CLOSED, delivery.attempt)
             return None
         self.tally.retried += 1
@@ -256,9 +259,12 @@ class SubscriptionBehaviour(Owner[Delivery]):
             return None  # it will not be any more readable next time
         try:
             return checked_wait(policy.backoff, delivery.attempt, self.around.random)
-        except Exception as policy_error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as policy_error:
             return ExceptionGroup(
-                f"the handler of {self.name!r} failed, and so did its retry policy", [error, policy_error]
+                f"the handler of {self.name!r} failed, and so did its retry policy",
+                [error, self._as_exception(policy_error)],
             )
 
     def _give_up(self, delivery: Delivery, error: Exception, policy: Decided) -> None:
@@ -286,6 +292,9 @@ class SubscriptionBehaviour(Owner[Delivery]):
 
     def ended(self) -> None:
         self.mailbox.close()
+        self.cancel_waiting()  # at once: somebody who must end first may wait for it
+        if self.overtime is not None:
+            self.around.alarms.cancel(lambda overtime: overtime is self.overtime)
         for call in self.when_ended:
             call()
 
@@ -353,7 +362,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
         finally:
             self.when_ended.remove(ended.set)
 
-    def _is_before_the_end(self, due: float) -> bool:
+    def has_time_until(self, due: float) -> bool:
+        """Whether something may still happen at `due`, on the loop's clock: the runtime stays open, or drains."""
         end = self.around.give_up_after
         return end is None or due <= end
 

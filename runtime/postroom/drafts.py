@@ -1,10 +1,12 @@
 """Drafts: the event that a call of an emit asks for, checked, before anything is decided about it."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from .checks import check_number
 from .delivery import Delivery
 from .errors import CausationTooDeep, InvalidOption
 from .event import LONGEST_TRAIL, NO_HEADERS, Event, Origin
@@ -30,6 +32,8 @@ def event_of(
         draft = name
         if draft.accepted_at is None:  # one that was accepted before is emitted as a new event
             time = draft.time
+            if time is not None:
+                check_number("time", time, "seconds", least=-math.inf)
         name, data, options = draft.name, draft.data, with_own(draft, options)
         declared = declaration_of(type(data))
         if declared is not None and declared.name != name:

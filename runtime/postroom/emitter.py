@@ -9,11 +9,10 @@ from typing import Any, TypeAlias, Unpack
 import attrs
 import msgspec
 
-from postroom_actors import Admission, Kernel, TimeSlice, Wait, current_hand
+from postroom_actors import Admission, Kernel, TimeSlice, current_hand
 
-from .behaviour import SubscriptionBehaviour
 from .clock import Clock
-from .deadlock import ROOM, check, check_here, own_hand, waiting
+from .deadlock import check_here, waiting
 from .deduplication import Deduplication, check_same
 from .dispatcher import Dispatcher, Targets
 from .drafts import caused, event_in_hand, event_of
@@ -29,11 +28,11 @@ from .errors import (
 from .event import NO_HEADERS, Event
 from .event_types import Emitted, declaration_of
 from .interceptors import Interception
-from .needs import needs_of_room
 from .options import EmitOptions, is_special
 from .outcomes import Report
 from .portable import portable_copy
 from .receipt import Receipt, wait_for_room
+from .room import check_room
 from .staging import Stages
 from .threads import Inbox, ThreadReceipt, accept_for_thread
 
@@ -145,6 +144,8 @@ class Emitter:
         _refuse_group(options)
         options["require"] = True
         receipt = await self.emit(name, data, **options)
+        if not receipt.targets:  # accepted before under its id, and heard by nobody then
+            raise NoSubscriber(receipt.event.name)
         return await receipt.answer()
 
     def emit_from_thread(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> ThreadReceipt:
@@ -221,22 +222,27 @@ class Emitter:
         now, since = self._kernel.port.now(), self._stopwatch()
         routed: list[tuple[Event, Targets, Event | None]] = []
         wanted: list[tuple[Event, Targets]] = []
+        known: dict[str, Receipt | None] = {}  # by ids that were chosen; None for those that are new
         for event, given in checked:
             targets = self._dispatcher.routes.match(event.name)
             routed.append((event, targets, given))
-            # `find` raises where an event conflicts, before any is accepted.
-            if given is None or self._deduplication.find(given, now) is None:
+            if given is not None and event.id in known:
+                continue
+            if given is not None:  # `find` raises where an event conflicts, before any is accepted
+                known[event.id] = self._deduplication.find(given, now)
+            if given is None or known[event.id] is None:
                 wanted.append((event, targets))
-        self._check_room(wanted)
+        check_room(self._kernel.port, wanted)
         admission = self._kernel.admission()
         receipts: list[Receipt] = []
         for event, targets, given in routed:
-            receipt = None if given is None else self._deduplication.find(given, now)
+            receipt = None if given is None else known[event.id]
             if receipt is None:
                 receipt = self._dispatcher.dispatch(
                     event, targets, since, special=is_special(event), admission=admission
                 )
                 if given is not None:
+                    known[event.id] = receipt
                     self._deduplication.remember(given, receipt, now)
             receipts.append(receipt)
         return receipts, admission
@@ -250,22 +256,6 @@ class Emitter:
             full = dict.fromkeys(target for receipt in receipts for target in receipt.targets)
             with waiting(self._kernel.port, lambda: wait_for_room(full, admission)):
                 await admission.wait()
-
-    def _check_room(self, wanted: list[tuple[Event, Targets]]) -> None:
-        """Before anything is placed: raises WouldDeadlock where the caller would wait in a circle for room."""
-        hand = own_hand(self._kernel.port)
-        if hand is None:
-            return
-        keys: dict[SubscriptionBehaviour, list[str | None]] = {}
-        for event, targets in wanted:
-            if event.delay is None:
-                for target in targets:
-                    keys.setdefault(target, []).append(event.key)
-        full = [target for target in keys if target.mailbox.would_wait(*keys[target])]
-        if full:
-            label = f"room in {', '.join(target.name for target in full)}"
-            needs = [need for each in full for need in needs_of_room(each.actor, keys[each])]
-            check(hand, Wait(ROOM, label, lambda: needs))
 
     def _accept(
         self,
@@ -311,12 +301,15 @@ class Emitter:
         if options and not targets and options.get("require"):
             raise NoSubscriber(event.name)
         if must_fit:
+            timers = dispatcher.timers
+            if event.delay is not None and targets and len(timers) + len(targets) > timers.capacity:
+                raise MailboxFull(targets[0].name, timers.capacity)
             for target in targets:
                 mailbox = target.mailbox
                 if len(mailbox.queue) >= mailbox.room and event.delay is None and mailbox.would_wait(event.key):
                     raise MailboxFull(target.name, mailbox.capacity)
         elif hand is not None:
-            self._check_room([(event, targets)])
+            check_room(self._kernel.port, [(event, targets)])
         receipt = dispatcher.dispatch(event, targets, since, special=special)
         if given is not None:
             self._deduplication.remember(given, receipt, self._kernel.port.now())
