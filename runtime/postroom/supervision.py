@@ -1,0 +1,138 @@
+"""Supervision as it is declared: what a subscription's failures mean beyond the attempt that failed.
+
+Units: seconds.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+
+from postroom_actors import Directive, Strategy
+
+from .checks import check_number, seconds
+from .errors import InvalidOption
+from .retry import Backoff
+
+DirectiveName: TypeAlias = Literal["resume", "restart", "stop", "escalate"]
+BeyondName: TypeAlias = Literal["stop", "escalate"]
+StrategyName: TypeAlias = Literal["one_for_one", "one_for_all", "rest_for_one"]
+
+DIRECTIVES: Final = tuple(each.value for each in Directive)
+STRATEGIES: Final = tuple(each.value for each in Strategy)
+BEYOND: Final = ("stop", "escalate")
+
+
+def _one_of(*known: str) -> Any:
+    def check(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if value not in known:
+            raise InvalidOption(attribute.name, value, f"must be one of {', '.join(known)}")
+
+    return check
+
+
+def _check_on(_instance: object, _attribute: object, on: Any) -> None:
+    if not isinstance(on, Mapping):
+        raise InvalidOption("on", on, 'must map exception classes to directives: {ConnectionError: "restart"}')
+    for kind, directive in on.items():
+        if not isinstance(kind, type) or not issubclass(kind, Exception):
+            raise InvalidOption("on", kind, "its keys must be classes of exceptions")
+        if directive not in DIRECTIVES:
+            raise InvalidOption("on", directive, f"its values must be one of {', '.join(DIRECTIVES)}")
+
+
+def _check_intensity(_instance: object, _attribute: object, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidOption("intensity", value, "must be a whole number of restarts, at least 0")
+
+
+def _check_backoff(_instance: object, _attribute: object, value: object) -> None:
+    if value is not None and not callable(value):
+        raise InvalidOption("backoff", value, "must be `exponential(…)`, `constant(…)` or a function of your own")
+
+
+DEFAULT_INTENSITY: Final = 3
+DEFAULT_WITHIN: Final = 60.0
+
+
+@attrs.frozen(kw_only=True)
+class Supervision:
+    """What the failures of a subscription mean for it, beyond the attempt that failed.
+
+    The directives: `resume`, nothing more; `restart`, a fresh instance of the actor goes on with the same mailbox;
+    `stop`, the subscription ends and what is in its mailbox fails; `escalate`, the runtime falls.
+
+    Attributes:
+        on: Directives by class of exception; the nearest class of an exception's ancestors counts.
+        default: The directive for all others.
+        intensity: Restarts that are made within `within` seconds; one more and `beyond` happens instead. Those that
+            one delivery causes count once.
+        within: Seconds.
+        beyond: What happens beyond the intensity: `stop` or `escalate`.
+        backoff: How long to wait before a restart, by the number of restarts within the last `within` seconds; None
+            for not at all.
+
+    Source: the supervisors of Erlang's OTP (intensity and period), and the directives of Akka.
+    """
+
+    on: Mapping[type[Exception], DirectiveName] = attrs.field(factory=dict, validator=_check_on)
+    default: DirectiveName = attrs.field(default="resume", validator=_one_of(*DIRECTIVES))
+    intensity: int = attrs.field(default=DEFAULT_INTENSITY, validator=_check_intensity)
+    within: float = attrs.field(default=DEFAULT_WITHIN, validator=seconds(above=True))
+    beyond: BeyondName = attrs.field(default="stop", validator=_one_of(*BEYOND))
+    backoff: Backoff | None = attrs.field(default=None, validator=_check_backoff)
+
+    def directive_for(self, error: BaseException) -> Directive:
+        """The directive for what was raised."""
+        for kind in type(error).__mro__:
+            if kind in self.on:
+                return Directive(self.on[kind])
+        return Directive(self.default)
+
+    @property
+    def restarts(self) -> bool:
+        """Whether it asks for a restart of anything."""
+        return "restart" in (self.default, *self.on.values())
+
+
+def wait_before_restart(backoff: Backoff | None, restarts: int, random: Any) -> float:
+    """Seconds to wait before the restart of this number, from 1.
+
+    Raises:
+        Exception: whatever a backoff of the user's own raises.
+        InvalidOption: that backoff returned what no wait can be.
+    """
+    if backoff is None:
+        return 0.0
+    wait = backoff(restarts, random)
+    check_number("backoff", wait, "seconds")
+    return wait
+
+
+def _as_tuple(members: Any) -> tuple[Any, ...]:
+    return tuple(members)
+
+
+@attrs.frozen
+class Siblings:
+    """Actors that depend on each other, and are restarted together.
+
+    Attributes:
+        members: Actors as for `Runtime(subscribers=…)`, in the order in which they start. They stop in reverse.
+        strategy: Which of them are restarted when one is: `one_for_one`, that one; `one_for_all`, all; `rest_for_one`,
+            that one and those after it.
+        intensity, within, beyond: As in `Supervision`, for the restarts of all of them together; each member's own
+            are not used.
+
+    Source: the supervisors of Erlang's OTP.
+    """
+
+    members: tuple[Any, ...] = attrs.field(converter=_as_tuple)
+    strategy: StrategyName = attrs.field(default="one_for_one", kw_only=True, validator=_one_of(*STRATEGIES))
+    intensity: int = attrs.field(default=DEFAULT_INTENSITY, kw_only=True, validator=_check_intensity)
+    within: float = attrs.field(default=DEFAULT_WITHIN, kw_only=True, validator=seconds(above=True))
+    beyond: BeyondName = attrs.field(default="stop", kw_only=True, validator=_one_of(*BEYOND))
+
+    def __attrs_post_init__(self) -> None:
+        if not self.members:
+            raise InvalidOption("members", self.members, "name at least one actor")
