@@ -56,31 +56,9 @@ METHODS = [pair for name, kind in CLASSES for pair in methods_of(name, kind)]
 ASYNC = [(n, t) for n, t in [*METHODS, *PUBLIC] if inspect.iscoroutinefunction(t)]
 
 
-def known_gap(value: Any, name: str, gaps: set[str], reason: str) -> Any:
-    """`value` as a case that is expected to fail where its name is among the gaps."""
-    marks = [pytest.mark.xfail(strict=True, reason=reason)] if name in gaps else []
-    return pytest.param(value, marks=marks, id=name)
-
-
-NO_CANCELLATION_NOTE = {
-    "postroom_actors.Actor.absorb",
-    "postroom_actors.Actor.drain",
-    "postroom_actors.Actor.sort_out",
-    "postroom_actors.Actor.wait_for_mail",
-    "postroom_actors.BatchActor.absorb",
-    "postroom_actors.BatchActor.drain",
-    "postroom_actors.BatchActor.sort_out",
-    "postroom_actors.BatchActor.wait_for_mail",
-    "postroom_actors.Port.absorb_cancellations",
-}
-
-
 @pytest.mark.parametrize(
     "package",
-    [
-        known_gap(each, each.__name__, {"postroom_actors"}, "ABANDONED, BatchActor, Order, Overflow, Owner are missing")
-        for each in PACKAGES
-    ],
+    [pytest.param(each, id=each.__name__) for each in PACKAGES],
 )
 def test_all_names_everything_that_is_imported_by_its_public_name(package: Any) -> None:
     tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
@@ -118,9 +96,7 @@ def documented_by_its_class(name: str) -> bool:
     )
 
 
-@pytest.mark.parametrize(
-    "pair", [known_gap(pair, pair[0], NO_CANCELLATION_NOTE, "no Cancellation note yet") for pair in ASYNC]
-)
+@pytest.mark.parametrize("pair", [pytest.param(pair, id=pair[0]) for pair in ASYNC])
 def test_every_public_async_method_says_what_a_cancellation_leaves(pair: tuple[str, Any]) -> None:
     name, method = pair
     member = name.rpartition(".")[2]

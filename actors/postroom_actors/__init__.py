@@ -46,9 +46,11 @@ from .waits import Wait as Wait
 from .waits import find_circle as find_circle
 
 __all__ = [
+    "ABANDONED",
     "EFFECTIVE",
     "Actor",
     "Admission",
+    "BatchActor",
     "Behaviour",
     "Circle",
     "Directive",
@@ -62,6 +64,9 @@ __all__ = [
     "Mailbox",
     "Moment",
     "Need",
+    "Order",
+    "Overflow",
+    "Owner",
     "Phase",
     "Port",
     "Shut",

@@ -224,7 +224,10 @@ class Actor(Generic[M]):
     async def sort_out(
         self, message: T, behaviour: Behaviour[T], error: BaseException, started: float, ended: float
     ) -> None:
-        """Tell the behaviour what a handler let out; returns where the hand is to go on."""
+        """Tell the behaviour what a handler let out; returns where the hand is to go on.
+
+        Cancellation: while it waits for what the behaviour wants to wait for, which changes nothing.
+        """
         match judge(error):
             case Verdict.FAILURE:
                 room = behaviour.failed(message, error, started, ended)
@@ -241,6 +244,9 @@ class Actor(Generic[M]):
         await anyio.sleep_forever()
 
     async def absorb(self, port: Port) -> None:
-        """Take back cancellations that no scope asked for: the handler cancelled its own task."""
+        """Take back cancellations that no scope asked for: the handler cancelled its own task.
+
+        Cancellation: one that a scope asks for comes out as ever.
+        """
         if not cancellation_was_asked_for():
             await port.absorb_cancellations()

@@ -50,11 +50,13 @@ class Entry(Generic[M]):
     Attributes:
         number: Counts messages as they came.
         gone: It was removed out of turn; whoever meets it passes on.
+        returned: It was taken before, and has come back to be taken again.
     """
 
     number: int
     message: M
     order: Order
+    returned: bool = False
     gone: bool = attrs.field(default=False, init=False)
 
 
@@ -75,9 +77,11 @@ class Lanes(Generic[M]):
     _waiting: "OrderedDict[int, Entry[M]]" = attrs.field(factory=OrderedDict, init=False, repr=False)
     _newest: dict[str, Entry[M]] = attrs.field(factory=dict, init=False, repr=False)
     _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False, repr=False)
+    _returned: int = attrs.field(default=0, init=False)
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        """How many messages wait. Those that came back are not counted: their keys are held, as if still in hand."""
+        return len(self._waiting) - self._returned
 
     @property
     def unused(self) -> bool:
@@ -108,7 +112,8 @@ class Lanes(Generic[M]):
     def put_back(self, message: M, order: Order, *, first: bool = False) -> None:
         """Put the message that holds its key in front of its lane again; with `first`, of all of its rank."""
         number = next(self._numbers)
-        entry = Entry(-number if first else number, message, order)
+        entry = Entry(-number if first else number, message, order, returned=True)
+        self._returned += 1
         self._waiting[entry.number] = entry
         if order.key is not None:
             self._held.discard(order.key)
@@ -154,8 +159,8 @@ class Lanes(Generic[M]):
         return entry
 
     def take_oldest(self) -> M:
-        """Remove the message that came first, wherever it stands."""
-        entry = next(iter(self._waiting.values()))
+        """Remove the message that came first, wherever it stands; one that came back has not come."""
+        entry = next(entry for entry in self._waiting.values() if not entry.returned)
         self._remove(entry)
         entry.gone = True
         return entry.message
@@ -189,6 +194,7 @@ class Lanes(Generic[M]):
         messages = self.waiting()
         self._heap.clear()
         self._waiting.clear()
+        self._returned = 0
         self._newest.clear()
         self._lanes = {key: deque() for key in self._held}
         return messages
@@ -198,6 +204,7 @@ class Lanes(Generic[M]):
 
     def _remove(self, entry: Entry[M]) -> None:
         del self._waiting[entry.number]
+        self._returned -= entry.returned
         key = entry.order.key
         if key is not None and self._newest.get(key) is entry:
             del self._newest[key]

@@ -196,7 +196,7 @@ class Mailbox(Generic[M]):
 
     def reopened(self) -> None:
         """A gate may have opened: wake as many hands as may find something."""
-        for _ in range(min(self.idle_hands, len(self)) if self.has_mail else 0):
+        while self.idle_hands and self.has_mail:
             self.ready()
 
     def would_wait(self, *keys: str | None) -> bool:
@@ -238,15 +238,14 @@ class Mailbox(Generic[M]):
         return list(self.queue) if self.lanes is None else self.lanes.waiting()
 
     def admit_next(self) -> None:
-        """Let the first message in line in; the caller has just taken one."""
-        if len(self) >= self.capacity:  # one was handed back before
-            return
-        message, admission = self.line.popleft()
-        self._enter(message)
-        if admission is not None:
-            if admission.abandoned:
-                self.abandoned -= 1
-            admission.admit()
+        """Let those first in line in, as far as there is room; the caller may just have made some."""
+        while self.line and len(self) < self.capacity:  # more than one where one coalesces on its way in
+            message, admission = self.line.popleft()
+            self._enter(message)
+            if admission is not None:
+                if admission.abandoned:
+                    self.abandoned -= 1
+                admission.admit()
 
     def hold(self, key: str) -> None:
         """Let nothing more of `key` be taken until `release`: a message of it waits to be put back."""

@@ -91,7 +91,10 @@ class Port(Protocol):
         ...
 
     async def absorb_cancellations(self) -> None:
-        """Take back every open cancellation of the current task."""
+        """Take back every open cancellation of the current task.
+
+        Cancellation: one that comes meanwhile comes out.
+        """
         ...
 
 

@@ -155,7 +155,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
         self.waited_seconds += started - delivery.since
         delivery.receipt.settle(Succeeded(self.name, result, delivery.attempt, delivery.seconds + seconds))
         if self.mailbox.lanes is not None or self.when_settled:
-            self._finish(delivery)
+            self._finish(delivery, was_taken=True)
 
     def failed(self, message: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
         delivery = self._with_time(message, started, ended)
@@ -301,11 +301,11 @@ class SubscriptionBehaviour(Owner[Delivery]):
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
         delivery.receipt.settle(outcome)
-        self._finish(delivery)
+        self._finish(delivery, was_taken=outcome.attempts > 0)
 
-    def _finish(self, delivery: Delivery) -> None:
-        """What is to be done after a delivery has settled."""
-        if delivery.event.key is not None:
+    def _finish(self, delivery: Delivery, *, was_taken: bool) -> None:
+        """What is to be done after a delivery has settled; one that was never taken holds no key."""
+        if was_taken and delivery.event.key is not None:
             self.mailbox.release(delivery.event.key)
         if self.when_settled and not self.tally.pending:
             for call in self.when_settled:

@@ -79,7 +79,7 @@ class Dispatcher:
         self.busy = True
         try:
             if self.actor.mailbox.queue:
-                self._catch_up()
+                self.catch_up()
             self.accepted += 1
             receipt = Receipt(event, len(targets), targets)
             keyed = event.key is not None
@@ -119,7 +119,7 @@ class Dispatcher:
         if not self.actor.mailbox.offer(message):
             self.actor.mailbox.stand_in_line(message)
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
         """Route what waits in the dispatcher's own mailbox first, so that nothing overtakes it."""
         mailbox = self.actor.mailbox
         while (message := mailbox.take(0.0)) is not None:

@@ -1,6 +1,7 @@
 """Emitting: from a call of the user's to an accepted event whose deliveries are in mailboxes."""
 
 import enum
+import math
 from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Any, Unpack
@@ -57,6 +58,7 @@ class Emitter:
     _causation_depth: int = attrs.field(init=False)
     _state: State = attrs.field(default=State.NEW, init=False)
     _open_in: int | None = attrs.field(default=None, init=False)  # the thread, while the runtime is open
+    _until: float = attrs.field(default=math.inf, init=False)  # when handlers, too, may emit no more
     _thread: int = attrs.field(default=0, init=False)
     _kernel: Kernel = attrs.field(init=False)
     _turn: TimeSlice = attrs.field(factory=TimeSlice, init=False)
@@ -343,7 +345,8 @@ class Emitter:
                 return
             # Handlers may go on emitting while the runtime drains: what they do belongs to what is drained.
             hand = current_hand()
-            if hand is not None and hand.message is not None and hand.turn is self._turn:
+            in_hand = hand is not None and hand.message is not None and hand.turn is self._turn
+            if in_hand and self._kernel.port.now() < self._until:
                 return
         raise self._closed_error()
 

@@ -58,6 +58,21 @@ def _as_tuple(subscribers: "Iterable[Subscriber[..., Any]]") -> "tuple[Subscribe
     return tuple(subscribers)
 
 
+def _raise_both(bodys_error: BaseException | None, others: BaseException | None) -> None:
+    """Raise what ended the block and what ended the kernel, of which a cancellation is nothing to tell of."""
+    cancelled = anyio.get_cancelled_exc_class()
+    if isinstance(others, BaseExceptionGroup):
+        others = others.split(cancelled)[1] or others
+    if bodys_error is None:
+        if others is not None:
+            raise others
+    elif others is None or isinstance(others, cancelled):
+        raise bodys_error
+    else:
+        errors = others.exceptions if isinstance(others, BaseExceptionGroup) else (others,)
+        raise BaseExceptionGroup("the runtime fell", [bodys_error, *errors])
+
+
 @attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
 class Runtime(Emitter):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
@@ -221,6 +236,7 @@ class Runtime(Emitter):
     def _forget(self, behaviour: SubscriptionBehaviour) -> None:
         """The actor of a subscription has ended."""
         if behaviour.leaving == UNSUBSCRIBED:
+            self._dispatcher.catch_up()  # a retry that was due may be on its way
             behaviour.cancel_waiting()
             self._gone.add(behaviour.tally)
             del self._behaviours[behaviour.name]
@@ -230,6 +246,7 @@ class Runtime(Emitter):
     async def _life(self) -> AsyncGenerator[None]:
         """The whole life of the runtime, from its entry to the end of its last task."""
         bodys_error: BaseException | None = None
+        others: BaseException | None = None
         is_real = current_port().stopwatch is time.perf_counter
         watchdog = open_watchdog(self.watchdog if is_real else None, self._is_busy, lambda: self._turn.ends_at)
         try:
@@ -238,23 +255,21 @@ class Runtime(Emitter):
                     self._open(kernel)
                     try:
                         yield
+                        await self._drain()
+                    except GeneratorExit:
+                        raise
                     except BaseException as error:
+                        # Kept, and raised below: on its way through the kernel it would become one of a group.
                         bodys_error = error
                         self._stop_intake(drain_until=-math.inf)
-                        raise
-                    await self._drain()
                     kernel.cancel()
-        except BaseExceptionGroup as group:
-            others = [error for error in group.exceptions if error is not bodys_error]
-            if others:
-                first = [] if bodys_error is None else [bodys_error]
-                raise BaseExceptionGroup("the runtime fell", [*first, *others]) from None
+        except BaseException as error:
+            others = error
         finally:
             self._close()
         if self._fallen:
             raise self._fallen[0]
-        if bodys_error is not None:
-            raise bodys_error
+        _raise_both(bodys_error, others)
 
     def _is_busy(self) -> bool:
         """Whether a handler is at work. Called in the watchdog's thread, hence the copies."""
@@ -298,7 +313,7 @@ class Runtime(Emitter):
         """Refuse new events, but for those of handlers while there is time."""
         self._state = State.DRAINING
         self._open_in = None
-        self._around.give_up_after = drain_until
+        self._until = self._around.give_up_after = drain_until
         for behaviour in self._behaviours.values():
             behaviour.leaving = behaviour.leaving or CLOSED
             behaviour.cancel_retries(due_after=drain_until)

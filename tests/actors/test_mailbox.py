@@ -103,7 +103,6 @@ def test_coalescing_leaves_the_one_in_hand_alone() -> None:
     assert take_all(mailbox) == [2]
 
 
-@pytest.mark.xfail(strict=True, reason="the place that is left free is offered to nobody in line")
 def test_what_coalesces_on_its_way_in_leaves_the_place_to_the_next_in_line() -> None:
     clerk = Clerk()
     mailbox = Mailbox(clerk, 2, Overflow.COALESCE, by_key=True)

@@ -145,7 +145,6 @@ async def test_coalescing_keeps_the_newest_of_each_key_and_other_keys_wait() -> 
     assert seen == [("busy", 0), ("a", 9), ("b", 4), ("c", 9)]
 
 
-@pytest.mark.xfail(strict=True, reason="retries of keyed events enter a full mailbox beyond its capacity")
 async def test_retries_of_keyed_events_keep_to_the_capacity_too() -> None:
     first: set[str] = set()
 

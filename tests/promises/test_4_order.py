@@ -125,7 +125,6 @@ crowds = st.lists(
 )
 
 
-@pytest.mark.xfail(strict=True, reason="dropping an event frees its key although another event of it is in hand")
 @pytest.mark.parametrize("library", LIBRARIES)
 @given(
     events=crowds,
@@ -151,7 +150,6 @@ def test_dropping_leaves_the_order_within_a_key_alone(
         assert handled[key] == sorted(handled[key])
 
 
-@pytest.mark.xfail(strict=True, reason="the drop of one event frees the key that another one holds")
 @pytest.mark.parametrize("overflow", ["drop_oldest", "drop_newest", "coalesce"])
 async def test_dropping_an_event_does_not_free_the_key_that_another_one_holds(overflow: OverflowPolicy) -> None:
     started: list[int] = []

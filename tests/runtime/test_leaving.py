@@ -5,7 +5,7 @@ import logging
 import anyio
 import pytest
 
-from postroom import Cancelled, ConflictingEvent, Event, Runtime, subscriber
+from postroom import Cancelled, ConflictingEvent, Event, Retry, Runtime, constant, subscriber
 
 
 @subscriber("a", name="stubborn")
@@ -54,3 +54,19 @@ async def test_emit_many_with_an_id_that_conflicts_accepts_none() -> None:
         assert runtime.stats.accepted == 1
         first, again = await runtime.emit_many([Event("a", 1, id="y"), Event("a", 1, id="y")])
         assert first is again
+
+
+async def test_stopping_while_a_due_retry_is_on_its_way_leaves_nothing_pending() -> None:
+    @subscriber("n", retry=Retry(attempts=2, backoff=constant(1)))
+    async def fail(event: Event) -> None:
+        raise ValueError
+
+    async with Runtime(subscribers=[fail]) as runtime:
+        receipt = await runtime.emit("n")
+        await anyio.sleep(0.5)
+        behaviour = runtime._behaviours["fail"]
+        [entry] = runtime._dispatcher.timers.cancel(lambda due: due[0] is behaviour)
+        runtime._dispatcher.actor.mailbox.queue.append(entry)  # as the timers do, and its task has not run yet
+        await runtime.subscriptions["fail"].stop(drain=False)
+        assert (runtime.stats.pending, runtime.stats.cancelled) == (0, 1)
+        assert receipt.settled

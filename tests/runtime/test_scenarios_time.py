@@ -177,12 +177,7 @@ async def test_79_an_error_in_the_block_comes_first_and_what_handlers_do_in_clea
     assert receipt.settled
 
 
-async def test_79_a_group_from_the_block_stays_the_group_that_it_is(
-    anyio_backend_name: str, request: pytest.FixtureRequest
-) -> None:
-    if anyio_backend_name == "trio":
-        reason = "trio rebuilds the group as it passes, and the runtime takes the copy for another error"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+async def test_79_a_group_from_the_block_stays_the_group_that_it_is() -> None:
     group = ExceptionGroup("of the block's own", [ValueError(), KeyError()])
     with pytest.raises(ExceptionGroup) as caught:
         async with Runtime():

@@ -71,7 +71,6 @@ def test_a_backend_is_made_anew_for_each_run(library: Library) -> None:
     assert [run(library, sleep_and_tell) for _ in range(2)] == pytest.approx([10, 10])
 
 
-@pytest.mark.xfail(strict=True, reason="beyond 194 days the loop's clock resolution rounds away, and it spins")
 def test_the_loop_still_jumps_after_ten_years() -> None:
     loop = VirtualTimeLoop()
     fired: list[float] = []
