@@ -120,6 +120,11 @@ class Intensity:
     within: float
     _times: deque[float] = attrs.field(factory=deque, init=False, repr=False)
 
+    @property
+    def count(self) -> int:
+        """Restarts in the period that ended with the last one."""
+        return len(self._times)
+
     def allows(self, now: float) -> bool:
         """Count one more restart; whether it may be made."""
         while self._times and self._times[0] + self.within < now:

@@ -10,20 +10,24 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Need, Order, Overflow, Owner, Port, Timers
+from postroom_actors import ABANDONED, Actor, Admission, Directive, Kernel, Mailbox, Moment, Need, Order, Overflow, Owner, Phase, Port, Shut, Timers
 
+from .actor import class_of
 from .calls import UNAWAITED, call_of, close_unawaited, timed
 from .clock import Clock
 from .context import Context
 from .dead_letters import DeadLetters
 from .delivery import Delivery, LongDelivery, as_long
-from .errors import HandlerAborted
+from .errors import HandlerAborted, SubscriptionStopped
 from .event import HEAD_STARTS
 from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
+from .pacing import BreakerAtWork, RateAtWork
 from .receipt import Receipt
 from .subscriber import Subscriber
+from .supervision import Supervision
+from .supervisor import Changes, Supervisor, Team
 from .tally import Tally
 
 _log: Final = logging.getLogger("postroom")
@@ -31,6 +35,7 @@ _log: Final = logging.getLogger("postroom")
 X = TypeVar("X")
 
 UNSUBSCRIBED: Final = "unsubscribed"
+STOPPED: Final = "stopped by its supervision"
 CLOSED: Final = "the runtime closed"
 
 
@@ -40,7 +45,9 @@ class Surroundings:
 
     Attributes:
         timers: Deliveries that wait for their next attempt, each with whom it is for.
-        alarms: Wake-ups for those who look for stuck handlers.
+        alarms: Wake-ups for those who look for stuck handlers, and for gates.
+        changes: Told of every step in the lives of actors.
+        spawn_child, end_child, emit: What instances of actors ask for.
         grace: Seconds that a cancelled handler may take to clean up.
         give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
         fall: Ends the runtime with an error.
@@ -48,7 +55,7 @@ class Surroundings:
 
     kernel: Kernel
     timers: "Timers[tuple[SubscriptionBehaviour, Delivery]]"
-    alarms: Timers[Overtime]
+    alarms: Timers[Any]
     grace: float
     dead_letters: DeadLetters
     clock: Clock
@@ -56,6 +63,10 @@ class Surroundings:
     threads: anyio.CapacityLimiter
     context: "Callable[[Delivery, str], Context]"
     fall: Callable[[BaseException], None]
+    changes: Changes
+    spawn_child: Callable[..., Awaitable[Any]]
+    end_child: Callable[..., Awaitable[None]]
+    emit: Callable[..., Awaitable[Receipt]]
     give_up_after: float | None = None
 
 
@@ -68,16 +79,29 @@ class SubscriptionBehaviour(Owner[Delivery]):
         busy_seconds: Spent in the handler.
         waited_seconds: Spent in the mailbox, by all that were handled successfully.
         overtime: Looks for stuck handlers, where attempts have a timeout.
+        supervisor: Decides about failures; None where no directive but `resume` is possible.
+        breaker: Pauses it while its dependency is down.
+        unsubscribe: Takes its routes away.
+        stopped_for: What its deliveries failed with where its supervision stopped it.
         leaving: No new deliveries are routed here; why, for those that are cancelled.
     """
 
     subscriber: Subscriber[Any, Any]
     around: Surroundings
+    team: Team | None = None
+    parent: "SubscriptionBehaviour | None" = None
+    supervisor: Supervisor | None = attrs.field(init=False)
+    breaker: BreakerAtWork | None = attrs.field(default=None, init=False)
+    unsubscribe: Callable[[], None] = attrs.field(init=False)
+    stopped_for: SubscriptionStopped | None = attrs.field(default=None, init=False)
+    held: Shut | None = attrs.field(default=None, init=False)
+    paused: Shut | None = attrs.field(default=None, init=False)
     name: str = attrs.field(init=False)
     mailbox: Mailbox[Delivery] = attrs.field(init=False)
     actor: Actor[Delivery] = attrs.field(init=False)
     overtime: Overtime | None = attrs.field(init=False)
     receive: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
+    child_call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     tally: Tally = attrs.field(factory=Tally, init=False)
     busy_seconds: float = attrs.field(default=0.0, init=False)
     waited_seconds: float = attrs.field(default=0.0, init=False)
@@ -91,16 +115,58 @@ class SubscriptionBehaviour(Owner[Delivery]):
         overflow = Overflow(subscriber.overflow)
         by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
+        self.supervisor = self._supervisor()
         self.actor = self._hire()
         self.overtime = self._overtime()
-        handler, context, name = subscriber.handler, self.around.context, self.name
-        call: Callable[[Delivery], Awaitable[object]] = call_of(
+        alarms, port = self.around.alarms, self.around.kernel.port
+        if subscriber.breaker is not None:
+            self.breaker = BreakerAtWork(subscriber.breaker, self.name, self.mailbox, port, alarms)
+        if subscriber.rate is not None:
+            self.mailbox.add_gate(RateAtWork(subscriber.rate, self.mailbox, port, alarms))
+        self.receive = self._in_time(self._call())
+
+    def _call(self) -> Callable[[Delivery], Awaitable[object]]:
+        if self.parent is None:
+            return self._call_of(self.subscriber.handler)
+        self.child_call = self._call_of(self.subscriber.handler)
+        return lambda delivery: self.child_call(delivery)  # its parent's next instance may bring another one
+
+    def _call_of(self, handler: Callable[..., Any]) -> Callable[[Delivery], Awaitable[object]]:
+        context, name = self.around.context, self.name
+        return call_of(
             handler,
             lambda delivery: handler(delivery.event),
             lambda delivery: handler(delivery.event, context(delivery, name)),
             self.around.threads,
         )
-        self.receive = self._in_time(call)
+
+    def take_over(self, handler: Callable[..., Any]) -> None:
+        """Go on with another handler, declared alike: this is a child of an actor whose next instance has spawned it."""
+        self.child_call = self._call_of(handler)
+
+    def _supervisor(self) -> Supervisor | None:
+        is_stateful = class_of(self.subscriber.handler) is not None
+        policy = self.subscriber.supervision
+        if policy is None and self.parent is None and not is_stateful:
+            return None
+        around = self.around
+        phase = Phase.DOWN if is_stateful else Phase.ENDED
+        supervisor = Supervisor(
+            self.name,
+            policy or Supervision(),
+            self,
+            around.kernel.port,
+            around.random,
+            around.changes,
+            self.team,
+            phase,
+        )
+        if self.parent is not None:
+            siblings = self.parent.supervisor
+            assert siblings is not None, "only actors have children"
+            siblings.children.append(supervisor)
+            self.when_ended.append(lambda: siblings.children.remove(supervisor))
+        return supervisor
 
     def _hire(self) -> Actor[Delivery]:
         return Actor(self.name, self.mailbox, self, self.subscriber.concurrency)
@@ -112,11 +178,11 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return Overtime(self.name, timeout, around.grace, self.actor, around.kernel.port, around.alarms)
 
     def _in_time(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
-        """`call` within the subscriber's timeout, if it has one."""
+        """`call` within the subscriber's timeout and watched by its breaker, if it has them."""
         timeout = self.subscriber.timeout
-        if timeout is None or self.overtime is None:
-            return call
-        return timed(call, self.name, timeout, self.overtime.expect_by)
+        if timeout is not None and self.overtime is not None:
+            call = timed(call, self.name, timeout, self.overtime.expect_by)
+        return call if self.breaker is None else self.breaker.around(call)
 
     @property
     def port(self) -> Port:
@@ -159,8 +225,20 @@ class SubscriptionBehaviour(Owner[Delivery]):
 
     def failed(self, message: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
         delivery = self._with_time(message, started, ended)
-        exception = self._as_exception(error)
-        wait = self._wait_before_retry(delivery, exception)
+        exception = self.as_exception(error)
+        if self.breaker is not None and self.breaker.excuses(error) and self.leaving is None:
+            self.mailbox.hand_back(delivery)
+            return None
+        if self.supervisor is None:
+            return self._attempt_failed(delivery, exception, is_last=self.stopped_for is not None)
+        decision = self.supervisor.decide(Moment.HANDLING, exception, delivery)
+        is_last = decision.directive in (Directive.STOP, Directive.ESCALATE) or self.stopped_for is not None
+        room = self._attempt_failed(delivery, exception, is_last=is_last)
+        self.supervisor.apply(decision, exception)
+        return room
+
+    def _attempt_failed(self, delivery: LongDelivery, exception: Exception, *, is_last: bool) -> Admission | None:
+        wait = None if is_last else self._wait_before_retry(delivery, exception)
         if isinstance(wait, Exception):
             exception, wait = wait, None
         if wait is None:
@@ -180,7 +258,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
             self.mailbox.hold(delivery.event.key)
         return self.around.timers.set(due, (self, delivery))
 
-    def _as_exception(self, error: BaseException) -> Exception:
+    def as_exception(self, error: BaseException) -> Exception:
+        """What is told of something that a handler let out."""
         if isinstance(error, Exception):
             return error
         kind = type(error).__name__
@@ -217,7 +296,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return delivery
 
     def cancelled(self, delivery: Delivery, started: float, ended: float) -> None:
-        self._cancel(self._with_time(delivery, started, ended), self.leaving or CLOSED, delivery.attempt)
+        attempts = delivery.attempt - (self.stopped_for is not None)
+        self._cancel(self._with_time(delivery, started, ended), self.leaving or CLOSED, attempts)
 
     def interrupted(self, delivery: Delivery, interrupt: BaseException) -> None:
         # Handed back: the program ends for a reason that is not this delivery's fault.
@@ -226,14 +306,63 @@ class SubscriptionBehaviour(Owner[Delivery]):
 
     def ended(self) -> None:
         self.mailbox.close()
+        if self.supervisor is not None:
+            self.supervisor.enter(Phase.ENDED)
         for call in self.when_ended:
             call()
+
+    def renew(self) -> None:
+        """A function has no state; but as a child of an actor it waits for its parent."""
+        if self.held is None:
+            self.held = Shut()
+            self.mailbox.add_gate(self.held)
+
+    def release(self) -> None:
+        """The parent is there again."""
+        held, self.held = self.held, None
+        if held is not None:
+            self.mailbox.remove_gate(held)
+
+    def pause(self) -> None:
+        """Take nothing more from the mailbox until `resume`."""
+        if self.paused is None:
+            self.paused = Shut()
+            self.mailbox.add_gate(self.paused)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        paused, self.paused = self.paused, None
+        if paused is not None:
+            self.mailbox.remove_gate(paused)
+
+    def escalate(self, error: Exception) -> None:
+        """Let the runtime fall."""
+        error.add_note(f"postroom: escalated by {self.name}")
+        self.around.fall(error)
+
+    def stop_for(self, error: Exception, reason: str) -> None:
+        """End at once; what waits fails, its emitters go on, and what another worker has in hand goes with it."""
+        if self.stopped_for is not None or not self.actor.hands:
+            return
+        _log.error("%s is stopped by its supervision: %s", self.name, reason)
+        self.stopped_for = SubscriptionStopped(self.name, reason)
+        self.stopped_for.__cause__ = error
+        self.unsubscribe()
+        self.leaving = STOPPED
+        self.mailbox.close()
+        self.cancel_waiting()
+        self.actor.interrupt()
 
     def cancel(self, delivery: Delivery) -> None:
         """Settle a delivery that waits for its attempt, and won't have it."""
         self._cancel(delivery, self.leaving or CLOSED, delivery.attempt - 1)
 
     def _cancel(self, delivery: Delivery, reason: str, attempts: int) -> None:
+        if self.stopped_for is not None:
+            self.tally.failed += 1
+            self._bury(delivery, str(self.stopped_for), self.stopped_for, attempts)
+            self._settle(delivery, Failed(self.name, self.stopped_for, attempts, delivery.seconds))
+            return
         self.tally.cancelled += 1
         self._settle(delivery, Cancelled(self.name, reason, attempts, delivery.seconds))
 

@@ -115,6 +115,34 @@ class NoSubscriber(Rejected):
 
 
 @attrs.define
+class OutsideRuntime(Rejected):
+    """An actor that lives in no runtime was asked for what only a runtime can give it."""
+
+    actor: str
+    what: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.actor}.{self.what} is there from `started` on, in a runtime; this instance was made by hand. "
+            "Spawn it, or leave that out of what the test calls."
+        )
+
+
+@attrs.define
+class SubscriptionStopped(Closed):
+    """In `Failed`: the subscription was stopped by its supervision before the event was handled."""
+
+    subscription: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subscription!r} was stopped by its supervision: {self.reason}. "
+            "Spawn it again, and replay its dead letters."
+        )
+
+
+@attrs.define
 class UnknownDeadLetter(Rejected):
     """No such dead letter is kept: it was replayed, discarded, or went to make room."""
 

@@ -4,21 +4,27 @@ A declaration runs nothing: a runtime makes a subscription of it.
 """
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, Final, Generic, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, Unpack
 
 import attrs
 
+from .actor import check_actor, class_of, methods_of
 from .batch import Batch
 from .checks import count_of, seconds
 from .errors import InvalidHandler, InvalidOption
 from .names import check_subscription_name, tokens_of_pattern
+from .pacing import Breaker, Rate
 from .retry import Retry
+from .supervision import Supervision
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 DEFAULT_CAPACITY = 256
+
+_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 OverflowPolicy: TypeAlias = Literal["wait", "drop_oldest", "drop_newest", "coalesce"]
 OVERFLOWS: Final = ("wait", "drop_oldest", "drop_newest", "coalesce")
@@ -27,6 +33,10 @@ OVERFLOWS: Final = ("wait", "drop_oldest", "drop_newest", "coalesce")
 def _check_handler(_subscriber: object, _attribute: object, handler: Any) -> None:
     if not callable(handler):
         raise InvalidHandler(handler, f"it is a {type(handler).__name__}, which nobody can call")
+    kind = class_of(handler)
+    if kind is not None:
+        check_actor(handler, kind)
+        return
     target = handler if inspect.isroutine(handler) else type(handler).__call__
     if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
         raise InvalidHandler(handler, "it is a generator; a handler returns, it doesn't yield")
@@ -59,7 +69,10 @@ def positional_parameters(handler: Any) -> int:
     raise InvalidHandler(handler, "it takes no argument; it gets the event and, if it wants, a context")
 
 
-def _check_patterns(_subscriber: object, _attribute: object, patterns: tuple[object, ...]) -> None:
+def _check_patterns(subscriber: Any, _attribute: object, patterns: tuple[object, ...]) -> None:
+    kind = class_of(subscriber.handler)
+    if kind is not None and patterns != methods_of(kind).patterns:
+        raise InvalidOption("patterns", patterns, "the patterns of an actor are those of its methods marked with @on")
     if not patterns:
         raise InvalidOption("patterns", patterns, 'name at least one event or pattern: @subscriber("order.placed")')
     for pattern in patterns:
@@ -83,6 +96,23 @@ def _check_overflow(_subscriber: object, _attribute: object, overflow: object) -
 def _check_batch(_subscriber: object, _attribute: object, batch: Any) -> None:
     if batch is not None and not isinstance(batch, Batch):
         raise InvalidOption("batch", batch, "must be a Batch(size=…, within=…)")
+
+
+def _check_supervision(subscriber: Any, _attribute: object, supervision: object) -> None:
+    if supervision is None:
+        return
+    if not isinstance(supervision, Supervision):
+        raise InvalidOption("supervision", supervision, "must be a Supervision(on={…}, default=…)")
+    if supervision.restarts and class_of(subscriber.handler) is None:
+        raise InvalidOption("supervision", supervision, "a function has nothing to restart: make it an Actor")
+
+
+def _of_kind(kind: type[Any], example: str) -> Any:
+    def check(_subscriber: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if value is not None and not isinstance(value, kind):
+            raise InvalidOption(attribute.name, value, f"must be a {example}")
+
+    return check
 
 
 @attrs.frozen(kw_only=True)
@@ -117,6 +147,16 @@ class Subscriber(Generic[P, R]):
     batch: Batch | None = attrs.field(default=None, validator=_check_batch)
     retry: Retry = attrs.field(factory=Retry, validator=_check_retry)
     timeout: float | None = attrs.field(default=None, validator=seconds(above=True, optional=True))
+    supervision: Supervision | None = attrs.field(default=None, validator=_check_supervision)
+    breaker: Breaker | None = attrs.field(default=None, validator=_of_kind(Breaker, "Breaker(failures=…)"))
+    rate: Rate | None = attrs.field(default=None, validator=_of_kind(Rate, "Rate(100, per=1.0)"))
+
+    def __attrs_post_init__(self) -> None:
+        if class_of(self.handler) is not None:
+            if self.concurrency != 1:
+                raise InvalidOption("concurrency", self.concurrency, "an actor handles one event at a time")
+            if self.batch is not None:
+                raise InvalidOption("batch", self.batch, "the methods of an actor take single events")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the handler directly, as a unit test does."""
@@ -132,6 +172,9 @@ class SubscriberOptions(TypedDict, total=False):
     batch: Batch | None
     retry: Retry
     timeout: float | None
+    supervision: Supervision | None
+    breaker: Breaker | None
+    rate: Rate | None
 
 
 def subscriber(
@@ -139,15 +182,19 @@ def subscriber(
 ) -> Callable[[Callable[P, R]], Subscriber[P, R]]:
     """Declare a function to be the handler of events that match any of `patterns`.
 
-    The name is the function's unless given; the options are those of `Subscriber`.
+    Or declare an `Actor` class, or a `functools.partial` of one, without patterns: those of its methods count.
+    The name is the function's unless given, of a class in lower case with hyphens; the options are those of `Subscriber`.
 
     Raises:
         InvalidHandler, InvalidName, InvalidOption: when the decorator is applied.
     """
 
     def declare(handler: Callable[P, R]) -> Subscriber[P, R]:
+        kind = class_of(handler)
         return Subscriber(
-            handler=handler, patterns=patterns, name=name_of(handler) if name is None else name, **options
+            handler=handler,
+            patterns=methods_of(kind).patterns if kind is not None and not patterns else patterns,
+            name=name_of(handler) if name is None else name, **options
         )
 
     return declare
@@ -159,6 +206,9 @@ def name_of(handler: object) -> str:
     Raises:
         InvalidHandler: it has none.
     """
+    kind = class_of(handler)
+    if kind is not None:
+        return _CAPITAL.sub("-", kind.__name__).lower()
     name = getattr(handler, "__name__", None)
     if not isinstance(name, str) or name == "<lambda>":
         raise InvalidHandler(handler, "it has no name of its own; pass `name=`")

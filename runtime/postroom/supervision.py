@@ -23,7 +23,8 @@ STRATEGIES: Final = tuple(each.value for each in Strategy)
 BEYOND: Final = ("stop", "escalate")
 
 
-def _one_of(*known: str) -> Any:
+def one_of(*known: str) -> Any:
+    """A field's check: one of some words."""
     def check(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value not in known:
             raise InvalidOption(attribute.name, value, f"must be one of {', '.join(known)}")
@@ -41,7 +42,8 @@ def _check_on(_instance: object, _attribute: object, on: Any) -> None:
             raise InvalidOption("on", directive, f"its values must be one of {', '.join(DIRECTIVES)}")
 
 
-def _check_intensity(_instance: object, _attribute: object, value: object) -> None:
+def check_intensity(_instance: object, _attribute: object, value: object) -> None:
+    """A field's check: how many restarts."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InvalidOption("intensity", value, "must be a whole number of restarts, at least 0")
 
@@ -76,10 +78,10 @@ class Supervision:
     """
 
     on: Mapping[type[Exception], DirectiveName] = attrs.field(factory=dict, validator=_check_on)
-    default: DirectiveName = attrs.field(default="resume", validator=_one_of(*DIRECTIVES))
-    intensity: int = attrs.field(default=DEFAULT_INTENSITY, validator=_check_intensity)
+    default: DirectiveName = attrs.field(default="resume", validator=one_of(*DIRECTIVES))
+    intensity: int = attrs.field(default=DEFAULT_INTENSITY, validator=check_intensity)
     within: float = attrs.field(default=DEFAULT_WITHIN, validator=seconds(above=True))
-    beyond: BeyondName = attrs.field(default="stop", validator=_one_of(*BEYOND))
+    beyond: BeyondName = attrs.field(default="stop", validator=one_of(*BEYOND))
     backoff: Backoff | None = attrs.field(default=None, validator=_check_backoff)
 
     def directive_for(self, error: BaseException) -> Directive:
@@ -107,32 +109,3 @@ def wait_before_restart(backoff: Backoff | None, restarts: int, random: Any) -> 
     wait = backoff(restarts, random)
     check_number("backoff", wait, "seconds")
     return wait
-
-
-def _as_tuple(members: Any) -> tuple[Any, ...]:
-    return tuple(members)
-
-
-@attrs.frozen
-class Siblings:
-    """Actors that depend on each other, and are restarted together.
-
-    Attributes:
-        members: Actors as for `Runtime(subscribers=…)`, in the order in which they start. They stop in reverse.
-        strategy: Which of them are restarted when one is: `one_for_one`, that one; `one_for_all`, all; `rest_for_one`,
-            that one and those after it.
-        intensity, within, beyond: As in `Supervision`, for the restarts of all of them together; each member's own
-            are not used.
-
-    Source: the supervisors of Erlang's OTP.
-    """
-
-    members: tuple[Any, ...] = attrs.field(converter=_as_tuple)
-    strategy: StrategyName = attrs.field(default="one_for_one", kw_only=True, validator=_one_of(*STRATEGIES))
-    intensity: int = attrs.field(default=DEFAULT_INTENSITY, kw_only=True, validator=_check_intensity)
-    within: float = attrs.field(default=DEFAULT_WITHIN, kw_only=True, validator=seconds(above=True))
-    beyond: BeyondName = attrs.field(default="stop", kw_only=True, validator=_one_of(*BEYOND))
-
-    def __attrs_post_init__(self) -> None:
-        if not self.members:
-            raise InvalidOption("members", self.members, "name at least one actor")
