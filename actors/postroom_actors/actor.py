@@ -192,7 +192,7 @@ class Actor(Generic[M]):
                 if mailbox.line:
                     mailbox.admit_next()
             elif mailbox.lanes is not None and (taken := mailbox.take(started)) is not None:
-                message = taken
+                message, receive = taken, self.behaviour.receive  # it may have changed for what comes through lanes
             elif self.closed and not mailbox.has_mail:
                 return
             else:

@@ -30,7 +30,8 @@ class Order(NamedTuple):
         rank: The smaller, the earlier it is taken.
         key: The lane; None for a message that depends on no other.
         expires_at: It is not worth handling any more from then on.
-        urgent: It has another head start than the others, so its rank differs from the order of coming.
+        urgent: It has another head start than the others, so its rank differs from the order of coming; or what is
+            done with it changes what its behaviour does to receive it, which only the reader of lanes looks up anew.
     """
 
     rank: float

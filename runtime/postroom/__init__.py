@@ -1,5 +1,7 @@
 """An actor-based event runtime for async Python: every subscriber an actor with a mailbox of its own."""
 
+from .actor import Actor as Actor
+from .actor import on as on
 from .batch import Batch as Batch
 from .batch import BatchFailure as BatchFailure
 from .context import Context as Context
@@ -14,23 +16,29 @@ from .errors import ForkedProcess as ForkedProcess
 from .errors import Full as Full
 from .errors import HandlerAborted as HandlerAborted
 from .errors import HandlerTimeout as HandlerTimeout
+from .errors import InvalidEventType as InvalidEventType
 from .errors import InvalidHandler as InvalidHandler
 from .errors import InvalidName as InvalidName
 from .errors import InvalidOption as InvalidOption
+from .errors import InvalidPayload as InvalidPayload
 from .errors import MailboxFull as MailboxFull
 from .errors import NoSubscriber as NoSubscriber
 from .errors import NotFromHere as NotFromHere
 from .errors import NotHandled as NotHandled
+from .errors import OutsideRuntime as OutsideRuntime
 from .errors import PostroomError as PostroomError
 from .errors import Rejected as Rejected
 from .errors import RuntimeClosed as RuntimeClosed
 from .errors import RuntimeReentered as RuntimeReentered
+from .errors import SubscriptionStopped as SubscriptionStopped
 from .errors import UnknownDeadLetter as UnknownDeadLetter
 from .errors import UnknownSubscription as UnknownSubscription
+from .errors import UnreadableEvent as UnreadableEvent
 from .errors import WouldDeadlock as WouldDeadlock
 from .errors import WrongBackend as WrongBackend
 from .errors import WrongThread as WrongThread
 from .event import Event as Event
+from .event_types import event_type as event_type
 from .outcomes import Cancelled as Cancelled
 from .outcomes import Dropped as Dropped
 from .outcomes import Expired as Expired
@@ -38,23 +46,30 @@ from .outcomes import Failed as Failed
 from .outcomes import Outcome as Outcome
 from .outcomes import Report as Report
 from .outcomes import Succeeded as Succeeded
+from .pacing import Breaker as Breaker
+from .pacing import Rate as Rate
+from .policy import Policy as Policy
 from .receipt import Receipt as Receipt
 from .retry import Backoff as Backoff
 from .retry import Retry as Retry
 from .retry import constant as constant
 from .retry import exponential as exponential
 from .runtime import Runtime as Runtime
+from .siblings import Siblings as Siblings
 from .stats import RuntimeStats as RuntimeStats
 from .stats import SubscriptionStats as SubscriptionStats
 from .subscriber import Subscriber as Subscriber
 from .subscriber import subscriber as subscriber
 from .subscription import Subscription as Subscription
+from .supervision import Supervision as Supervision
 from .threads import ThreadReceipt as ThreadReceipt
 
 __all__ = [
+    "Actor",
     "Backoff",
     "Batch",
     "BatchFailure",
+    "Breaker",
     "Cancelled",
     "CausationTooDeep",
     "Closed",
@@ -72,15 +87,20 @@ __all__ = [
     "Full",
     "HandlerAborted",
     "HandlerTimeout",
+    "InvalidEventType",
     "InvalidHandler",
     "InvalidName",
     "InvalidOption",
+    "InvalidPayload",
     "MailboxFull",
     "NoSubscriber",
     "NotFromHere",
     "NotHandled",
     "Outcome",
+    "OutsideRuntime",
+    "Policy",
     "PostroomError",
+    "Rate",
     "Receipt",
     "Rejected",
     "Report",
@@ -89,17 +109,23 @@ __all__ = [
     "RuntimeClosed",
     "RuntimeReentered",
     "RuntimeStats",
+    "Siblings",
     "Subscriber",
     "Subscription",
     "SubscriptionStats",
+    "SubscriptionStopped",
     "Succeeded",
+    "Supervision",
     "ThreadReceipt",
     "UnknownDeadLetter",
     "UnknownSubscription",
+    "UnreadableEvent",
     "WouldDeadlock",
     "WrongBackend",
     "WrongThread",
     "constant",
+    "event_type",
     "exponential",
+    "on",
     "subscriber",
 ]

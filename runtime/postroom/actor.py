@@ -4,11 +4,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
+from types import MethodType
 from typing import Any, ClassVar, Final, Protocol, TypeGuard, TypeVar, Unpack
 
 import attrs
 
 from .errors import InvalidHandler, InvalidOption, OutsideRuntime
+from .event_types import name_of_type
 from .names import tokens_of_name, tokens_of_pattern
 from .options import EmitOptions
 from .patterns import covers, overlap
@@ -31,22 +33,23 @@ class Bound(Protocol):
     async def emit(self, name: Any, data: Any, options: EmitOptions) -> Receipt: ...
 
 
-def on(*patterns: str) -> Callable[[F], F]:
+def on(*patterns: str | type[Any]) -> Callable[[F], F]:
     """Mark a method of an `Actor` as the one that handles events that match any of `patterns`.
 
-    The method gets the event and, where it takes one more argument, a `Context`. Of all the methods of an actor one
-    handles an event: the one whose pattern is the most specific.
+    A class with `@event_type` is a pattern too. The method gets the event and, where it takes one more argument, a
+    `Context`. Of all the methods of an actor one handles an event: the one whose pattern is the most specific.
 
     Raises:
         InvalidName, InvalidOption: when the decorator is applied.
     """
     if not patterns:
         raise InvalidOption("patterns", patterns, 'name at least one event or pattern: @on("order.placed")')
-    for pattern in patterns:
+    names = tuple(name_of_type(pattern) for pattern in patterns)
+    for pattern in names:
         tokens_of_pattern(pattern)
 
     def mark(method: F) -> F:
-        setattr(method, MARK, patterns)
+        setattr(method, MARK, names)
         return method
 
     return mark
@@ -239,3 +242,8 @@ def check_actor(handler: Any, kind: type[Actor]) -> None:
 def methods_of(kind: type[Actor]) -> Methods:
     """Which method handles what."""
     return kind._postroom_methods
+
+
+def unbound(kind: type[Actor], method: str) -> Any:
+    """The method as its instances have it, without one: for whoever reads its parameters."""
+    return MethodType(getattr(kind, method), object())

@@ -1,6 +1,8 @@
 """A subscription whose handler takes several events at once: each delivery still settles by itself."""
 
+import math
 from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -8,28 +10,32 @@ from postroom_actors import Actor, Admission, BatchActor
 
 from .batch import BatchFailure
 from .behaviour import SubscriptionBehaviour
-from .calls import call_of
+from .calls import call_of, timed_by
 from .context import Context
 from .delivery import Delivery
-from .errors import HandlerAborted
-from .event import Event
+from .errors import HandlerAborted, UnreadableEvent
+
+Read: TypeAlias = tuple[list[Delivery], list[Any]]
+"""A batch, and what its handler gets for it."""
 
 
 @attrs.define(eq=False)
 class BatchingBehaviour(SubscriptionBehaviour):
     """The deliveries of a subscription with `batch=`."""
 
+    _call_all: Callable[[Read], Awaitable[object]] = attrs.field(init=False)
+
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         assert isinstance(self.actor, BatchActor), "hired below"
         handler = self.subscriber.handler
-        call: Callable[[list[Delivery]], Awaitable[object]] = call_of(
+        self._call_all = call_of(
             handler,
-            lambda batch: handler(_events(batch)),
-            lambda batch: handler(_events(batch), self._context_of(batch)),
+            lambda batch: handler(batch[1]),
+            lambda batch: handler(batch[1], self._context_of(batch[0])),
             self.around.threads,
         )
-        self.actor.batches = _Batches(self, self._in_time(call))
+        self.actor.batches = _Batches(self, self._in_time(self._call_all))
 
     def _hire(self) -> Actor[Delivery]:
         batch = self.subscriber.batch
@@ -43,23 +49,55 @@ class BatchingBehaviour(SubscriptionBehaviour):
             within=batch.within,
         )
 
+    def limit_of(self, message: Any) -> float:
+        """A batch may take as long as the event that may take the shortest."""
+        return min(map(super().limit_of, message), default=math.inf)
+
+    def expect_timeouts(self) -> None:
+        if not self._by_event:
+            self._by_event = True
+            assert isinstance(self.actor, BatchActor), "hired above"
+            call = timed_by(
+                self._call_all, self.name, lambda batch: self.limit_of(batch[0]), self._look_after().expect_by
+            )
+            self.actor.batches = _Batches(self, self._watched(call))
+
+    def values_of(self, batch: list[Delivery]) -> list[Any]:
+        """What the handler gets for a batch. What nobody can read as that settles by itself, and leaves the batch."""
+        if self.read is None:
+            return [delivery.event for delivery in batch]
+        values: list[Any] = []
+        readable: list[Delivery] = []
+        for delivery in batch:
+            try:
+                values.append(self.read(delivery.event))
+            except UnreadableEvent as error:
+                now = self.port.stopwatch()
+                self.failed(delivery, error, now, now)  # for good, so there is no room to wait for
+            else:
+                readable.append(delivery)
+        batch[:] = readable
+        return values
+
     def _context_of(self, batch: list[Delivery]) -> Context:
         # What the handler emits continues the longest chain of causes, so that no loop hides in batches.
         return self.around.context(max(batch, key=lambda delivery: delivery.event.depth), self.name)
-
-
-def _events(batch: list[Delivery]) -> list[Event]:
-    return [delivery.event for delivery in batch]
 
 
 @attrs.define(eq=False)
 class _Batches:
     """What an actor does with a batch: time is shared out evenly, and each delivery goes its own way."""
 
-    single: SubscriptionBehaviour
-    receive: Callable[[list[Delivery]], Awaitable[object]]
+    single: BatchingBehaviour
+    call: Callable[[Read], Awaitable[object]]
+
+    async def receive(self, batch: list[Delivery]) -> object:
+        values = self.single.values_of(batch)
+        return await self.call((batch, values)) if batch else None
 
     def succeeded(self, batch: list[Delivery], result: object, started: float, ended: float) -> None:
+        if not batch:
+            return
         ended = started + (ended - started) / len(batch)
         for delivery in batch:
             self.single.succeeded(delivery, result, started, ended)

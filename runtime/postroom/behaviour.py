@@ -3,111 +3,54 @@
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from random import Random
 from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import ABANDONED, Actor, Admission, Directive, Kernel, Mailbox, Moment, Need, Order, Overflow, Owner, Phase, Port, Shut, Timers
+from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Moment, Need, Order, Overflow, Port
 
-from .actor import class_of
-from .calls import UNAWAITED, call_of, close_unawaited, timed
-from .clock import Clock
-from .context import Context
-from .dead_letters import DeadLetters
+from .calls import UNAWAITED, call_of, close_unawaited, timed, timed_by
 from .delivery import Delivery, LongDelivery, as_long
-from .errors import HandlerAborted, SubscriptionStopped
-from .event import HEAD_STARTS
+from .errors import HandlerAborted, UnreadableEvent
+from .event import HEAD_STARTS, Event
 from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
-from .pacing import BreakerAtWork, RateAtWork
+from .policy import SILENT, Decided, decide, says_nothing
+from .reading import reader_of, reader_of_handler
 from .receipt import Receipt
-from .subscriber import Subscriber
-from .supervision import Supervision
-from .supervisor import Changes, Supervisor, Team
-from .tally import Tally
+from .retry import checked_wait
+from .supervised import CLOSED, Supervised
 
 _log: Final = logging.getLogger("postroom")
 
 X = TypeVar("X")
 
-UNSUBSCRIBED: Final = "unsubscribed"
-STOPPED: Final = "stopped by its supervision"
-CLOSED: Final = "the runtime closed"
-
 
 @attrs.define(eq=False)
-class Surroundings:
-    """What all subscriptions of a runtime share.
-
-    Attributes:
-        timers: Deliveries that wait for their next attempt, each with whom it is for.
-        alarms: Wake-ups for those who look for stuck handlers, and for gates.
-        changes: Told of every step in the lives of actors.
-        spawn_child, end_child, emit: What instances of actors ask for.
-        grace: Seconds that a cancelled handler may take to clean up.
-        give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
-        fall: Ends the runtime with an error.
-    """
-
-    kernel: Kernel
-    timers: "Timers[tuple[SubscriptionBehaviour, Delivery]]"
-    alarms: Timers[Any]
-    grace: float
-    dead_letters: DeadLetters
-    clock: Clock
-    random: Random
-    threads: anyio.CapacityLimiter
-    context: "Callable[[Delivery, str], Context]"
-    fall: Callable[[BaseException], None]
-    changes: Changes
-    spawn_child: Callable[..., Awaitable[Any]]
-    end_child: Callable[..., Awaitable[None]]
-    emit: Callable[..., Awaitable[Receipt]]
-    give_up_after: float | None = None
-
-
-@attrs.define(eq=False)
-class SubscriptionBehaviour(Owner[Delivery]):
+class SubscriptionBehaviour(Supervised):
     """The deliveries of one subscription, from the mailbox to their outcomes.
 
     Attributes:
-        tally: What became of its deliveries.
         busy_seconds: Spent in the handler.
         waited_seconds: Spent in the mailbox, by all that were handled successfully.
+        policy: Of deliveries whose event says nothing of it.
         overtime: Looks for stuck handlers, where attempts have a timeout.
-        supervisor: Decides about failures; None where no directive but `resume` is possible.
-        breaker: Pauses it while its dependency is down.
-        unsubscribe: Takes its routes away.
-        stopped_for: What its deliveries failed with where its supervision stopped it.
-        leaving: No new deliveries are routed here; why, for those that are cancelled.
+        read: What makes of an event what the handler asks for; None where that is the event itself.
     """
 
-    subscriber: Subscriber[Any, Any]
-    around: Surroundings
-    team: Team | None = None
-    parent: "SubscriptionBehaviour | None" = None
-    supervisor: Supervisor | None = attrs.field(init=False)
-    breaker: BreakerAtWork | None = attrs.field(default=None, init=False)
-    unsubscribe: Callable[[], None] = attrs.field(init=False)
-    stopped_for: SubscriptionStopped | None = attrs.field(default=None, init=False)
-    held: Shut | None = attrs.field(default=None, init=False)
-    paused: Shut | None = attrs.field(default=None, init=False)
-    name: str = attrs.field(init=False)
-    mailbox: Mailbox[Delivery] = attrs.field(init=False)
-    actor: Actor[Delivery] = attrs.field(init=False)
-    overtime: Overtime | None = attrs.field(init=False)
+    policy: Decided = attrs.field(init=False)
+    overtime: Overtime | None = attrs.field(default=None, init=False)
     receive: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
-    child_call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
-    tally: Tally = attrs.field(factory=Tally, init=False)
     busy_seconds: float = attrs.field(default=0.0, init=False)
     waited_seconds: float = attrs.field(default=0.0, init=False)
-    leaving: str | None = attrs.field(default=None, init=False)
+    read: Callable[[Event], Any] | None = attrs.field(init=False)
+    _call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
+    _child_call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
+    _by_event: bool = attrs.field(default=False, init=False)
     when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
-    when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         subscriber = self.subscriber
@@ -115,74 +58,80 @@ class SubscriptionBehaviour(Owner[Delivery]):
         overflow = Overflow(subscriber.overflow)
         by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
-        self.supervisor = self._supervisor()
+        self.find_supervisor()
         self.actor = self._hire()
-        self.overtime = self._overtime()
-        alarms, port = self.around.alarms, self.around.kernel.port
-        if subscriber.breaker is not None:
-            self.breaker = BreakerAtWork(subscriber.breaker, self.name, self.mailbox, port, alarms)
-        if subscriber.rate is not None:
-            self.mailbox.add_gate(RateAtWork(subscriber.rate, self.mailbox, port, alarms))
-        self.receive = self._in_time(self._call())
-
-    def _call(self) -> Callable[[Delivery], Awaitable[object]]:
-        if self.parent is None:
-            return self._call_of(self.subscriber.handler)
-        self.child_call = self._call_of(self.subscriber.handler)
-        return lambda delivery: self.child_call(delivery)  # its parent's next instance may bring another one
-
-    def _call_of(self, handler: Callable[..., Any]) -> Callable[[Delivery], Awaitable[object]]:
-        context, name = self.around.context, self.name
-        return call_of(
-            handler,
-            lambda delivery: handler(delivery.event),
-            lambda delivery: handler(delivery.event, context(delivery, name)),
-            self.around.threads,
-        )
-
-    def take_over(self, handler: Callable[..., Any]) -> None:
-        """Go on with another handler, declared alike: this is a child of an actor whose next instance has spawned it."""
-        self.child_call = self._call_of(handler)
-
-    def _supervisor(self) -> Supervisor | None:
-        is_stateful = class_of(self.subscriber.handler) is not None
-        policy = self.subscriber.supervision
-        if policy is None and self.parent is None and not is_stateful:
-            return None
-        around = self.around
-        phase = Phase.DOWN if is_stateful else Phase.ENDED
-        supervisor = Supervisor(
-            self.name,
-            policy or Supervision(),
-            self,
-            around.kernel.port,
-            around.random,
-            around.changes,
-            self.team,
-            phase,
-        )
-        if self.parent is not None:
-            siblings = self.parent.supervisor
-            assert siblings is not None, "only actors have children"
-            siblings.children.append(supervisor)
-            self.when_ended.append(lambda: siblings.children.remove(supervisor))
-        return supervisor
+        self.set_gates()
+        self.read = reader_of(subscriber)
+        self.policy = decide(SILENT, subscriber, self.around.defaults)
+        self._call = self._single_call()
+        self.receive = self._in_time(self._call)
 
     def _hire(self) -> Actor[Delivery]:
         return Actor(self.name, self.mailbox, self, self.subscriber.concurrency)
 
-    def _overtime(self) -> Overtime | None:
-        timeout, around = self.subscriber.timeout, self.around
-        if timeout is None:
-            return None
-        return Overtime(self.name, timeout, around.grace, self.actor, around.kernel.port, around.alarms)
+    def _single_call(self) -> Callable[[Delivery], Awaitable[object]]:
+        call = self.call_of(self.subscriber.handler, self.read)
+        if self.parent is None:
+            return call
+        self._child_call = call
+        return lambda delivery: self._child_call(delivery)  # its parent's next instance may bring another one
+
+    def take_over(self, handler: Any) -> None:
+        read = reader_of_handler(handler, self.name, in_batches=self.subscriber.batch is not None)
+        self._child_call = self.call_of(handler, read)
+
+    def call_of(
+        self, handler: Callable[..., Any], read: Callable[[Event], Any] | None
+    ) -> Callable[[Delivery], Awaitable[object]]:
+        """A call of a function or method with what a delivery has for it."""
+        context, name = self.around.context, self.name
+        if read is None:
+            return call_of(
+                handler,
+                lambda delivery: handler(delivery.event),
+                lambda delivery: handler(delivery.event, context(delivery, name)),
+                self.around.threads,
+            )
+        return call_of(
+            handler,
+            lambda delivery: handler(read(delivery.event)),
+            lambda delivery: handler(read(delivery.event), context(delivery, name)),
+            self.around.threads,
+        )
 
     def _in_time(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
-        """`call` within the subscriber's timeout and watched by its breaker, if it has them."""
-        timeout = self.subscriber.timeout
-        if timeout is not None and self.overtime is not None:
-            call = timed(call, self.name, timeout, self.overtime.expect_by)
+        """`call` within the timeout that holds for all, if there is one."""
+        timeout = self.policy.timeout
+        if timeout != math.inf:
+            call = timed(call, self.name, timeout, self._look_after().expect_by)
+        return self._watched(call)
+
+    def _watched(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
+        """`call`, watched by the breaker, if there is one."""
         return call if self.breaker is None else self.breaker.around(call)
+
+    def _look_after(self) -> Overtime:
+        if self.overtime is None:
+            around = self.around
+            self.overtime = Overtime(
+                self.name, self.limit_of, around.grace, self.actor, around.kernel.port, around.alarms
+            )
+        return self.overtime
+
+    def policy_of(self, event: Event) -> Decided:
+        """The policy of this event's delivery here."""
+        return self.policy if says_nothing(event) else decide(event, self.subscriber, self.around.defaults)
+
+    def limit_of(self, message: Any) -> float:
+        """Seconds that an attempt at what is in hand may take; infinite for no limit."""
+        return self.policy_of(message.event).timeout
+
+    def expect_timeouts(self) -> None:
+        """From now on events may have timeouts of their own. They come through the lanes, whose reader sees it."""
+        if not self._by_event:
+            self._by_event = True
+            call = timed_by(self._call, self.name, self.limit_of, self._look_after().expect_by)
+            self.receive = self._watched(call)
 
     @property
     def port(self) -> Port:
@@ -207,7 +156,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def order_of(self, message: Delivery) -> Order:
         event = message.event
         rank = message.since + HEAD_STARTS[event.priority]
-        return Order(rank, event.key, message.expires_at, event.priority != "default")
+        # One with a timeout of its own leaves the plain queue, whose reader handles all alike.
+        return Order(rank, event.key, message.expires_at, event.priority != "default" or event.timeout is not None)
 
     def succeeded(self, delivery: Delivery, result: object, started: float, ended: float) -> None:
         if result is not None and type(result) in UNAWAITED:
@@ -230,19 +180,22 @@ class SubscriptionBehaviour(Owner[Delivery]):
             self.mailbox.hand_back(delivery)
             return None
         if self.supervisor is None:
-            return self._attempt_failed(delivery, exception, is_last=self.stopped_for is not None)
+            return self._attempt_failed(delivery, exception)
         decision = self.supervisor.decide(Moment.HANDLING, exception, delivery)
         is_last = decision.directive in (Directive.STOP, Directive.ESCALATE) or self.stopped_for is not None
         room = self._attempt_failed(delivery, exception, is_last=is_last)
         self.supervisor.apply(decision, exception)
         return room
 
-    def _attempt_failed(self, delivery: LongDelivery, exception: Exception, *, is_last: bool) -> Admission | None:
-        wait = None if is_last else self._wait_before_retry(delivery, exception)
+    def _attempt_failed(
+        self, delivery: LongDelivery, exception: Exception, *, is_last: bool = False
+    ) -> Admission | None:
+        policy = self.policy_of(delivery.event)
+        wait = None if is_last else self._wait_before_retry(delivery, exception, policy)
         if isinstance(wait, Exception):
             exception, wait = wait, None
         if wait is None:
-            self._give_up(delivery, exception)
+            self._give_up(delivery, exception, policy)
             return None
         due = self.around.kernel.port.now() + wait
         if self.leaving == CLOSED and not self._is_before_the_end(due):
@@ -250,10 +203,11 @@ class SubscriptionBehaviour(Owner[Delivery]):
             return None
         self.tally.retried += 1
         delivery.attempt += 1
-        _log.info(
-            "attempt %d of %s with %s %s failed (%s); next in %.3f s",
-            delivery.attempt - 1, self.name, delivery.event.name, delivery.event.id, type(exception).__name__, wait,
-        )  # fmt: skip
+        if not policy.quiet:
+            _log.info(
+                "attempt %d of %s with %s %s failed (%s); next in %.3f s",
+                delivery.attempt - 1, self.name, delivery.event.name, delivery.event.id, type(exception).__name__, wait,
+            )  # fmt: skip
         if delivery.event.key is not None:
             self.mailbox.hold(delivery.event.key)
         return self.around.timers.set(due, (self, delivery))
@@ -270,21 +224,28 @@ class SubscriptionBehaviour(Owner[Delivery]):
         aborted.__cause__ = error
         return aborted
 
-    def _wait_before_retry(self, delivery: Delivery, error: Exception) -> float | Exception | None:
+    def _wait_before_retry(self, delivery: Delivery, error: Exception, policy: Decided) -> float | Exception | None:
         """Seconds until the next attempt, None for no more, or the group of errors when the policy itself fails."""
+        if delivery.attempt >= policy.attempts or not isinstance(error, self.subscriber.retry.on):
+            return None
+        if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
+            return None  # it will not be any more readable next time
         try:
-            return self.subscriber.retry.wait_after(delivery.attempt, error, self.around.random)
+            return checked_wait(policy.backoff, delivery.attempt, self.around.random)
         except Exception as policy_error:
             return ExceptionGroup(
                 f"the handler of {self.name!r} failed, and so did its retry policy", [error, policy_error]
             )
 
-    def _give_up(self, delivery: Delivery, error: Exception) -> None:
+    def _give_up(self, delivery: Delivery, error: Exception, policy: Decided) -> None:
         reason = f"{type(error).__name__} in attempt {delivery.attempt}"
-        _log.error(
-            "%s gave up on %s %s after %d attempt(s): %s",
-            self.name, delivery.event.name, delivery.event.id, delivery.attempt, type(error).__name__,
-        )  # fmt: skip
+        if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
+            reason = str(error)
+        if not policy.quiet:
+            _log.error(
+                "%s gave up on %s %s after %d attempt(s): %s",
+                self.name, delivery.event.name, delivery.event.id, delivery.attempt, type(error).__name__,
+            )  # fmt: skip
         self.tally.failed += 1
         self._bury(delivery, reason, error, delivery.attempt)
         self._settle(delivery, Failed(self.name, error, delivery.attempt, delivery.seconds))
@@ -296,62 +257,13 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return delivery
 
     def cancelled(self, delivery: Delivery, started: float, ended: float) -> None:
-        attempts = delivery.attempt - (self.stopped_for is not None)
+        attempts = delivery.attempt - (self.stopped_for is not None)  # it failed for another one's fault
         self._cancel(self._with_time(delivery, started, ended), self.leaving or CLOSED, attempts)
 
     def interrupted(self, delivery: Delivery, interrupt: BaseException) -> None:
         # Handed back: the program ends for a reason that is not this delivery's fault.
         self._cancel(delivery, f"{type(interrupt).__name__} in a handler", delivery.attempt)
         self.around.fall(interrupt)
-
-    def ended(self) -> None:
-        self.mailbox.close()
-        if self.supervisor is not None:
-            self.supervisor.enter(Phase.ENDED)
-        for call in self.when_ended:
-            call()
-
-    def renew(self) -> None:
-        """A function has no state; but as a child of an actor it waits for its parent."""
-        if self.held is None:
-            self.held = Shut()
-            self.mailbox.add_gate(self.held)
-
-    def release(self) -> None:
-        """The parent is there again."""
-        held, self.held = self.held, None
-        if held is not None:
-            self.mailbox.remove_gate(held)
-
-    def pause(self) -> None:
-        """Take nothing more from the mailbox until `resume`."""
-        if self.paused is None:
-            self.paused = Shut()
-            self.mailbox.add_gate(self.paused)
-
-    def resume(self) -> None:
-        """Undo `pause`."""
-        paused, self.paused = self.paused, None
-        if paused is not None:
-            self.mailbox.remove_gate(paused)
-
-    def escalate(self, error: Exception) -> None:
-        """Let the runtime fall."""
-        error.add_note(f"postroom: escalated by {self.name}")
-        self.around.fall(error)
-
-    def stop_for(self, error: Exception, reason: str) -> None:
-        """End at once; what waits fails, its emitters go on, and what another worker has in hand goes with it."""
-        if self.stopped_for is not None or not self.actor.hands:
-            return
-        _log.error("%s is stopped by its supervision: %s", self.name, reason)
-        self.stopped_for = SubscriptionStopped(self.name, reason)
-        self.stopped_for.__cause__ = error
-        self.unsubscribe()
-        self.leaving = STOPPED
-        self.mailbox.close()
-        self.cancel_waiting()
-        self.actor.interrupt()
 
     def cancel(self, delivery: Delivery) -> None:
         """Settle a delivery that waits for its attempt, and won't have it."""

@@ -1,6 +1,7 @@
 """How what is in hand becomes a call of a handler: decided once a subscription, so that what is unused is free."""
 
 import inspect
+import math
 from collections.abc import Awaitable, Callable
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Final, TypeVar
@@ -67,6 +68,21 @@ def timed(
             if type(result) in UNAWAITED:
                 close_unawaited(result)
         raise HandlerTimeout(subscription, timeout)
+
+    return attempt
+
+
+def timed_by(
+    call: Callable[[X], Awaitable[object]],
+    subscription: str,
+    limit_of: Callable[[X], float],
+    alarm: Callable[[float], None],
+) -> Callable[[X], Awaitable[object]]:
+    """`call`, cancelled after as many seconds as `limit_of` says of what is in hand; infinite for no limit."""
+
+    def attempt(hand: X) -> Awaitable[object]:
+        limit = limit_of(hand)
+        return call(hand) if limit == math.inf else timed(call, subscription, limit, alarm)(hand)
 
     return attempt
 

@@ -7,6 +7,7 @@ import attrs
 
 from .delivery import Delivery
 from .event import Event
+from .event_types import Emitted
 from .options import EmitOptions
 from .receipt import Receipt
 
@@ -16,7 +17,7 @@ _log: Final = logging.getLogger("postroom.handlers")
 class Emits(Protocol):
     """What a context needs of the runtime."""
 
-    async def emit_caused(self, cause: Event, name: str | Event, data: Any, options: EmitOptions) -> Receipt: ...
+    async def emit_caused(self, cause: Event, name: Emitted, data: Any, options: EmitOptions) -> Receipt: ...
 
 
 @attrs.frozen(eq=False)
@@ -54,7 +55,7 @@ class Context:
             },
         )
 
-    async def emit(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
+    async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """Emit an event that this one causes; otherwise as `Runtime.emit`.
 
         Cancellation: as `Runtime.emit`.

@@ -66,7 +66,7 @@ class Dispatcher:
     ) -> Receipt:
         """Accept `event`: put one delivery into the mailbox of each target, or in line in front of it.
 
-        With `special` the event has another order than that of its coming: a priority, an expiry, or a delay.
+        With `special` the event has another way than that of its coming: a priority, an expiry, a delay or a timeout.
 
         Returns:
             The receipt, with what to wait for where a mailbox was full: `admission` where it was given.
@@ -81,7 +81,7 @@ class Dispatcher:
             if self.actor.mailbox.queue:
                 self.catch_up()
             self.accepted += 1
-            receipt = Receipt(event, len(targets), targets)
+            receipt = Receipt(event, targets)
             keyed = event.key is not None
             for target in targets:
                 delivery = Delivery(event, receipt, since)
@@ -102,6 +102,8 @@ class Dispatcher:
     ) -> Admission | None:
         """Place a delivery that cannot simply be appended; returns what its emitter waits for."""
         event = delivery.event
+        if event.timeout is not None:
+            target.expect_timeouts()
         if event.expires_after is not None:
             delivery = as_long(delivery)
             delivery.expires_at = delivery.since + event.expires_after

@@ -27,7 +27,8 @@ from .errors import (
     RuntimeClosed,
     WrongThread,
 )
-from .event import LONGEST_TRAIL, NO_HEADERS, Event
+from .event import LONGEST_TRAIL, NO_HEADERS, Event, Origin
+from .event_types import Emitted, declaration_of
 from .names import tokens_of_name
 from .needs import needs_of_room
 from .options import EmitOptions, checked, is_special, with_own
@@ -68,10 +69,11 @@ class Emitter:
     _inbox: Inbox | None = attrs.field(default=None, init=False)
     _deduplication: Deduplication = attrs.field(factory=Deduplication, init=False)
 
-    async def emit(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
+    async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """Emit an event to every subscription that matches its name.
 
-        Takes the name and its data, or an `Event`; the options are those of `EmitOptions`. In a handler the new
+        Takes the name and its data, an `Event`, or a typed event (see `event_type`); the options are those of
+        `EmitOptions`. In a handler the new
         event is linked to the one in hand as its cause. Returns once the event is accepted and every matching
         mailbox has taken it, however long a full one takes; await the receipt for the outcomes.
 
@@ -79,8 +81,8 @@ class Emitter:
         receipt is returned.
 
         Raises:
-            InvalidName, InvalidOption, ConflictingEvent, CausationTooDeep, WrongThread, RuntimeClosed: nothing
-                was accepted.
+            InvalidName, InvalidOption, InvalidPayload, ConflictingEvent, CausationTooDeep, WrongThread,
+                RuntimeClosed: nothing was accepted.
 
         Cancellation: noticed where it waits for room, and where it yields because its task has held the loop for
         a millisecond. While it yields nothing has been accepted; while it waits for room the event has been, and
@@ -96,7 +98,7 @@ class Emitter:
             await receipt.admitted()
         return receipt
 
-    async def emit_caused(self, cause: Event, name: str | Event, data: Any, options: EmitOptions) -> Receipt:
+    async def emit_caused(self, cause: Event, name: Emitted, data: Any, options: EmitOptions) -> Receipt:
         """`emit` with its cause named: what `Context.emit` calls.
 
         Cancellation: as `emit`.
@@ -109,7 +111,7 @@ class Emitter:
             await receipt.admitted()
         return receipt
 
-    async def emit_and_wait(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> Report:
+    async def emit_and_wait(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Report:
         """Emit, and wait until every subscription has settled; arguments and errors as `emit`.
 
         Cancellation: as `emit`, then as `Receipt.wait`: an event that was accepted goes on.
@@ -117,7 +119,7 @@ class Emitter:
         receipt = await self.emit(name, data, **options)
         return await receipt.wait()
 
-    async def request(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> Any:
+    async def request(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Any:
         """Emit, and wait for the first subscription that succeeds; the others go on. Arguments as `emit`.
 
         Returns:
@@ -135,7 +137,7 @@ class Emitter:
         receipt = await self.emit(name, data, **options)
         return await receipt.answer()
 
-    def emit_from_thread(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> ThreadReceipt:
+    def emit_from_thread(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> ThreadReceipt:
         """`emit` from a thread that is not the event loop's: blocks it until every mailbox has taken the event.
 
         Returns:
@@ -150,7 +152,7 @@ class Emitter:
             raise self._closed_error()
         return accept_for_thread(self._inbox, lambda: self._accept(self._stopwatch(), name, data, options, None))
 
-    def emit_nowait(self, name: str | Event, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
+    def emit_nowait(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """`emit` without waiting or yielding.
 
         Raises:
@@ -158,8 +160,8 @@ class Emitter:
         """
         return self._accept(self._stopwatch(), name, data, options, None, must_fit=True)
 
-    async def emit_many(self, events: Iterable[Event]) -> list[Receipt]:
-        """Emit several events: all of them are accepted, or none.
+    async def emit_many(self, events: Iterable[Emitted]) -> list[Receipt]:
+        """Emit several events, each an `Event` or a typed one: all of them are accepted, or none.
 
         They enter each mailbox in their order, as room permits; other emitters' events may come in between. Accepting
         them takes a few microseconds an event in which nothing else runs: emit very many in several calls.
@@ -178,8 +180,10 @@ class Emitter:
             if self._turn.is_over(self._stopwatch()):
                 await self._breathe()
             try:
-                if not isinstance(draft, Event):
-                    raise InvalidOption("events", draft, f"must hold Event(…)s, not {type(draft).__name__}")
+                if not isinstance(draft, Event) and declaration_of(type(draft)) is None:
+                    raise InvalidOption(
+                        "events", draft, f"must hold Event(…)s or typed events, not {type(draft).__name__}"
+                    )
                 event, has_chosen_id = self._event(draft, None, {}, None)
                 self._dispatcher.routes.match(event.name)
                 if has_chosen_id:
@@ -244,7 +248,7 @@ class Emitter:
     def _accept(
         self,
         since: float,
-        name: str | Event,
+        name: Emitted,
         data: Any,
         options: EmitOptions,
         cause: Event | None,
@@ -284,7 +288,7 @@ class Emitter:
             self._deduplication.remember(receipt, self._kernel.port.now())
         return receipt
 
-    def _event(self, name: str | Event, data: Any, options: EmitOptions, cause: Event | None) -> tuple[Event, bool]:
+    def _event(self, name: Emitted, data: Any, options: EmitOptions, cause: Event | None) -> tuple[Event, bool]:
         """Make the event that would be accepted, without accepting it; and whether its user chose its id."""
         time: float | None = None
         if isinstance(name, Event):
@@ -294,24 +298,39 @@ class Emitter:
             if draft.accepted_at is None:  # one that was accepted before is emitted as a new event
                 time = draft.time
             name, data, options = draft.name, draft.data, with_own(draft, options)
+            declared = declaration_of(type(data))
+            if declared is not None and declared.name != name:
+                declared = None  # by another name it is plain data
+        else:
+            declared = declaration_of(type(name))
+            if declared is not None:
+                if data is not None:
+                    raise InvalidOption("data", data, "comes with a typed event; emit either that or a name with data")
+                name, data = declared.name, name
+        if declared is not None:
+            declared.check(data)
         if name.__class__ is not str:
             tokens_of_name(name)
+            assert isinstance(name, str), "as just checked"
             name = str.__str__(name)  # the text of a subclass, such as a member of an enumeration
         chosen = checked(options)
+        headers = chosen.get("headers") or NO_HEADERS
         now = self._wall_time()
         event = Event(
-            name,
+            name,  # pyright: ignore[reportArgumentType] - a str by now
             data,
             chosen.get("key"),
-            chosen.get("headers") or NO_HEADERS,
+            headers if declared is None else declared.headers_with(headers),
             chosen.get("id") or self._ids(),
             now if time is None else time,
             now,
-            None,
-            0,
-            chosen.get("priority") or "default",
+            chosen.get("priority") or ("lowest" if chosen.get("quiet") else "default"),
             chosen.get("delay"),
             chosen.get("expires_after"),
+            chosen.get("attempts"),
+            chosen.get("backoff"),
+            chosen.get("timeout"),
+            chosen.get("quiet"),
         )
         if cause is None:
             hand = current_hand()
@@ -327,7 +346,7 @@ class Emitter:
         trail = () if depth == 0 else (*cause.trail[1 - LONGEST_TRAIL :], cause.name)
         if depth > self._causation_depth:
             raise CausationTooDeep(event.name, depth, cause.id, (*trail, event.name))
-        return msgspec.structs.replace(event, cause=cause.id, depth=depth, trail=trail)
+        return msgspec.structs.replace(event, origin=Origin(cause.id, depth, trail))
 
     async def _breathe(self) -> float:
         """Let other tasks run, if this runtime is one that may be used from here; returns the stopwatch's time."""

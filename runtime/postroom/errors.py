@@ -68,6 +68,34 @@ class InvalidHandler(Rejected):
 
 
 @attrs.define
+class InvalidEventType(Rejected):
+    """A class can't be the type of events the way it was declared, or is none."""
+
+    name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{quoted(self.name)} is not a valid event type: {self.reason}"
+
+
+@attrs.define
+class InvalidPayload(Rejected):
+    """A typed event is not what its class says.
+
+    Attributes:
+        name: Of the event.
+        path: Where in its data, from `$`, the whole.
+    """
+
+    name: str
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.path}: {self.reason}"
+
+
+@attrs.define
 class DuplicateSubscription(Rejected):
     """A subscription of this name is at work already."""
 
@@ -317,6 +345,25 @@ class HandlerTimeout(PostroomError, TimeoutError):
 
     def __str__(self) -> str:
         return f"the handler of {self.subscription!r} was cancelled after its timeout of {self.timeout:g} s."
+
+
+@attrs.define
+class UnreadableEvent(PostroomError):
+    """An event's data is not what the handler's annotation asks for, so it was not called, and won't be.
+
+    Attributes:
+        name, id: Of the event.
+        path: Where in its data, from `$`, the whole.
+    """
+
+    subscription: str
+    name: str
+    id: str
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.subscription!r} can't read {self.name}: {self.path}: {self.reason}"
 
 
 @attrs.define

@@ -13,6 +13,8 @@ from typing import Final, TypedDict
 from .checks import check_number
 from .errors import InvalidOption
 from .event import HEAD_STARTS, NO_HEADERS, Event, Priority
+from .policy import Policy, check_quiet, check_timeout, first_said
+from .retry import Backoff, check_attempts, check_backoff
 
 LONGEST_KEY: Final = 200
 """Characters of a key, and of an id."""
@@ -32,6 +34,8 @@ class EmitOptions(TypedDict, total=False):
         delay: Seconds until it goes to the mailboxes; less than 0 is 0.
         expires_after: Seconds after which nobody handles it any more.
         require: Refuse an event that nobody subscribes to.
+        attempts, backoff, timeout: Win over what its subscribers say; a `timeout` of `math.inf` is none.
+        quiet: Its retries and give-ups are not logged, and its priority is `lowest` unless given.
     """
 
     key: str | None
@@ -41,11 +45,24 @@ class EmitOptions(TypedDict, total=False):
     delay: float | None
     expires_after: float | None
     require: bool
+    attempts: int | None
+    backoff: Backoff | None
+    timeout: float | None
+    quiet: bool | None
 
 
 def with_own(event: Event, options: EmitOptions) -> EmitOptions:
     """The options of a call, and over them those that the event itself has."""
     own: EmitOptions = {**options}
+    call = Policy(
+        attempts=options.get("attempts"),
+        backoff=options.get("backoff"),
+        timeout=options.get("timeout"),
+        quiet=options.get("quiet"),
+    )
+    said = first_said(event, call)
+    own["attempts"], own["backoff"] = said.attempts, said.backoff
+    own["timeout"], own["quiet"] = said.timeout, said.quiet
     if event.key is not None:
         own["key"] = event.key
     if event.headers is not NO_HEADERS:
@@ -78,8 +95,13 @@ def checked(options: EmitOptions) -> EmitOptions:
 
 
 def is_special(event: Event) -> bool:
-    """Whether an event has another way to its mailboxes than simply in the order of coming."""
-    return event.priority != "default" or event.delay is not None or event.expires_after is not None
+    """Whether an event has another way to its handlers than simply in the order of coming."""
+    return (
+        event.priority != "default"
+        or event.delay is not None
+        or event.expires_after is not None
+        or event.timeout is not None
+    )
 
 
 def _text(option: str) -> Callable[[object], str]:
@@ -136,6 +158,14 @@ def _require(require: object) -> bool:
     return require
 
 
+def _checked_by(check: Callable[[object], None]) -> Callable[[object], object]:
+    def checked(value: object) -> object:
+        check(value)
+        return value
+
+    return checked
+
+
 _CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
     "key": _text("key"),
     "headers": _headers,
@@ -144,4 +174,8 @@ _CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
     "delay": _delay,
     "expires_after": _expiry,
     "require": _require,
+    "attempts": _checked_by(check_attempts),
+    "backoff": _checked_by(check_backoff),
+    "timeout": _checked_by(check_timeout),
+    "quiet": _checked_by(check_quiet),
 }

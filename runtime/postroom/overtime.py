@@ -8,6 +8,7 @@ Units: seconds.
 
 import logging
 import math
+from collections.abc import Callable
 from typing import Any, Final
 
 import attrs
@@ -22,7 +23,7 @@ _ROUNDING: Final = 0.001
 
 @attrs.define(eq=False)
 class Overtime:
-    """Looks after the attempts of one subscription that has a timeout.
+    """Looks after the attempts of one subscription of which some have a timeout.
 
     One alarm is set for all of its workers, not one for each attempt: an attempt in time costs a comparison.
 
@@ -31,12 +32,12 @@ class Overtime:
     """
 
     _name: str
-    _timeout: float
+    _limit_of: Callable[[Any], float]  # how long what is in hand may take; infinite for no limit
     grace: float
     _actor: Actor[Any]
     _port: Port
     _alarms: "Timers[Overtime]"
-    _has_alarm: bool = attrs.field(default=False, init=False)
+    _set: list[float] = attrs.field(factory=list, init=False)  # when alarms are due, the earliest last
     _told: dict[Hand[Any], float] = attrs.field(factory=dict, init=False)
 
     @property
@@ -46,12 +47,15 @@ class Overtime:
 
     def expect_by(self, deadline: float) -> None:
         """An attempt has begun that is to end by `deadline`, on the loop's clock."""
-        if not self._has_alarm:
-            self._has_alarm = True
-            self._alarms.set(deadline + self.grace, self)
+        due = deadline + self.grace
+        if not self._set or due < self._set[-1]:
+            self._set.append(due)
+            self._alarms.set(due, self)
 
     def look(self) -> None:
         """The alarm: name who is stuck, and set the next alarm if anybody is at work."""
+        if self._set:
+            self._set.pop()
         soonest = math.inf
         for hand in self._actor.hands:
             left = self._left(hand)
@@ -62,14 +66,13 @@ class Overtime:
                 _log.error(
                     "the handler of %s is stuck: it ignores its cancellation, %g s after its timeout of %g s. "
                     "It keeps its place, and leaving the runtime will wait for it.",
-                    self._name, self.grace, self._timeout,
+                    self._name, self.grace, self._limit_of(hand.message),
                 )  # fmt: skip
-        self._has_alarm = soonest < math.inf
-        if self._has_alarm:
-            self._alarms.set(self._port.now() + soonest, self)
+        if soonest < math.inf:
+            self.expect_by(self._port.now() + soonest - self.grace)
 
     def _left(self, hand: Hand[Any]) -> float:
         """Seconds until what a worker has in hand would be stuck; infinite where it has nothing."""
         if hand.message is None:
             return math.inf
-        return hand.since + self._timeout + self.grace - self._port.stopwatch()
+        return hand.since + self._limit_of(hand.message) + self.grace - self._port.stopwatch()

@@ -14,7 +14,6 @@ import attrs
 from postroom_actors import Mailbox, Port, Shut
 
 from .checks import count_of, seconds
-from .errors import InvalidOption
 from .retry import as_classes, check_classes
 
 _log: Final = logging.getLogger("postroom")

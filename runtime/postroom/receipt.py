@@ -33,6 +33,12 @@ class Target(Protocol):
         ...
 
 
+class _Eager(list[Wakeable]):
+    """Those who wait for a receipt, some of them for its next outcome rather than for all."""
+
+    __slots__ = ()
+
+
 class Receipt(msgspec.Struct, eq=False):
     """What `emit` returns: awaiting it gives the report once every subscription has settled.
 
@@ -40,22 +46,24 @@ class Receipt(msgspec.Struct, eq=False):
 
     Attributes:
         event: The event as it was accepted.
-        pending: Subscriptions that have not settled yet.
-        targets, admission, outcomes, waiters, eager: The runtime's own.
+        targets, admission, outcomes, waiters: The runtime's own.
     """
 
     event: Event
-    pending: int
     targets: tuple[Target, ...]
     admission: Admission | None = None
     outcomes: list[Outcome] | None = None
     waiters: list[Wakeable] | None = None
-    eager: bool = False
 
     @property
     def id(self) -> str:
         """The event's id."""
         return self.event.id
+
+    @property
+    def pending(self) -> int:
+        """Subscriptions that have not settled yet."""
+        return len(self.targets) - (0 if self.outcomes is None else len(self.outcomes))
 
     @property
     def settled(self) -> bool:
@@ -118,7 +126,8 @@ class Receipt(msgspec.Struct, eq=False):
             port = self.targets[0].port
             check_here(port)
             with waiting(port, lambda: self.wait_for(ANSWER)):
-                self.eager = True
+                if type(self.waiters) is not _Eager:
+                    self.waiters = _Eager(self.waiters or ())
                 await self._park(port)
 
     async def admitted(self) -> None:
@@ -133,18 +142,18 @@ class Receipt(msgspec.Struct, eq=False):
 
     async def _park(self, port: Port) -> None:
         sleeper = port.sleeper()
-        waiters = self.wake_later(sleeper)
+        self.wake_later(sleeper)
         try:
             await sleeper.park()
         finally:
-            waiters.remove(sleeper)
+            assert self.waiters is not None, "they are told of settling, and stay"
+            self.waiters.remove(sleeper)
 
-    def wake_later(self, waiter: Wakeable) -> list[Wakeable]:
-        """The runtime's own: wake `waiter` when all is settled. Returns where to take it away again."""
+    def wake_later(self, waiter: Wakeable) -> None:
+        """The runtime's own: wake `waiter`, who stands in `waiters` then, when all is settled."""
         if self.waiters is None:
             self.waiters = []
         self.waiters.append(waiter)
-        return self.waiters
 
     def report(self) -> Report:
         """The outcomes so far; all of them once `settled`."""
@@ -156,8 +165,7 @@ class Receipt(msgspec.Struct, eq=False):
             self.outcomes = [outcome]
         else:
             self.outcomes.append(outcome)
-        self.pending -= 1
-        if self.waiters is not None and (self.eager or not self.pending):
+        if self.waiters is not None and (not self.pending or type(self.waiters) is _Eager):
             for waiter in tuple(self.waiters):  # a copy: a thread may come or go meanwhile
                 waiter.wake()
 

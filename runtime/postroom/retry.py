@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from .checks import check_number, count_of
+from .checks import check_number
 from .errors import InvalidOption
 
 Backoff: TypeAlias = Callable[[int, Random], float]
@@ -74,9 +74,26 @@ def constant(seconds: float) -> Constant:
     return Constant(seconds)
 
 
-def _check_backoff(_retry: object, _attribute: object, value: object) -> None:
+def check_backoff(value: object) -> None:
+    """Raises InvalidOption for what is no backoff."""
     if not callable(value):
         raise InvalidOption("backoff", value, "must be `exponential(…)`, `constant(…)` or a function of your own")
+
+
+def check_attempts(value: object) -> None:
+    """Raises InvalidOption for what is no number of attempts."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidOption("attempts", value, "must be a whole number of attempts, the first one included, at least 1")
+
+
+def _check_attempts(_retry: object, _attribute: object, value: Any) -> None:
+    if value is not None:
+        check_attempts(value)
+
+
+def _check_backoff(_retry: object, _attribute: object, value: Any) -> None:
+    if value is not None:
+        check_backoff(value)
 
 
 def check_classes(_instance: object, _attribute: object, value: object) -> None:
@@ -99,28 +116,28 @@ class Retry:
     A retry repeats whatever the handler did before it failed, which is why one attempt is the default.
 
     Attributes:
-        attempts: How often a delivery is tried at the most, the first time included.
-        backoff: How long to wait after a failed attempt.
+        attempts: How often a delivery is tried at the most, the first time included; None leaves it to the runtime's
+            `defaults`, and those to 1.
+        backoff: How long to wait after a failed attempt; None likewise, in the end `exponential(0.1, limit=30.0)`.
         on: Exceptions that are worth another attempt; any other one is final.
     """
 
-    attempts: int = attrs.field(default=1, validator=count_of("attempts, the first one included"))
-    backoff: Backoff = attrs.field(factory=lambda: exponential(0.1, limit=30.0), validator=_check_backoff)
+    attempts: int | None = attrs.field(default=None, validator=_check_attempts)
+    backoff: Backoff | None = attrs.field(default=None, validator=_check_backoff)
     on: tuple[type[BaseException], ...] = attrs.field(
         default=(Exception,),
         converter=as_classes,
         validator=check_classes,
     )
 
-    def wait_after(self, attempt: int, error: BaseException, random: Random) -> float | None:
-        """Seconds to wait before the next attempt; None where there is none.
 
-        Raises:
-            Exception: whatever a backoff of the user's own raises.
-            InvalidOption: that backoff returned what no wait can be.
-        """
-        if attempt >= self.attempts or not isinstance(error, self.on):
-            return None
-        wait = self.backoff(attempt, random)
-        check_number("backoff", wait, "seconds")
-        return wait
+def checked_wait(backoff: Backoff, attempt: int, random: Random) -> float:
+    """Seconds to wait after the attempt of this number.
+
+    Raises:
+        Exception: whatever a backoff of the user's own raises.
+        InvalidOption: that backoff returned what no wait can be.
+    """
+    wait = backoff(attempt, random)
+    check_number("backoff", wait, "seconds")
+    return wait

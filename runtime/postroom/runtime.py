@@ -5,7 +5,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
 from types import MappingProxyType, TracebackType
@@ -14,11 +14,11 @@ from typing import Any, Final, Self, Unpack
 import anyio
 import anyio.lowlevel
 import attrs
+import msgspec
 
 from postroom_actors import Kernel, Timers, Wait, current_port, open_kernel
 
-from .batching import BatchingBehaviour
-from .behaviour import CLOSED, UNSUBSCRIBED, SubscriptionBehaviour, Surroundings
+from .behaviour import SubscriptionBehaviour
 from .checks import count_of, seconds
 from .clock import Clock, SystemClock
 from .context import Context
@@ -26,17 +26,21 @@ from .dead_letters import DeadLetter, DeadLetters
 from .deadlock import END, check_here, waiting
 from .dispatcher import Dispatcher
 from .emitter import Emitter, State
+from .endings import raise_what_ended_it
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
 from .forks import tell_in_children
 from .identity import unique_ids
-from .names import tokens_of_pattern
-from .overtime import Overtime
+from .policy import SILENT, Policy
+from .reading import reader_of
 from .receipt import Receipt
+from .roster import Roster
+from .siblings import Siblings, as_declarations, declared, members_of
 from .stats import RuntimeStats
 from .subscriber import Subscriber, SubscriberOptions
-from .subscriber import subscriber as declare
 from .subscription import Subscription
-from .tally import Tally
+from .supervised import CLOSED
+from .supervisor import Changes
+from .surroundings import Surroundings
 from .threads import Inbox
 from .watchdog import open_watchdog
 
@@ -50,27 +54,17 @@ DEFAULT_THREADS: Final = 40
 DEFAULT_WATCHDOG: Final = 1.0
 
 
-def _never_dropped(_alarm: Overtime, _reason: str) -> None:
-    raise AssertionError("there is room for an alarm of each subscription")
+def _sound(alarm: Any) -> None:
+    alarm.look()
 
 
-def _as_tuple(subscribers: "Iterable[Subscriber[..., Any]]") -> "tuple[Subscriber[..., Any], ...]":
-    return tuple(subscribers)
+def _never_dropped(_alarm: object, _reason: str) -> None:
+    raise AssertionError("there is room for alarms of each subscription")
 
 
-def _raise_both(bodys_error: BaseException | None, others: BaseException | None) -> None:
-    """Raise what ended the block and what ended the kernel, of which a cancellation is nothing to tell of."""
-    cancelled = anyio.get_cancelled_exc_class()
-    if isinstance(others, BaseExceptionGroup):
-        others = others.split(cancelled)[1] or others
-    if bodys_error is None:
-        if others is not None:
-            raise others
-    elif others is None or isinstance(others, cancelled):
-        raise bodys_error
-    else:
-        errors = others.exceptions if isinstance(others, BaseExceptionGroup) else (others,)
-        raise BaseExceptionGroup("the runtime fell", [bodys_error, *errors])
+def _check_defaults(_runtime: object, _attribute: object, defaults: object) -> None:
+    if not isinstance(defaults, Policy):
+        raise InvalidOption("defaults", defaults, "must be a Policy(attempts=…, backoff=…, timeout=…, quiet=…)")
 
 
 @attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
@@ -82,13 +76,14 @@ class Runtime(Emitter):
     cancellation, cancels at once. Nothing runs after the block.
 
     Attributes:
-        subscribers: What is at work from the start; `spawn` adds more.
+        subscribers: What is at work from the start: subscribers, `Actor` classes, `Siblings`. `spawn` adds more.
         drain_within: Seconds that handlers have to finish what was accepted.
         cleanup_within: Seconds that cancelled handlers have to clean up. One that takes longer cannot be abandoned:
             it is named in the log, and waited for.
         watchdog: Seconds that a handler may block the event loop before the log names it, with the line it is at; None
             for no watch. A thread looks four times as often; in virtual time nobody does.
         dead_letter_limit: Dead letters that are kept; older ones go.
+        defaults: What holds for failures, time and the log where neither an event nor its subscriber says otherwise.
         causation_depth: How long a chain of events that cause each other may get.
         clock, ids, random: What a simulation replaces: wall time, a source of ids, and randomness.
 
@@ -99,31 +94,29 @@ class Runtime(Emitter):
     Source: nurseries (N. J. Smith, "Notes on structured concurrency", 2018); actors (Agha, 1986).
     """
 
-    subscribers: tuple[Subscriber[..., Any], ...] = attrs.field(default=(), converter=_as_tuple)
+    subscribers: tuple[Subscriber[..., Any] | Siblings, ...] = attrs.field(default=(), converter=as_declarations)
     drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=seconds(finite=False))
     cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=seconds(finite=False))
     watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
     dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=count_of("dead letters"))
+    defaults: Policy = attrs.field(default=SILENT, validator=_check_defaults)
     _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
     _clock: Clock = attrs.field(factory=SystemClock)
     _ids: Callable[[], str] = attrs.field(factory=unique_ids)
     _random: Random = attrs.field(factory=Random)
     dead_letters: DeadLetters = attrs.field(init=False)
     _around: Surroundings = attrs.field(init=False)
-    _subscriptions: dict[str, Subscription] = attrs.field(factory=dict, init=False)
-    _behaviours: dict[str, SubscriptionBehaviour] = attrs.field(factory=dict, init=False)
-    _gone: Tally = attrs.field(factory=Tally, init=False)
+    _roster: Roster = attrs.field(factory=Roster, init=False)
     _fallen: list[BaseException] = attrs.field(factory=list, init=False)
     _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
         names: set[str] = set()
-        for each in self.subscribers:
-            if not isinstance(each, Subscriber):
-                raise InvalidOption("subscribers", each, "must hold subscribers: declare a handler with @subscriber(…)")
+        for each in members_of(self.subscribers):
             if each.name in names:
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
+            reader_of(each)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
 
     async def __aenter__(self) -> Self:
@@ -142,15 +135,12 @@ class Runtime(Emitter):
     @property
     def subscriptions(self) -> Mapping[str, Subscription]:
         """What is at work, by name."""
-        return MappingProxyType(self._subscriptions)
+        return MappingProxyType(self._roster.subscriptions)
 
     @property
     def stats(self) -> RuntimeStats:
         """The runtime's counters now."""
-        total = Tally()
-        total.add(self._gone)
-        for behaviour in self._behaviours.values():
-            total.add(behaviour.tally)
+        total = self._roster.total()
         return RuntimeStats(
             accepted=0 if self._state is State.NEW else self._dispatcher.accepted,
             unrouted=0 if self._state is State.NEW else self._dispatcher.unrouted,
@@ -167,14 +157,15 @@ class Runtime(Emitter):
     async def spawn(
         self,
         handler: Subscriber[..., Any] | Callable[..., Any],
-        *patterns: str,
+        *arguments: Any,
         name: str | None = None,
         **options: Unpack[SubscriberOptions],
     ) -> Subscription:
-        """Put one more subscriber to work: a `Subscriber`, or a handler with patterns.
+        """Put one more subscriber to work: a `Subscriber`, a handler with patterns, or an `Actor` class.
 
-        The options are those of `Subscriber`; what is given here wins over what the subscriber declares. It gets
-        the events accepted from now on.
+        `arguments` are the patterns, or what an actor's constructor takes; keywords for that go into a
+        `functools.partial`. The options are those of `Subscriber`; what is given here wins over what the subscriber
+        declares. It gets the events accepted from now on.
 
         Raises:
             DuplicateSubscription: the name is taken.
@@ -183,18 +174,29 @@ class Runtime(Emitter):
         Cancellation: only before anything was started.
         """
         self._check_open("spawn")
-        if isinstance(handler, Subscriber):
-            changed: dict[str, Any] = {**options}
-            if patterns:
-                changed["patterns"] = patterns
-            if name is not None:
-                changed["name"] = name
-            subscriber: Subscriber[..., Any] = attrs.evolve(handler, **changed)
-        else:
-            subscriber = declare(*patterns, name=name, **options)(handler)
+        subscriber = declared(handler, arguments, name, options)
         await anyio.lowlevel.checkpoint()
         self._check_open("spawn")
-        return self._start(subscriber)
+        return self._roster.start(subscriber)
+
+    async def supervise(self, siblings: Siblings) -> tuple[Subscription, ...]:
+        """Put siblings to work: actors that are restarted together.
+
+        Returns:
+            Their subscriptions, in the order of the members.
+
+        Raises:
+            DuplicateSubscription: a name is taken.
+            InvalidOption, RuntimeClosed, WrongThread: nothing was started.
+
+        Cancellation: only before anything was started.
+        """
+        self._check_open("supervise")
+        if not isinstance(siblings, Siblings):
+            raise InvalidOption("siblings", siblings, "must be Siblings([…], strategy=…)")
+        await anyio.lowlevel.checkpoint()
+        self._check_open("supervise")
+        return tuple(self._roster.start_siblings(siblings))
 
     async def idle(self) -> None:
         """Wait until no delivery is pending, retries and delays included.
@@ -215,32 +217,17 @@ class Runtime(Emitter):
             await self._wait_until_settled()
 
     def _wait_for_all(self) -> Wait:
-        needs = lambda: [need for each in self._behaviours.values() for need in each.needs_to_settle_all()]  # noqa: E731 - reads as what it is
+        needs = lambda: [need for each in self._roster.behaviours.values() for need in each.needs_to_settle_all()]  # noqa: E731 - reads as what it is
         return Wait(END, "all that is pending", needs)
 
-    def _start(self, subscriber: Subscriber[..., Any]) -> Subscription:
-        if subscriber.name in self._behaviours:
-            raise DuplicateSubscription(subscriber.name)
-        kind = SubscriptionBehaviour if subscriber.batch is None else BatchingBehaviour
-        behaviour = kind(subscriber, self._around)
-        patterns = tuple(tokens_of_pattern(pattern) for pattern in subscriber.patterns)
-        routes = self._dispatcher.routes
-        number = routes.add(patterns, behaviour)
-        subscription = Subscription(behaviour, lambda: routes.remove(patterns, number))
-        self._behaviours[subscriber.name] = behaviour
-        self._subscriptions[subscriber.name] = subscription
-        behaviour.when_ended.append(lambda: self._forget(behaviour))
-        self._kernel.start(behaviour.actor)
-        return subscription
-
-    def _forget(self, behaviour: SubscriptionBehaviour) -> None:
-        """The actor of a subscription has ended."""
-        if behaviour.leaving == UNSUBSCRIBED:
-            self._dispatcher.catch_up()  # a retry that was due may be on its way
-            behaviour.cancel_waiting()
-            self._gone.add(behaviour.tally)
-            del self._behaviours[behaviour.name]
-            del self._subscriptions[behaviour.name]
+    async def _spawn_child(
+        self, parent: SubscriptionBehaviour, handler: Any, arguments: tuple[Any, ...], name: str | None, options: Any
+    ) -> Subscription:
+        self._check_open("spawn")
+        child = declared(handler, arguments, name, options)
+        await anyio.lowlevel.checkpoint()
+        self._check_open("spawn")
+        return self._roster.start_child(attrs.evolve(child, name=f"{parent.name}.{child.name}"), parent)
 
     @asynccontextmanager
     async def _life(self) -> AsyncGenerator[None]:
@@ -267,15 +254,13 @@ class Runtime(Emitter):
             others = error
         finally:
             self._close()
-        if self._fallen:
-            raise self._fallen[0]
-        _raise_both(bodys_error, others)
+        raise_what_ended_it(bodys_error, others, self._fallen)
 
     def _is_busy(self) -> bool:
         """Whether a handler is at work. Called in the watchdog's thread, hence the copies."""
         return any(
             hand.message is not None
-            for behaviour in tuple(self._behaviours.values())
+            for behaviour in tuple(self._roster.behaviours.values())
             for hand in tuple(behaviour.actor.hands)
         )
 
@@ -291,7 +276,7 @@ class Runtime(Emitter):
         self._around = Surroundings(
             kernel=kernel,
             timers=self._dispatcher.timers,
-            alarms=Timers(kernel.port, Overtime.look, sys.maxsize, _never_dropped),
+            alarms=Timers(kernel.port, _sound, sys.maxsize, _never_dropped),
             grace=self.cleanup_within,
             dead_letters=self.dead_letters,
             clock=self._clock,
@@ -299,13 +284,22 @@ class Runtime(Emitter):
             threads=anyio.CapacityLimiter(DEFAULT_THREADS),
             context=lambda delivery, name: Context(delivery, name, self),
             fall=self._fall,
+            changes=Changes(),
+            spawn_child=self._spawn_child,
+            end_child=self._roster.end_child,
+            emit=self.emit,
+            defaults=self.defaults,
         )
+        self._roster.open(self._dispatcher, self._around)
         kernel.start(self._dispatcher.actor)
         kernel.keep(self._dispatcher.timers.run, "postroom timers")
         kernel.keep(self._around.alarms.run, "postroom alarms")
         kernel.keep(self._name_the_stuck, "postroom end")
-        for subscriber in self.subscribers:
-            self._start(subscriber)
+        for each in self.subscribers:
+            if isinstance(each, Siblings):
+                self._roster.start_siblings(each)
+            else:
+                self._roster.start(each)
         self._state = State.OPEN
         self._open_in = self._thread
 
@@ -314,8 +308,9 @@ class Runtime(Emitter):
         self._state = State.DRAINING
         self._open_in = None
         self._until = self._around.give_up_after = drain_until
-        for behaviour in self._behaviours.values():
+        for behaviour in self._roster.behaviours.values():
             behaviour.leaving = behaviour.leaving or CLOSED
+            behaviour.resume()
             behaviour.cancel_retries(due_after=drain_until)
 
     async def _drain(self) -> None:
@@ -330,7 +325,7 @@ class Runtime(Emitter):
 
     async def _wait_until_settled(self) -> None:
         # One subscription after the other, and again: handlers emit to each other meanwhile.
-        while busy := [each for each in self._behaviours.values() if each.tally.pending]:
+        while busy := [each for each in self._roster.behaviours.values() if each.tally.pending]:
             for behaviour in busy:
                 await behaviour.wait_until_settled()
 
@@ -343,10 +338,10 @@ class Runtime(Emitter):
             await anyio.sleep_forever()
         finally:
             with anyio.move_on_after(self.cleanup_within, shield=True) as patience:
-                for behaviour in tuple(self._behaviours.values()):
+                for behaviour in tuple(self._roster.behaviours.values()):
                     await behaviour.wait_until_ended()
             if patience.cancelled_caught:
-                stuck = [name for name, each in self._behaviours.items() if each.actor.hands]
+                stuck = [name for name, each in self._roster.behaviours.items() if each.actor.hands]
                 _log.error(
                     "%g s after their cancellation these subscriptions still run a handler that ignores it: %s. "
                     "The runtime waits for them; nothing else can be done inside one process.",
@@ -361,7 +356,7 @@ class Runtime(Emitter):
     def _close(self) -> None:
         """Every task has ended: settle what is left."""
         self._state = State.CLOSED
-        for behaviour in self._behaviours.values():
+        for behaviour in self._roster.behaviours.values():
             behaviour.leaving = CLOSED
             behaviour.cancel_waiting()
         if self._inbox is not None:
@@ -376,8 +371,11 @@ class Runtime(Emitter):
     def _place_again(self, letter: DeadLetter) -> Receipt:
         """Place a dead letter's event anew, for its subscription alone."""
         self._check_open("dead_letters.replay")
-        behaviour = self._behaviours.get(letter.subscription)
+        behaviour = self._roster.behaviours.get(letter.subscription)
         if behaviour is None or behaviour.leaving is not None:
             raise UnknownSubscription(letter.subscription)
-        self._check_room([(letter.event, (behaviour,))])
-        return self._dispatcher.dispatch(letter.event, (behaviour,), self._stopwatch())
+        event = letter.event
+        if event.timeout is not None:  # it needs its way through the lanes, without a delay or an expiry that are past
+            event = msgspec.structs.replace(event, delay=None, expires_after=None)
+        self._check_room([(event, (behaviour,))])
+        return self._dispatcher.dispatch(event, (behaviour,), self._stopwatch(), special=event.timeout is not None)

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from .actor import class_of
+from .actor import Actor, class_of
 from .checks import seconds
 from .errors import InvalidHandler, InvalidOption
 from .subscriber import Subscriber, subscriber
@@ -26,6 +26,8 @@ from .supervision import (
 
 AnySubscriber: TypeAlias = Subscriber[..., Any]
 
+Declaration: TypeAlias = "AnySubscriber | Siblings | type[Actor] | partial[Actor]"
+
 _HINT: Final = "must hold subscribers: declare a handler with @subscriber(…), or name an Actor class"
 
 
@@ -39,7 +41,8 @@ def as_subscriber(thing: Any) -> AnySubscriber:
         return thing
     if class_of(thing) is None:
         raise InvalidOption("subscribers", thing, _HINT)
-    return subscriber()(thing)
+    made: AnySubscriber = subscriber()(thing)
+    return made
 
 
 def declared(handler: Any, arguments: tuple[Any, ...], name: str | None, options: Any) -> AnySubscriber:
@@ -55,7 +58,8 @@ def declared(handler: Any, arguments: tuple[Any, ...], name: str | None, options
             return attrs.evolve(handler, handler=target, **changed)
         return subscriber(**changed)(target)
     if not isinstance(handler, Subscriber):
-        return subscriber(*arguments, **changed)(handler)
+        made: AnySubscriber = subscriber(*arguments, **changed)(handler)
+        return made
     if arguments:
         changed["patterns"] = arguments
     return attrs.evolve(handler, **changed)
@@ -95,7 +99,7 @@ class Siblings:
     beyond: BeyondName = attrs.field(default="stop", kw_only=True, validator=one_of(*BEYOND))
 
 
-def as_declarations(things: "Iterable[Any]") -> "tuple[AnySubscriber | Siblings, ...]":
+def as_declarations(things: "Iterable[Declaration]") -> "tuple[AnySubscriber | Siblings, ...]":
     """What a runtime is to begin with, checked.
 
     Raises:
@@ -106,6 +110,4 @@ def as_declarations(things: "Iterable[Any]") -> "tuple[AnySubscriber | Siblings,
 
 def members_of(declarations: "Iterable[AnySubscriber | Siblings]") -> list[AnySubscriber]:
     """All subscribers."""
-    return [
-        member for each in declarations for member in (each.members if isinstance(each, Siblings) else (each,))
-    ]
+    return [member for each in declarations for member in (each.members if isinstance(each, Siblings) else (each,))]

@@ -12,9 +12,9 @@ from postroom_actors import LivingActor, Moment, Phase, Verdict, interrupt_of, j
 
 from .actor import Actor, bind, class_of, methods_of
 from .behaviour import SubscriptionBehaviour
-from .calls import call_of
 from .delivery import Delivery
 from .options import EmitOptions
+from .reading import reader_of_handler
 from .receipt import Receipt
 from .supervisor import Supervisor
 
@@ -39,7 +39,7 @@ class StatefulBehaviour(SubscriptionBehaviour):
         actor.lives = InstanceLives(self, actor, self.supervisor)
         return actor
 
-    def _call(self) -> Callable[[Delivery], Awaitable[object]]:
+    def _single_call(self) -> Callable[[Delivery], Awaitable[object]]:
         kind = class_of(self.subscriber.handler)
         assert kind is not None, "the caller chooses the class by it"
         choose, calls = methods_of(kind).choose, self.calls
@@ -50,15 +50,9 @@ class StatefulBehaviour(SubscriptionBehaviour):
 
     def use(self, instance: Actor) -> None:
         """Let the methods of `instance` handle what comes."""
-        context, name = self.around.context, self.name
         for method in methods_of(type(instance)).names:
             handler = getattr(instance, method)
-            self.calls[method] = call_of(
-                handler,
-                lambda delivery, handler=handler: handler(delivery.event),
-                lambda delivery, handler=handler: handler(delivery.event, context(delivery, name)),
-                self.around.threads,
-            )
+            self.calls[method] = self.call_of(handler, reader_of_handler(handler, self.name))
 
     def cancelled(self, delivery: Delivery, started: float, ended: float) -> None:
         if self.leaving is None or (self.actor.renewing and not self.actor.closed):  # type: ignore[attr-defined]

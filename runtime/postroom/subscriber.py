@@ -5,22 +5,39 @@ A declaration runs nothing: a runtime makes a subscription of it.
 
 import inspect
 import re
-from collections.abc import Callable
-from typing import Any, Final, Generic, Literal, ParamSpec, TypeAlias, TypedDict, TypeVar, Unpack
+from collections.abc import Callable, Iterable
+from typing import (
+    Any,
+    Concatenate,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 import attrs
 
-from .actor import check_actor, class_of, methods_of
+from .actor import check_actor, class_of, methods_of, unbound
 from .batch import Batch
 from .checks import count_of, seconds
 from .errors import InvalidHandler, InvalidOption
+from .event import Event
+from .event_types import name_of_type
 from .names import check_subscription_name, tokens_of_pattern
 from .pacing import Breaker, Rate
-from .retry import Retry
+from .policy import check_quiet
+from .retry import Backoff, Retry
 from .supervision import Supervision
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 DEFAULT_CAPACITY = 256
 
@@ -36,6 +53,8 @@ def _check_handler(_subscriber: object, _attribute: object, handler: Any) -> Non
     kind = class_of(handler)
     if kind is not None:
         check_actor(handler, kind)
+        for method in methods_of(kind).names:
+            _check_handler(_subscriber, _attribute, unbound(kind, method))
         return
     target = handler if inspect.isroutine(handler) else type(handler).__call__
     if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
@@ -69,6 +88,10 @@ def positional_parameters(handler: Any) -> int:
     raise InvalidHandler(handler, "it takes no argument; it gets the event and, if it wants, a context")
 
 
+def _as_names(patterns: "Iterable[str | type[Any]]") -> tuple[str, ...]:
+    return tuple(name_of_type(pattern) for pattern in patterns)
+
+
 def _check_patterns(subscriber: Any, _attribute: object, patterns: tuple[object, ...]) -> None:
     kind = class_of(subscriber.handler)
     if kind is not None and patterns != methods_of(kind).patterns:
@@ -98,6 +121,11 @@ def _check_batch(_subscriber: object, _attribute: object, batch: Any) -> None:
         raise InvalidOption("batch", batch, "must be a Batch(size=…, within=…)")
 
 
+def _check_quiet(_subscriber: object, _attribute: object, quiet: Any) -> None:
+    if quiet is not None:
+        check_quiet(quiet)
+
+
 def _check_supervision(subscriber: Any, _attribute: object, supervision: object) -> None:
     if supervision is None:
         return
@@ -121,7 +149,9 @@ class Subscriber(Generic[P, R]):
 
     Attributes:
         handler: Gets the event and, where it takes a second argument, a `Context`. A plain `def` runs in a thread.
-        patterns: Names or patterns of events; one that matches several of them is still delivered once.
+            Or an `Actor` class, or a `functools.partial` of one.
+        patterns: Names or patterns of events, or classes with `@event_type` for theirs; an event that matches several
+            of them is still delivered once.
         name: Names the subscription; it must stay the same across restarts.
         capacity: Events that its mailbox holds.
         overflow: What happens to an event that finds the mailbox full: `wait`, so that its emitter waits too;
@@ -131,32 +161,49 @@ class Subscriber(Generic[P, R]):
             remain one at a time, in order.
         batch: Hand over several events at once, as a list.
         retry: What happens to a failed attempt.
-        timeout: Seconds that an attempt may take; None for no limit. One that takes longer is cancelled and fails,
-            whatever it returns; one that ignores that counts as stuck after the runtime's `cleanup_within`.
+        timeout: Seconds that an attempt may take; `math.inf` for no limit, None to leave it to the runtime's
+            `defaults`. One that takes longer is cancelled and fails, whatever it returns; one that ignores that counts
+            as stuck after the runtime's `cleanup_within`.
+        quiet: Retries and give-ups are not logged; None leaves it to the runtime's `defaults`.
+        supervision: What failures mean beyond the attempt that failed. Functions can't be restarted.
+        breaker: Pauses the subscription while its dependency is down.
+        rate: How many attempts may begin in a time. A batch counts as one for each event in it.
 
     Raises:
         InvalidHandler, InvalidName, InvalidOption: when it is made.
     """
 
     handler: Callable[P, R] = attrs.field(validator=_check_handler)
-    patterns: tuple[str, ...] = attrs.field(validator=_check_patterns)
+    patterns: tuple[str, ...] = attrs.field(converter=_as_names, validator=_check_patterns)
     name: str = attrs.field(validator=_check_name)
     capacity: int = attrs.field(default=DEFAULT_CAPACITY, validator=count_of("events"))
     overflow: OverflowPolicy = attrs.field(default="wait", validator=_check_overflow)
     concurrency: int = attrs.field(default=1, validator=count_of("workers"))
     batch: Batch | None = attrs.field(default=None, validator=_check_batch)
     retry: Retry = attrs.field(factory=Retry, validator=_check_retry)
-    timeout: float | None = attrs.field(default=None, validator=seconds(above=True, optional=True))
+    timeout: float | None = attrs.field(default=None, validator=seconds(above=True, finite=False, optional=True))
+    quiet: bool | None = attrs.field(default=None, validator=_check_quiet)
     supervision: Supervision | None = attrs.field(default=None, validator=_check_supervision)
     breaker: Breaker | None = attrs.field(default=None, validator=_of_kind(Breaker, "Breaker(failures=…)"))
     rate: Rate | None = attrs.field(default=None, validator=_of_kind(Rate, "Rate(100, per=1.0)"))
 
     def __attrs_post_init__(self) -> None:
-        if class_of(self.handler) is not None:
-            if self.concurrency != 1:
-                raise InvalidOption("concurrency", self.concurrency, "an actor handles one event at a time")
-            if self.batch is not None:
-                raise InvalidOption("batch", self.batch, "the methods of an actor take single events")
+        if class_of(self.handler) is None:
+            return
+        if self.concurrency != 1:
+            raise InvalidOption("concurrency", self.concurrency, "an actor handles one event at a time")
+        if self.batch is not None:
+            raise InvalidOption("batch", self.batch, "the methods of an actor take single events")
+
+    @property
+    def attempts(self) -> int | None:
+        """What `retry` says."""
+        return self.retry.attempts
+
+    @property
+    def backoff(self) -> Backoff | None:
+        """What `retry` says."""
+        return self.retry.backoff
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the handler directly, as a unit test does."""
@@ -172,30 +219,64 @@ class SubscriberOptions(TypedDict, total=False):
     batch: Batch | None
     retry: Retry
     timeout: float | None
+    quiet: bool | None
     supervision: Supervision | None
     breaker: Breaker | None
     rate: Rate | None
 
 
+class DeclareTyped(Protocol[T]):
+    """Declares a handler of typed events: it takes the instance, the event around it, or a list of either."""
+
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[Event[T], P], R], /
+    ) -> "Subscriber[Concatenate[Event[T], P], R]": ...
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[list[T], P], R], /
+    ) -> "Subscriber[Concatenate[list[T], P], R]": ...
+    @overload
+    def __call__(
+        self, handler: Callable[Concatenate[list[Event[T]], P], R], /
+    ) -> "Subscriber[Concatenate[list[Event[T]], P], R]": ...
+    @overload
+    def __call__(self, handler: Callable[Concatenate[T, P], R], /) -> "Subscriber[Concatenate[T, P], R]": ...
+
+
+@overload
+def subscriber(
+    event_type: type[T], /, *, name: str | None = None, **options: Unpack[SubscriberOptions]
+) -> DeclareTyped[T]: ...
+@overload
 def subscriber(
     *patterns: str, name: str | None = None, **options: Unpack[SubscriberOptions]
-) -> Callable[[Callable[P, R]], Subscriber[P, R]]:
+) -> Callable[[Callable[P, R]], Subscriber[P, R]]: ...
+@overload
+def subscriber(
+    first: str | type[Any],
+    second: str | type[Any],
+    /,
+    *others: str | type[Any],
+    name: str | None = None,
+    **options: Unpack[SubscriberOptions],
+) -> Callable[[Callable[P, R]], Subscriber[P, R]]: ...
+def subscriber(*patterns: str | type[Any], name: str | None = None, **options: Unpack[SubscriberOptions]) -> Any:
     """Declare a function to be the handler of events that match any of `patterns`.
 
-    Or declare an `Actor` class, or a `functools.partial` of one, without patterns: those of its methods count.
-    The name is the function's unless given, of a class in lower case with hyphens; the options are those of `Subscriber`.
+    Or declare an `Actor` class, or a `functools.partial` of one, without patterns: those of its methods count, and its
+    name is that of the class in lower case, with hyphens. A class with `@event_type` is a pattern too, for the events
+    of its name. The name of the subscription is the function's unless given; the options are those of `Subscriber`.
 
     Raises:
-        InvalidHandler, InvalidName, InvalidOption: when the decorator is applied.
+        InvalidHandler, InvalidName, InvalidOption, InvalidEventType: when the decorator is applied.
     """
 
     def declare(handler: Callable[P, R]) -> Subscriber[P, R]:
+        own_name = name_of(handler) if name is None else name
         kind = class_of(handler)
-        return Subscriber(
-            handler=handler,
-            patterns=methods_of(kind).patterns if kind is not None and not patterns else patterns,
-            name=name_of(handler) if name is None else name, **options
-        )
+        own_patterns = methods_of(kind).patterns if kind is not None and not patterns else patterns
+        return Subscriber(handler=handler, patterns=own_patterns, name=own_name, **options)
 
     return declare
 

@@ -25,6 +25,7 @@ BEYOND: Final = ("stop", "escalate")
 
 def one_of(*known: str) -> Any:
     """A field's check: one of some words."""
+
     def check(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
         if value not in known:
             raise InvalidOption(attribute.name, value, f"must be one of {', '.join(known)}")
@@ -48,7 +49,7 @@ def check_intensity(_instance: object, _attribute: object, value: object) -> Non
         raise InvalidOption("intensity", value, "must be a whole number of restarts, at least 0")
 
 
-def _check_backoff(_instance: object, _attribute: object, value: object) -> None:
+def _check_backoff(_instance: object, _attribute: object, value: Any) -> None:
     if value is not None and not callable(value):
         raise InvalidOption("backoff", value, "must be `exponential(…)`, `constant(…)` or a function of your own")
 

@@ -12,7 +12,18 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import EFFECTIVE, Directive, Intensity, Moment, Phase, Port, Strategy, affected, may_start, may_stop
+from postroom_actors import (
+    EFFECTIVE,
+    Directive,
+    Intensity,
+    Moment,
+    Phase,
+    Port,
+    Strategy,
+    affected,
+    may_start,
+    may_stop,
+)
 
 from .delivery import LongDelivery
 from .supervision import Supervision, wait_before_restart

@@ -10,6 +10,7 @@ import pytest
 import postroom
 from postroom import Closed, Event, Full, PostroomError, Rejected, Retry, Runtime, Subscriber
 from postroom.options import EmitOptions
+from postroom.policy import Decided
 
 ROOT = Path(__file__).parent.parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -63,7 +64,7 @@ def test_the_tables_of_options_are_complete(heading: str, options: dict[str, Any
     ("heading", "options"),
     [
         ("Of a subscriber", options_of(Subscriber)),
-        ("Of a retry", options_of(Retry)),
+        ("Of a retry", options_of(Decided)),
         ("Of a runtime", options_of(Runtime)),
     ],
 )

@@ -102,6 +102,6 @@ def test_backoffs_are_policies() -> None:
 
 if TYPE_CHECKING:
     # What has to be an error: a suppression that is not needed is one itself.
-    subscriber("n", capacty=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    subscriber("n", overflow="never")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    subscriber("n", capacty=3)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    subscriber("n", overflow="never")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
     Runtime(one_argument)  # type: ignore[call-arg, arg-type]  # pyright: ignore[reportCallIssue]

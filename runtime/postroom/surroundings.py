@@ -1,0 +1,54 @@
+"""What all subscriptions of a runtime share.
+
+Units: seconds.
+"""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import anyio
+import attrs
+
+from postroom_actors import Kernel, Timers
+
+from .clock import Clock
+from .context import Context
+from .dead_letters import DeadLetters
+from .delivery import Delivery
+from .policy import SILENT, Policy
+from .receipt import Receipt
+from .supervisor import Changes
+
+
+@attrs.define(eq=False)
+class Surroundings:
+    """What a subscription gets from its runtime.
+
+    Attributes:
+        timers: Deliveries that wait for their next attempt, each with whom it is for.
+        alarms: Wake-ups for those who look for stuck handlers, and for gates.
+        grace: Seconds that a cancelled handler may take to clean up.
+        give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
+        fall: Ends the runtime with an error.
+        defaults: What the runtime says of policies.
+        changes: Told of every step in the lives of actors.
+        spawn_child, end_child, emit: What instances of actors ask for.
+    """
+
+    kernel: Kernel
+    timers: Timers[tuple[Any, Delivery]]
+    alarms: Timers[Any]
+    grace: float
+    dead_letters: DeadLetters
+    clock: Clock
+    random: Random
+    threads: anyio.CapacityLimiter
+    context: Callable[[Delivery, str], Context]
+    fall: Callable[[BaseException], None]
+    changes: Changes
+    spawn_child: Callable[..., Awaitable[Any]]
+    end_child: Callable[..., Awaitable[None]]
+    emit: Callable[..., Awaitable[Receipt]]
+    defaults: Policy = SILENT
+    give_up_after: float | None = None
