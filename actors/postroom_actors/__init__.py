@@ -27,13 +27,13 @@ from .port import Wakeable as Wakeable
 from .port import cancellation_was_asked_for as cancellation_was_asked_for
 from .port import current_port as current_port
 from .slices import TimeSlice as TimeSlice
-from .supervision import EFFECTIVE as EFFECTIVE
 from .supervision import Directive as Directive
 from .supervision import Intensity as Intensity
 from .supervision import Moment as Moment
 from .supervision import Phase as Phase
 from .supervision import Strategy as Strategy
 from .supervision import affected as affected
+from .supervision import effective as effective
 from .supervision import may_start as may_start
 from .supervision import may_stop as may_stop
 from .timers import Timers as Timers
@@ -47,7 +47,6 @@ from .waits import find_circle as find_circle
 
 __all__ = [
     "ABANDONED",
-    "EFFECTIVE",
     "Actor",
     "Admission",
     "BatchActor",
@@ -83,6 +82,7 @@ __all__ = [
     "cancellation_was_asked_for",
     "current_hand",
     "current_port",
+    "effective",
     "find_circle",
     "interrupt_of",
     "judge",

@@ -69,6 +69,7 @@ class LivingActor(Actor[M], Generic[M]):
     lives: Lives = attrs.field(init=False)
     renewing: bool = attrs.field(default=False, init=False)
     _working: anyio.CancelScope | None = attrs.field(default=None, init=False, repr=False)
+    _is_defect: bool = attrs.field(default=False, init=False, repr=False)
     _shut: Shut = attrs.field(factory=Shut, init=False, repr=False)
 
     def renew(self) -> None:
@@ -97,6 +98,8 @@ class LivingActor(Actor[M], Generic[M]):
         try:
             await self._begin_and_end(hand)
         except BaseException as caught:
+            if self._is_defect:
+                raise
             error = caught
         if error is None:
             self.lives.ended(None)
@@ -133,6 +136,9 @@ class LivingActor(Actor[M], Generic[M]):
             self.lives.begun()
             try:
                 await Actor.serve(self, hand)
+            except Exception:
+                self._is_defect = True  # handlers' errors don't come here: this is the kernel's own, and ends it
+                raise
             finally:
                 self._working = None
                 if self.renewing:

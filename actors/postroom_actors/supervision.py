@@ -66,6 +66,11 @@ EFFECTIVE: Final[Mapping[Moment, Mapping[Directive, Directive]]] = {
 """What a policy's directive comes to at each moment."""
 
 
+def effective(moment: Moment, directive: Directive) -> Directive:
+    """What a policy's directive comes to at a moment."""
+    return EFFECTIVE[moment][directive]
+
+
 class Strategy(enum.Enum):
     """Which of some siblings are restarted when one of them is."""
 

@@ -1,6 +1,6 @@
 """A CD shop's orders, replayed through subscriber actors, each event acknowledged.
 
-Run: python -m examples.storefront [--orders FILE] [--fail SHARE] [--crash SHARE] [--backend trio|asyncio] [--json] ... (see --help)
+Run: python -m examples.storefront [--orders FILE] [--fail SHARE] [--crash SHARE] [--backend trio|asyncio] [--json] ...
 Prints: a table of the subscriptions, the shop's totals and its revenue by month; with --json one object instead.
 Status: 0; 1 where standard output can't be written; 2 for arguments or a file that can't be used; 130 after Ctrl-C
 and 143 after SIGTERM (both finish the orders in hand and print first; a second one leaves at once).

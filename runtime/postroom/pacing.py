@@ -206,7 +206,7 @@ class RateAtWork:
         interval = self.policy.per / self.policy.attempts
         now = self._port.now()
         self._due = max(self._due, now) + interval
-        self._opens_at = self._due - self.policy.burst * interval
+        self._opens_at = self._due - (self.policy.burst - 1) * interval
         if self._opens_at > now and not self._has_alarm:
             self._has_alarm = True
             self._alarms.set(self._opens_at, self)

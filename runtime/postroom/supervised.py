@@ -71,6 +71,7 @@ class Supervised(Owner[Delivery]):
         if self.parent is not None:
             parent = self.parent.supervisor
             assert parent is not None, "only actors have children"
+            supervisor.parent = parent
             parent.children.append(supervisor)
             self.when_ended.append(lambda: parent.children.remove(supervisor))
 

@@ -13,7 +13,6 @@ import anyio.lowlevel
 import attrs
 
 from postroom_actors import (
-    EFFECTIVE,
     Directive,
     Intensity,
     Moment,
@@ -21,6 +20,7 @@ from postroom_actors import (
     Port,
     Strategy,
     affected,
+    effective,
     may_start,
     may_stop,
 )
@@ -110,6 +110,7 @@ class Supervisor:
     changes: Changes
     team: Team | None = None
     phase: Phase = Phase.DOWN
+    parent: "Supervisor | None" = None
     children: "list[Supervisor]" = attrs.field(factory=list, init=False)
     held: bool = attrs.field(default=False, init=False)
     restarts: int = attrs.field(default=0, init=False)
@@ -124,7 +125,7 @@ class Supervisor:
 
     def decide(self, moment: Moment, error: Exception, delivery: LongDelivery | None = None) -> Decision:
         """What `error` comes to; a restart is counted, once for each delivery."""
-        directive = EFFECTIVE[moment][self.policy.directive_for(error)]
+        directive = effective(moment, self.policy.directive_for(error))
         if directive is not Directive.RESTART:
             return Decision(directive, type(error).__name__)
         if delivery is not None:
@@ -210,8 +211,15 @@ class Supervisor:
 
         Cancellation: changes nothing.
         """
-        while not may_stop([*self._phases(after=True), *(child.phase for child in self.children)]):
+        while not may_stop([*self._phases(after=True), *(child.phase for child in self.children), *self._with_it()]):
             await self.changes.wait()
+
+    def _with_it(self) -> Sequence[Phase]:
+        """Phases of the children that were spawned after this one and are restarted with it, as their parent is."""
+        if self.parent is None or not self.held:
+            return ()
+        children = self.parent.children
+        return [child.phase for child in children[children.index(self) + 1 :] if child.held]
 
     def enter(self, phase: Phase) -> None:
         """The instance has got there."""
