@@ -26,7 +26,7 @@ from .supervision import (
 
 AnySubscriber: TypeAlias = Subscriber[..., Any]
 
-Declaration: TypeAlias = "AnySubscriber | Siblings | type[Actor] | partial[Actor]"
+Declaration: TypeAlias = "AnySubscriber | Siblings | type[Actor] | partial[Any]"
 
 _HINT: Final = "must hold subscribers: declare a handler with @subscriber(…), or name an Actor class"
 

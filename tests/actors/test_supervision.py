@@ -49,7 +49,8 @@ def test_an_instance_starts_after_all_have_stopped_and_those_before_it_have_star
     st.lists(st.floats(0, 4, allow_nan=False), max_size=40),
 )
 def test_more_than_the_intensity_within_the_period_is_too_many(most: int, within: float, gaps: list[float]) -> None:
-    intensity, now, made = Intensity(most, within), 0.0, []
+    intensity, now = Intensity(most, within), 0.0
+    made: list[float] = []
     for gap in gaps:
         now += gap
         allowed = sum(time + within >= now for time in made) < most
