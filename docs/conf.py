@@ -25,6 +25,9 @@ python_maximum_signature_line_length = 100
 MADE_BY_THE_RUNTIME = {
     "postroom.Context",
     "postroom.DeadLetters",
+    "postroom.EventTree",
+    "postroom.RecordedEvent",
+    "postroom.Watch",
     "postroom.Receipt",
     "postroom.Subscription",
     "postroom.ThreadReceipt",

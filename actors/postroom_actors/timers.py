@@ -10,6 +10,7 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Generic, TypeVar
 
 import anyio
@@ -47,6 +48,10 @@ class Timers(Generic[M]):
 
     def __len__(self) -> int:
         return len(self._heap)
+
+    def messages(self) -> Iterator[M]:
+        """Those that are set, in no order that means anything, then those in line."""
+        return chain((entry[2] for entry in self._heap), (entry[1] for entry in self.line))
 
     def set(self, due: float, message: M, admission: Admission | None = None) -> Admission | None:
         """Have `message` delivered at `due`, or at the loop's next turn if that has passed.

@@ -1,9 +1,12 @@
 """An actor-based event runtime for async Python: every subscriber an actor with a mailbox of its own."""
 
 from .actor import Actor as Actor
+from .actor import OutsideRuntime as OutsideRuntime
 from .actor import on as on
 from .batch import Batch as Batch
 from .batch import BatchFailure as BatchFailure
+from .changes import Change as Change
+from .changes import Watch as Watch
 from .context import Context as Context
 from .dead_letters import DeadLetter as DeadLetter
 from .dead_letters import DeadLetters as DeadLetters
@@ -25,13 +28,13 @@ from .errors import MailboxFull as MailboxFull
 from .errors import NoSubscriber as NoSubscriber
 from .errors import NotFromHere as NotFromHere
 from .errors import NotHandled as NotHandled
-from .errors import OutsideRuntime as OutsideRuntime
+from .errors import NotPortable as NotPortable
 from .errors import PostroomError as PostroomError
 from .errors import Rejected as Rejected
 from .errors import RuntimeClosed as RuntimeClosed
 from .errors import RuntimeReentered as RuntimeReentered
-from .errors import SubscriptionStopped as SubscriptionStopped
 from .errors import UnknownDeadLetter as UnknownDeadLetter
+from .errors import UnknownEvent as UnknownEvent
 from .errors import UnknownSubscription as UnknownSubscription
 from .errors import UnreadableEvent as UnreadableEvent
 from .errors import WouldDeadlock as WouldDeadlock
@@ -50,17 +53,28 @@ from .pacing import Breaker as Breaker
 from .pacing import Rate as Rate
 from .policy import Policy as Policy
 from .receipt import Receipt as Receipt
+from .recordings import EventTree as EventTree
+from .recordings import RecordedEvent as RecordedEvent
+from .recordings import RecordedOutcome as RecordedOutcome
+from .recordings import Recording as Recording
 from .retry import Backoff as Backoff
 from .retry import Retry as Retry
 from .retry import constant as constant
 from .retry import exponential as exponential
 from .runtime import Runtime as Runtime
 from .siblings import Siblings as Siblings
+from .snapshots import DeadLettersSnapshot as DeadLettersSnapshot
+from .snapshots import InHand as InHand
+from .snapshots import MailboxSnapshot as MailboxSnapshot
+from .snapshots import Rates as Rates
+from .snapshots import Snapshot as Snapshot
+from .snapshots import SubscriptionSnapshot as SubscriptionSnapshot
 from .stats import RuntimeStats as RuntimeStats
 from .stats import SubscriptionStats as SubscriptionStats
 from .subscriber import Subscriber as Subscriber
 from .subscriber import subscriber as subscriber
 from .subscription import Subscription as Subscription
+from .supervision import SubscriptionStopped as SubscriptionStopped
 from .supervision import Supervision as Supervision
 from .threads import ThreadReceipt as ThreadReceipt
 
@@ -72,36 +86,46 @@ __all__ = [
     "Breaker",
     "Cancelled",
     "CausationTooDeep",
+    "Change",
     "Closed",
     "ConflictingEvent",
     "Context",
     "DeadLetter",
     "DeadLetters",
+    "DeadLettersSnapshot",
     "Dropped",
     "DuplicateSubscription",
     "EmitInterrupted",
     "Event",
+    "EventTree",
     "Expired",
     "Failed",
     "ForkedProcess",
     "Full",
     "HandlerAborted",
     "HandlerTimeout",
+    "InHand",
     "InvalidEventType",
     "InvalidHandler",
     "InvalidName",
     "InvalidOption",
     "InvalidPayload",
     "MailboxFull",
+    "MailboxSnapshot",
     "NoSubscriber",
     "NotFromHere",
     "NotHandled",
+    "NotPortable",
     "Outcome",
     "OutsideRuntime",
     "Policy",
     "PostroomError",
     "Rate",
+    "Rates",
     "Receipt",
+    "RecordedEvent",
+    "RecordedOutcome",
+    "Recording",
     "Rejected",
     "Report",
     "Retry",
@@ -110,16 +134,20 @@ __all__ = [
     "RuntimeReentered",
     "RuntimeStats",
     "Siblings",
+    "Snapshot",
     "Subscriber",
     "Subscription",
+    "SubscriptionSnapshot",
     "SubscriptionStats",
     "SubscriptionStopped",
     "Succeeded",
     "Supervision",
     "ThreadReceipt",
     "UnknownDeadLetter",
+    "UnknownEvent",
     "UnknownSubscription",
     "UnreadableEvent",
+    "Watch",
     "WouldDeadlock",
     "WrongBackend",
     "WrongThread",

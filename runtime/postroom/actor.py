@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Protocol, TypeGuard, TypeVar, Unpack
 
 import attrs
 
-from .errors import InvalidHandler, InvalidOption, OutsideRuntime
+from .errors import InvalidHandler, InvalidOption, Rejected
 from .event_types import name_of_type
 from .names import tokens_of_name, tokens_of_pattern
 from .options import EmitOptions
@@ -22,6 +22,20 @@ A = TypeVar("A")
 MARK: Final = "__postroom_on__"
 
 MOST_NAMES_REMEMBERED: Final = 1024
+
+
+@attrs.define
+class OutsideRuntime(Rejected):
+    """An actor that lives in no runtime was asked for what only a runtime can give it."""
+
+    actor: str
+    what: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.actor}.{self.what} is there from `started` on, in a runtime; this instance was made by hand. "
+            "Spawn it, or leave that out of what the test calls."
+        )
 
 
 class Bound(Protocol):

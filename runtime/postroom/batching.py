@@ -64,13 +64,14 @@ class BatchingBehaviour(SubscriptionBehaviour):
 
     def values_of(self, batch: list[Delivery]) -> list[Any]:
         """What the handler gets for a batch. What nobody can read as that settles by itself, and leaves the batch."""
+        copy = self.around.copy or _itself
         if self.read is None:
-            return [delivery.event for delivery in batch]
+            return [copy(delivery).event for delivery in batch]
         values: list[Any] = []
         readable: list[Delivery] = []
         for delivery in batch:
             try:
-                values.append(self.read(delivery.event))
+                values.append(self.read(copy(delivery).event))
             except UnreadableEvent as error:
                 now = self.port.stopwatch()
                 self.failed(delivery, error, now, now)  # for good, so there is no room to wait for
@@ -82,6 +83,10 @@ class BatchingBehaviour(SubscriptionBehaviour):
     def _context_of(self, batch: list[Delivery]) -> Context:
         # What the handler emits continues the longest chain of causes, so that no loop hides in batches.
         return self.around.context(max(batch, key=lambda delivery: delivery.event.depth), self.name)
+
+
+def _itself(delivery: Delivery) -> Delivery:
+    return delivery
 
 
 @attrs.define(eq=False)

@@ -1,9 +1,8 @@
 """What the actor of a subscription does with its deliveries: attempts, retries, and settling each exactly once."""
 
-import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -23,8 +22,6 @@ from .reading import reader_of, reader_of_handler
 from .receipt import Receipt
 from .retry import checked_wait
 from .supervised import CLOSED, Supervised
-
-_log: Final = logging.getLogger("postroom")
 
 X = TypeVar("X")
 
@@ -55,6 +52,7 @@ class SubscriptionBehaviour(Supervised):
     def __attrs_post_init__(self) -> None:
         subscriber = self.subscriber
         self.name = subscriber.name
+        self.find_teller()
         overflow = Overflow(subscriber.overflow)
         by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
@@ -63,7 +61,7 @@ class SubscriptionBehaviour(Supervised):
         self.set_gates()
         self.read = reader_of(subscriber)
         self.policy = decide(SILENT, subscriber, self.around.defaults)
-        self._call = self._single_call()
+        self._call = self._with_copies(self._single_call())
         self.receive = self._in_time(self._call)
 
     def _hire(self) -> Actor[Delivery]:
@@ -99,6 +97,11 @@ class SubscriptionBehaviour(Supervised):
             self.around.threads,
         )
 
+    def _with_copies(self, call: Callable[[Delivery], Awaitable[object]]) -> Callable[[Delivery], Awaitable[object]]:
+        """`call` with a copy of each delivery, in a runtime that makes copies."""
+        copy = self.around.copy
+        return call if copy is None else lambda delivery: call(copy(delivery))
+
     def _in_time(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
         """`call` within the timeout that holds for all, if there is one."""
         timeout = self.policy.timeout
@@ -114,7 +117,7 @@ class SubscriptionBehaviour(Supervised):
         if self.overtime is None:
             around = self.around
             self.overtime = Overtime(
-                self.name, self.limit_of, around.grace, self.actor, around.kernel.port, around.alarms
+                self.limit_of, around.grace, self.actor, around.kernel.port, around.alarms, self.teller.stuck
             )
         return self.overtime
 
@@ -203,11 +206,7 @@ class SubscriptionBehaviour(Supervised):
             return None
         self.tally.retried += 1
         delivery.attempt += 1
-        if not policy.quiet:
-            _log.info(
-                "attempt %d of %s with %s %s failed (%s); next in %.3f s",
-                delivery.attempt - 1, self.name, delivery.event.name, delivery.event.id, type(exception).__name__, wait,
-            )  # fmt: skip
+        self.teller.retrying(delivery, delivery.attempt - 1, exception, wait, quiet=policy.quiet)
         if delivery.event.key is not None:
             self.mailbox.hold(delivery.event.key)
         return self.around.timers.set(due, (self, delivery))
@@ -241,11 +240,7 @@ class SubscriptionBehaviour(Supervised):
         reason = f"{type(error).__name__} in attempt {delivery.attempt}"
         if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
             reason = str(error)
-        if not policy.quiet:
-            _log.error(
-                "%s gave up on %s %s after %d attempt(s): %s",
-                self.name, delivery.event.name, delivery.event.id, delivery.attempt, type(error).__name__,
-            )  # fmt: skip
+        self.teller.gave_up(delivery, error, quiet=policy.quiet)
         self.tally.failed += 1
         self._bury(delivery, reason, error, delivery.attempt)
         self._settle(delivery, Failed(self.name, error, delivery.attempt, delivery.seconds))
@@ -289,6 +284,7 @@ class SubscriptionBehaviour(Supervised):
     def dropped(self, message: Delivery, reason: str) -> None:
         """Settle a delivery for which there was no room; what no policy asked to drop is kept as a dead letter."""
         self.tally.dropped += 1
+        self.teller.changed("dropped", message.event, reason=reason)
         if reason is ABANDONED:
             self._bury(message, reason, None, message.attempt - 1)
         self._settle(message, Dropped(self.name, reason, message.attempt - 1, message.seconds))
@@ -339,6 +335,7 @@ class SubscriptionBehaviour(Supervised):
 
     def _bury(self, delivery: Delivery, reason: str, error: Exception | None, attempts: int) -> None:
         self.around.dead_letters.add(delivery.event, self.name, reason, error, attempts, self.around.clock.time())
+        self.teller.buried(delivery.event, error, reason, attempts)
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
         delivery.receipt.settle(outcome)

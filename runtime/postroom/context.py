@@ -5,9 +5,10 @@ from typing import Any, Final, Protocol, Unpack
 
 import attrs
 
-from .delivery import Delivery
+from .delivery import Delivery, fields_of
 from .event import Event
 from .event_types import Emitted
+from .log import as_extra
 from .options import EmitOptions
 from .receipt import Receipt
 
@@ -44,15 +45,10 @@ class Context:
 
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":
-        """A logger whose records carry `event_id`, `event_name`, `subscription` and `attempt`."""
+        """A logger whose records carry `event_id`, `event_name`, `subscription`, `attempt` and `cause`."""
         return logging.LoggerAdapter(
             _log,
-            {
-                "event_id": self.event.id,
-                "event_name": self.event.name,
-                "subscription": self.subscription,
-                "attempt": self.attempt,
-            },
+            as_extra(fields_of(self._delivery, self.subscription)),
         )
 
     async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:

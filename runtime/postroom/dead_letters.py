@@ -6,10 +6,12 @@ Units: times in seconds since the epoch.
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import attrs
 
+from .changes import DEFAULT_KEPT, Watch, Watches
 from .errors import UnknownDeadLetter
 from .event import Event
 from .receipt import Receipt
@@ -52,12 +54,14 @@ class DeadLetters:
     Attributes:
         total: Letters ever added.
         evicted: Letters that went to make room for newer ones.
+        watches: The runtime's own.
     """
 
     limit: int
     _place: Callable[[DeadLetter], Receipt]
     total: int = attrs.field(default=0, init=False)
     evicted: int = attrs.field(default=0, init=False)
+    watches: Watches[DeadLetter] = attrs.field(factory=lambda: Watches[DeadLetter](), init=False, repr=False)
     _letters: OrderedDict[str, DeadLetter] = attrs.field(factory=OrderedDict, init=False, repr=False)
 
     def __len__(self) -> int:
@@ -92,6 +96,16 @@ class DeadLetters:
         await receipt.admitted()
         return receipt
 
+    def watch(self, *, limit: int = DEFAULT_KEPT) -> AbstractAsyncContextManager[Watch[DeadLetter]]:
+        """A block with a stream of the letters that are added from now on, as `Runtime.watch` has one of changes.
+
+        Raises:
+            InvalidOption: a limit that is none.
+
+        Cancellation: of a read, took nothing.
+        """
+        return self.watches.watch(limit)
+
     def discard(self, letter: DeadLetter | str) -> None:
         """Forget a letter, given as such or by its id.
 
@@ -123,6 +137,7 @@ class DeadLetters:
             time=time,
         )
         self._letters[letter.id] = letter
+        self.watches.tell(letter)
         while len(self._letters) > self.limit:
             self._letters.popitem(last=False)
             self.evicted += 1

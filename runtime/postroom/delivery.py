@@ -3,9 +3,11 @@
 import math
 from typing import ClassVar
 
+import attrs
 import msgspec
 
 from .event import Event
+from .log import NO_FIELDS, Fields
 from .receipt import Receipt
 
 
@@ -50,3 +52,25 @@ def as_long(delivery: Delivery) -> LongDelivery:
     if isinstance(delivery, LongDelivery):
         return delivery
     return LongDelivery(delivery.event, delivery.receipt, delivery.since)
+
+
+def deliveries_in(message: object) -> list[Delivery]:
+    """What a worker has in hand, whether one at a time or a batch."""
+    if isinstance(message, Delivery):
+        return [message]
+    return message if isinstance(message, list) else []
+
+
+def fields_of(message: object, subscription: str, attempt: int | None = None) -> Fields:
+    """What a log record says of what a worker has in hand; of a batch of several only whose it is."""
+    deliveries = deliveries_in(message)
+    if len(deliveries) != 1:
+        return attrs.evolve(NO_FIELDS, subscription=subscription)
+    event = deliveries[0].event
+    return Fields(
+        event_id=event.id,
+        event_name=event.name,
+        subscription=subscription,
+        attempt=deliveries[0].attempt if attempt is None else attempt,
+        cause=event.cause,
+    )

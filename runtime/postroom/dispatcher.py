@@ -17,6 +17,7 @@ from .delivery import Delivery, as_long
 from .errors import EmitInterrupted
 from .event import Event
 from .receipt import Receipt
+from .recordings import Recording
 from .routes import Routes
 
 CAPACITY: Final = 10_000
@@ -39,6 +40,7 @@ class Dispatcher:
         timers: Deliveries that are delayed, or wait for their next attempt.
         accepted: Events accepted.
         unrouted: Those of them that matched nobody.
+        recordings: Those who record what is dispatched; `taps.listen` sees to it that they are told.
         busy: An event is being placed. Nothing else runs meanwhile, but for what Python calls between two steps of any
             program: signal handlers and finalizers.
     """
@@ -49,6 +51,7 @@ class Dispatcher:
     timers: Timers[Due] = attrs.field(init=False)
     accepted: int = attrs.field(default=0, init=False)
     unrouted: int = attrs.field(default=0, init=False)
+    recordings: list[Recording] = attrs.field(factory=list, init=False)
     busy: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:

@@ -33,6 +33,7 @@ from .names import tokens_of_name
 from .needs import needs_of_room
 from .options import EmitOptions, checked, is_special, with_own
 from .outcomes import Report
+from .portable import portable_copy
 from .receipt import Receipt, wait_for_room
 from .threads import Inbox, ThreadReceipt, accept_for_thread
 
@@ -54,6 +55,7 @@ class Emitter:
     An event is accepted at one instant: which subscriptions it is for is decided then, and never changes.
     """
 
+    portable: bool = attrs.field(default=False, init=False)
     _ids: Callable[[], str] = attrs.field(init=False)
     _clock: Clock = attrs.field(init=False)
     _causation_depth: int = attrs.field(init=False)
@@ -258,6 +260,8 @@ class Emitter:
         """Check, accept and place one event; never waits. The way of every emit, so the plain case comes first."""
         if get_ident() != self._open_in:
             self._check_open()
+            if self.portable and isinstance(name, str):
+                name, data = Event(name, data), None  # a draft takes the careful way
         chosen = special = False
         hand = current_hand()
         if options or cause is not None or name.__class__ is not str or hand is not None:
@@ -309,6 +313,8 @@ class Emitter:
                 name, data = declared.name, name
         if declared is not None:
             declared.check(data)
+        if self.portable:
+            data = portable_copy(data)
         if name.__class__ is not str:
             tokens_of_name(name)
             assert isinstance(name, str), "as just checked"
@@ -368,6 +374,11 @@ class Emitter:
             if in_hand and self._kernel.port.now() < self._until:
                 return
         raise self._closed_error()
+
+    def _check_thread(self, call: str) -> None:
+        """Raises WrongThread, naming `call`, outside of the thread in which the runtime is open, if it is."""
+        if self._state in (State.OPEN, State.DRAINING) and get_ident() != self._thread:
+            raise WrongThread(call)
 
     def _closed_error(self) -> PostroomError:
         return ForkedProcess() if self._state is State.FORKED else RuntimeClosed(self._state.value)

@@ -143,34 +143,6 @@ class NoSubscriber(Rejected):
 
 
 @attrs.define
-class OutsideRuntime(Rejected):
-    """An actor that lives in no runtime was asked for what only a runtime can give it."""
-
-    actor: str
-    what: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.actor}.{self.what} is there from `started` on, in a runtime; this instance was made by hand. "
-            "Spawn it, or leave that out of what the test calls."
-        )
-
-
-@attrs.define
-class SubscriptionStopped(Closed):
-    """In `Failed`: the subscription was stopped by its supervision before the event was handled."""
-
-    subscription: str
-    reason: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.subscription!r} was stopped by its supervision: {self.reason}. "
-            "Spawn it again, and replay its dead letters."
-        )
-
-
-@attrs.define
 class UnknownDeadLetter(Rejected):
     """No such dead letter is kept: it was replayed, discarded, or went to make room."""
 
@@ -229,6 +201,38 @@ class WouldDeadlock(Rejected):
             f"waiting for {self.wait} would never end, since the workers that could end it wait for each other: "
             f"{self.path}. Emit without awaiting the outcome, wait in a task of your own beside the handler, "
             "or give one of them a larger capacity, more workers (`concurrency`) or an overflow policy."
+        )
+
+
+@attrs.define
+class UnknownEvent(Rejected):
+    """A recording knows no event of this id."""
+
+    id: str
+
+    def __str__(self) -> str:
+        return (
+            f"no event {quoted(self.id)} was recorded: it was emitted before the recording began, elsewhere, or had to "
+            "make room. Begin earlier, or record with a larger `limit`."
+        )
+
+
+@attrs.define
+class NotPortable(Rejected):
+    """The runtime is portable, and this payload could not be stored and read again. Nothing was accepted.
+
+    Attributes:
+        path: Where in the payload, as in `data['lines'][0]`.
+        reason: What is wrong there.
+    """
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} {self.reason}. A portable runtime takes only what any event module could carry: emit None, "
+            "booleans, numbers, strings, lists and mappings of these, or an object with typed fields as the whole."
         )
 
 

@@ -6,7 +6,6 @@ to say so.
 Units: seconds.
 """
 
-import logging
 import math
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,8 +13,6 @@ from typing import Any, Final
 import attrs
 
 from postroom_actors import Actor, Hand, Port, Timers
-
-_log: Final = logging.getLogger("postroom")
 
 _ROUNDING: Final = 0.001
 """The loop's clock and the stopwatch are two clocks; a timer may come early by less than this."""
@@ -29,14 +26,15 @@ class Overtime:
 
     Attributes:
         grace: How long a cancelled handler may clean up before it counts as stuck.
+        tell: Told of each worker that is found stuck, once.
     """
 
-    _name: str
     _limit_of: Callable[[Any], float]  # how long what is in hand may take; infinite for no limit
     grace: float
     _actor: Actor[Any]
     _port: Port
     _alarms: "Timers[Overtime]"
+    tell: Callable[[Any, float, float], None]  # of what a worker has in hand, its limit, and the grace
     _set: list[float] = attrs.field(factory=list, init=False)  # when alarms are due, the earliest last
     _told: dict[Hand[Any], float] = attrs.field(factory=dict, init=False)
 
@@ -63,11 +61,7 @@ class Overtime:
                 soonest = min(soonest, left)
             elif self._told.get(hand) != hand.since:
                 self._told[hand] = hand.since
-                _log.error(
-                    "the handler of %s is stuck: it ignores its cancellation, %g s after its timeout of %g s. "
-                    "It keeps its place, and leaving the runtime will wait for it.",
-                    self._name, self.grace, self._limit_of(hand.message),
-                )  # fmt: skip
+                self.tell(hand.message, self._limit_of(hand.message), self.grace)
         if soonest < math.inf:
             self.expect_by(self._port.now() + soonest - self.grace)
 

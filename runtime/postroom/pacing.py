@@ -4,10 +4,9 @@ Units: seconds, on the loop's clock.
 """
 
 import enum
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
@@ -15,8 +14,6 @@ from postroom_actors import Mailbox, Port, Shut
 
 from .checks import count_of, seconds
 from .retry import as_classes, check_classes
-
-_log: Final = logging.getLogger("postroom")
 
 X = TypeVar("X")
 
@@ -101,10 +98,10 @@ class BreakerAtWork:
     """
 
     policy: Breaker
-    _name: str
     _mailbox: Mailbox[Any]
     _port: Port
     _alarms: Alarms
+    _tell: Callable[[str, str], None]
     state: BreakerState = attrs.field(default=BreakerState.CLOSED, init=False)
     _gate: Shut | _Probe | None = attrs.field(default=None, init=False, repr=False)
     _times: deque[float] = attrs.field(factory=deque, init=False, repr=False)
@@ -151,7 +148,7 @@ class BreakerAtWork:
         if self._is_probe(period):
             self._times.clear()
             self._enter(BreakerState.CLOSED, None)
-            _log.warning("%s goes on: its breaker has closed", self._name)
+            self._tell("closed", "")
 
     def _is_down(self, error: BaseException, period: int) -> None:
         if self.state is BreakerState.CLOSED:
@@ -169,10 +166,7 @@ class BreakerAtWork:
     def _open(self, error: BaseException) -> None:
         self._enter(BreakerState.OPEN, Shut())
         self._alarms.set(self._port.now() + self.policy.probe_after, self)
-        _log.warning(
-            "%s is paused: its breaker has opened (%s); a probe in %g s",
-            self._name, type(error).__name__, self.policy.probe_after,
-        )  # fmt: skip
+        self._tell("open", f"{type(error).__name__}; a probe in {self.policy.probe_after:g} s")
 
     def _enter(self, state: BreakerState, gate: Shut | _Probe | None) -> None:
         self.state = state

@@ -126,8 +126,7 @@ class Receipt(msgspec.Struct, eq=False):
             port = self.targets[0].port
             check_here(port)
             with waiting(port, lambda: self.wait_for(ANSWER)):
-                if type(self.waiters) is not _Eager:
-                    self.waiters = _Eager(self.waiters or ())
+                self.tell_each()
                 await self._park(port)
 
     async def admitted(self) -> None:
@@ -154,6 +153,11 @@ class Receipt(msgspec.Struct, eq=False):
         if self.waiters is None:
             self.waiters = []
         self.waiters.append(waiter)
+
+    def tell_each(self) -> None:
+        """The runtime's own: wake those who wait at every outcome from now on, not at the last one only."""
+        if type(self.waiters) is not _Eager:
+            self.waiters = _Eager(self.waiters or ())
 
     def report(self) -> Report:
         """The outcomes so far; all of them once `settled`."""

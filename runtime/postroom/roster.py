@@ -11,13 +11,14 @@ from .actor import class_of
 from .batching import BatchingBehaviour
 from .behaviour import SubscriptionBehaviour
 from .dispatcher import Dispatcher
-from .errors import DuplicateSubscription, InvalidOption, SubscriptionStopped
+from .errors import DuplicateSubscription, InvalidOption
 from .names import tokens_of_pattern
 from .siblings import Siblings
 from .stateful import StatefulBehaviour
 from .subscriber import Subscriber
 from .subscription import Subscription
 from .supervised import CLOSED
+from .supervision import SubscriptionStopped
 from .supervisor import Team
 from .surroundings import Surroundings
 from .tally import Tally
@@ -77,7 +78,9 @@ class Roster:
         self.behaviours[subscriber.name] = behaviour
         self.subscriptions[subscriber.name] = subscription
         behaviour.when_ended.append(lambda: self._forget(behaviour))
+        behaviour.started = behaviour.port.stopwatch()
         self._around.kernel.start(behaviour.actor)
+        behaviour.teller.changed("spawned")
         return subscription
 
     def start_siblings(self, siblings: Siblings) -> list[Subscription]:
@@ -135,6 +138,7 @@ class Roster:
 
     def _forget(self, behaviour: SubscriptionBehaviour) -> None:
         """The actor of a subscription has ended."""
+        behaviour.teller.changed("stopped", reason=behaviour.leaving or CLOSED)
         if behaviour.leaving in (None, CLOSED):
             return
         self._dispatcher.catch_up()  # a retry that was due may be on its way

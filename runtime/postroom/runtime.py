@@ -1,14 +1,13 @@
 """The runtime: the block inside which subscriptions are at work."""
 
-import logging
 import math
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Final, Self, Unpack
 
 import anyio
@@ -18,33 +17,35 @@ import msgspec
 
 from postroom_actors import Kernel, Timers, Wait, current_port, open_kernel
 
+from . import log
 from .behaviour import SubscriptionBehaviour
+from .changes import Change, ChangeKind
 from .checks import count_of, seconds
 from .clock import Clock, SystemClock
 from .context import Context
 from .dead_letters import DeadLetter, DeadLetters
 from .deadlock import END, check_here, waiting
+from .delivery import fields_of
 from .dispatcher import Dispatcher
-from .emitter import Emitter, State
+from .emitter import State
 from .endings import raise_what_ended_it
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
 from .forks import tell_in_children
 from .identity import unique_ids
 from .policy import SILENT, Policy
+from .portable import copy_for_handler
 from .reading import reader_of
 from .receipt import Receipt
-from .roster import Roster
+from .seeing import Observable
 from .siblings import Siblings, as_declarations, declared, members_of
-from .stats import RuntimeStats
 from .subscriber import Subscriber, SubscriberOptions
 from .subscription import Subscription
 from .supervised import CLOSED
-from .supervisor import Changes
+from .supervisor import Turns
 from .surroundings import Surroundings
+from .taps import listen
 from .threads import Inbox
 from .watchdog import open_watchdog
-
-_log: Final = logging.getLogger("postroom")
 
 DEFAULT_DRAIN: Final = 10.0
 DEFAULT_CLEANUP: Final = 5.0
@@ -62,13 +63,18 @@ def _never_dropped(_alarm: object, _reason: str) -> None:
     raise AssertionError("there is room for alarms of each subscription")
 
 
+def _check_flag(_runtime: object, attribute: "attrs.Attribute[bool]", value: object) -> None:
+    if not isinstance(value, bool):
+        raise InvalidOption(attribute.name, value, "must be True or False")
+
+
 def _check_defaults(_runtime: object, _attribute: object, defaults: object) -> None:
     if not isinstance(defaults, Policy):
         raise InvalidOption("defaults", defaults, "must be a Policy(attempts=…, backoff=…, timeout=…, quiet=…)")
 
 
 @attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
-class Runtime(Emitter):
+class Runtime(Observable):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
 
     Leaving the block stops intake, lets the mailboxes drain for `drain_within` seconds (retries that are due by
@@ -85,6 +91,8 @@ class Runtime(Emitter):
         dead_letter_limit: Dead letters that are kept; older ones go.
         defaults: What holds for failures, time and the log where neither an event nor its subscriber says otherwise.
         causation_depth: How long a chain of events that cause each other may get.
+        portable: Refuse payloads that a durable module could not carry, and give each handler a copy of its own, as
+            one would. Costs some microseconds an event; `postroom.testing` has it on.
         clock, ids, random: What a simulation replaces: wall time, a source of ids, and randomness.
 
     Raises:
@@ -99,14 +107,12 @@ class Runtime(Emitter):
     cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=seconds(finite=False))
     watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
     dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=count_of("dead letters"))
+    portable: bool = attrs.field(default=False, validator=_check_flag)
     defaults: Policy = attrs.field(default=SILENT, validator=_check_defaults)
     _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
     _clock: Clock = attrs.field(factory=SystemClock)
     _ids: Callable[[], str] = attrs.field(factory=unique_ids)
     _random: Random = attrs.field(factory=Random)
-    dead_letters: DeadLetters = attrs.field(init=False)
-    _around: Surroundings = attrs.field(init=False)
-    _roster: Roster = attrs.field(factory=Roster, init=False)
     _fallen: list[BaseException] = attrs.field(factory=list, init=False)
     _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
 
@@ -131,28 +137,6 @@ class Runtime(Emitter):
     ) -> bool | None:
         assert self._block is not None
         return await self._block.__aexit__(kind, error, traceback)
-
-    @property
-    def subscriptions(self) -> Mapping[str, Subscription]:
-        """What is at work, by name."""
-        return MappingProxyType(self._roster.subscriptions)
-
-    @property
-    def stats(self) -> RuntimeStats:
-        """The runtime's counters now."""
-        total = self._roster.total()
-        return RuntimeStats(
-            accepted=0 if self._state is State.NEW else self._dispatcher.accepted,
-            unrouted=0 if self._state is State.NEW else self._dispatcher.unrouted,
-            deliveries=total.accepted,
-            succeeded=total.succeeded,
-            failed=total.failed,
-            dropped=total.dropped,
-            expired=total.expired,
-            cancelled=total.cancelled,
-            retried=total.retried,
-            pending=total.pending,
-        )
 
     async def spawn(
         self,
@@ -235,7 +219,13 @@ class Runtime(Emitter):
         bodys_error: BaseException | None = None
         others: BaseException | None = None
         is_real = current_port().stopwatch is time.perf_counter
-        watchdog = open_watchdog(self.watchdog if is_real else None, self._is_busy, lambda: self._turn.ends_at)
+        watchdog = open_watchdog(
+            self.watchdog if is_real else None,
+            self._is_busy,
+            lambda: self._turn.ends_at,
+            self._log,
+            lambda hand: fields_of(hand.message, hand.actor.name),
+        )
         try:
             with watchdog:
                 async with open_kernel() as kernel:
@@ -284,13 +274,17 @@ class Runtime(Emitter):
             threads=anyio.CapacityLimiter(DEFAULT_THREADS),
             context=lambda delivery, name: Context(delivery, name, self),
             fall=self._fall,
-            changes=Changes(),
+            log=self._log,
+            changes=self._changes,
+            copy=copy_for_handler if self.portable else None,
+            turns=Turns(),
             spawn_child=self._spawn_child,
             end_child=self._roster.end_child,
             emit=self.emit,
             defaults=self.defaults,
         )
         self._roster.open(self._dispatcher, self._around)
+        listen(self._dispatcher, self._recordings)
         kernel.start(self._dispatcher.actor)
         kernel.keep(self._dispatcher.timers.run, "postroom timers")
         kernel.keep(self._around.alarms.run, "postroom alarms")
@@ -301,13 +295,15 @@ class Runtime(Emitter):
             else:
                 self._roster.start(each)
         self._state = State.OPEN
-        self._open_in = self._thread
+        # In a portable runtime the way of every emit leads past the check of payloads, which is where this differs.
+        self._open_in = None if self.portable else self._thread
 
     def _stop_intake(self, drain_until: float) -> None:
         """Refuse new events, but for those of handlers while there is time."""
         self._state = State.DRAINING
         self._open_in = None
         self._until = self._around.give_up_after = drain_until
+        self._tell("draining")
         for behaviour in self._roster.behaviours.values():
             behaviour.leaving = behaviour.leaving or CLOSED
             behaviour.resume()
@@ -342,11 +338,7 @@ class Runtime(Emitter):
                     await behaviour.wait_until_ended()
             if patience.cancelled_caught:
                 stuck = [name for name, each in self._roster.behaviours.items() if each.actor.hands]
-                _log.error(
-                    "%g s after their cancellation these subscriptions still run a handler that ignores it: %s. "
-                    "The runtime waits for them; nothing else can be done inside one process.",
-                    self.cleanup_within, ", ".join(stuck),
-                )  # fmt: skip
+                self._log.write(log.STILL_RUNNING, self.cleanup_within, ", ".join(stuck))
 
     def _fall(self, error: BaseException) -> None:
         """End the runtime: a handler raised what ends programs."""
@@ -361,6 +353,12 @@ class Runtime(Emitter):
             behaviour.cancel_waiting()
         if self._inbox is not None:
             self._inbox.close()
+        self._tell("closed")
+        self._changes.end()
+        self.dead_letters.watches.end()
+
+    def _tell(self, kind: ChangeKind) -> None:
+        self._changes.tell(Change(kind=kind, time=self._clock.time()))
 
     def forked(self) -> None:
         """In a forked child: refuse whatever comes, since nothing of this runtime runs here."""

@@ -1,9 +1,8 @@
 """A subscription with state: one instance of the user's class after the other, all with the same mailbox."""
 
-import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import Any, Final
+from typing import Any
 
 import attrs
 
@@ -17,8 +16,6 @@ from .options import EmitOptions
 from .reading import reader_of_handler
 from .receipt import Receipt
 from .supervisor import Supervisor
-
-_log: Final = logging.getLogger("postroom")
 
 
 @attrs.define(eq=False)
@@ -115,13 +112,13 @@ class InstanceLives:
         except BaseException as error:
             match judge(error):
                 case Verdict.CANCELLED:
-                    _log.error("%s took longer than %g s to stop, and was cancelled", self.name, self.grace)
+                    self._behaviour.teller.stopping_late(self.grace)
                     raise
                 case Verdict.INTERRUPTED:
                     self.interrupted(interrupt_of(error))
                 case Verdict.FAILURE:
                     exception = self._behaviour.as_exception(error)
-                    _log.error("%s failed to stop", self.name, exc_info=exception)
+                    self._behaviour.teller.failed(Moment.STOPPING.value, exception)
                     self._supervisor.failure = exception
                     self._supervisor.apply(self._supervisor.decide(Moment.STOPPING, exception), exception)
 
@@ -132,7 +129,7 @@ class InstanceLives:
         behaviour = self._behaviour
         for child in reversed(self._supervisor.children[:]):
             child.held = False
-            self._supervisor.changes.tell()
+            self._supervisor.turns.tell()
             await behaviour.around.end_child(child.name, behaviour.stopped_for)
 
     def ended(self, error: BaseException | None) -> None:
@@ -144,7 +141,7 @@ class InstanceLives:
         exception = self._behaviour.as_exception(error)
         if self._actor.closed:
             moment = Moment.STOPPING
-        _log.error("%s failed (%s)", self.name, moment.value, exc_info=exception)
+        self._behaviour.teller.failed(moment.value, exception)
         supervisor.failure = exception
         supervisor.apply(supervisor.decide(moment, exception), exception)
 

@@ -1,6 +1,5 @@
 """A subscription as its user and its supervisor see it: something that is paused, held, stopped, and ends."""
 
-import logging
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -10,15 +9,13 @@ from postroom_actors import Actor, Gate, Mailbox, Owner, Phase, Shut
 
 from .actor import class_of
 from .delivery import Delivery
-from .errors import SubscriptionStopped
 from .pacing import BreakerAtWork, RateAtWork
 from .subscriber import Subscriber
-from .supervision import Supervision
+from .supervision import SubscriptionStopped, Supervision
 from .supervisor import Supervisor, Team
 from .surroundings import Surroundings
 from .tally import Tally
-
-_log: Final = logging.getLogger("postroom")
+from .telling import Teller
 
 UNSUBSCRIBED: Final = "unsubscribed"
 CLOSED: Final = "the runtime closed"
@@ -30,6 +27,8 @@ class Supervised(Owner[Delivery]):
     """The life of one subscription; its deliveries are the business of `SubscriptionBehaviour`.
 
     Attributes:
+        teller: Tells the log and those who watch.
+        started: When it was put to work, on the kernel's stopwatch.
         team: The siblings with which it is restarted.
         parent: The actor whose child it is.
         tally: What became of its deliveries.
@@ -45,6 +44,7 @@ class Supervised(Owner[Delivery]):
     team: Team | None = None
     parent: "Supervised | None" = None
     name: str = attrs.field(init=False)
+    teller: Teller = attrs.field(init=False)
     mailbox: Mailbox[Delivery] = attrs.field(init=False)
     actor: Actor[Delivery] = attrs.field(init=False)
     tally: Tally = attrs.field(factory=Tally, init=False)
@@ -52,10 +52,16 @@ class Supervised(Owner[Delivery]):
     breaker: BreakerAtWork | None = attrs.field(default=None, init=False)
     unsubscribe: Callable[[], None] = attrs.field(init=False)
     stopped_for: SubscriptionStopped | None = attrs.field(default=None, init=False)
+    started: float = attrs.field(default=0.0, init=False)
     leaving: str | None = attrs.field(default=None, init=False)
     when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     _held: Gate | None = attrs.field(default=None, init=False)
     _paused: Gate | None = attrs.field(default=None, init=False)
+
+    def find_teller(self) -> None:
+        """Make what tells the log and those who watch."""
+        around = self.around
+        self.teller = Teller(self.name, around.log, around.changes, around.clock)
 
     def find_supervisor(self) -> None:
         """Make a supervisor where one is asked for, or needed."""
@@ -65,8 +71,10 @@ class Supervised(Owner[Delivery]):
             return
         around = self.around
         phase = Phase.DOWN if is_stateful else Phase.ENDED
-        port, random, changes = around.kernel.port, around.random, around.changes
-        supervisor = Supervisor(self.name, policy or Supervision(), self, port, random, changes, self.team, phase)
+        port, random, turns = around.kernel.port, around.random, around.turns
+        supervisor = Supervisor(
+            self.name, policy or Supervision(), self, port, random, turns, self.teller, self.team, phase
+        )
         self.supervisor = supervisor
         if self.parent is not None:
             parent = self.parent.supervisor
@@ -79,7 +87,7 @@ class Supervised(Owner[Delivery]):
         """Put up the breaker and the rate that are asked for."""
         alarms, port = self.around.alarms, self.around.kernel.port
         if self.subscriber.breaker is not None:
-            self.breaker = BreakerAtWork(self.subscriber.breaker, self.name, self.mailbox, port, alarms)
+            self.breaker = BreakerAtWork(self.subscriber.breaker, self.mailbox, port, alarms, self.teller.breaker)
         if self.subscriber.rate is not None:
             self.mailbox.add_gate(RateAtWork(self.subscriber.rate, self.mailbox, port, alarms))
 
@@ -129,7 +137,7 @@ class Supervised(Owner[Delivery]):
         """End at once; what waits fails, its emitters go on, and what another worker has in hand goes with it."""
         if self.stopped_for is not None or not self.actor.hands:
             return
-        _log.error("%s is stopped by its supervision: %s", self.name, reason)
+        self.teller.stopped(reason)
         self.stopped_for = SubscriptionStopped(self.name, reason)
         self.stopped_for.__cause__ = error
         self.unsubscribe()

@@ -11,7 +11,7 @@ import attrs
 from postroom_actors import Directive, Strategy
 
 from .checks import check_number, seconds
-from .errors import InvalidOption
+from .errors import Closed, InvalidOption
 from .retry import Backoff
 
 DirectiveName: TypeAlias = Literal["resume", "restart", "stop", "escalate"]
@@ -56,6 +56,20 @@ def _check_backoff(_instance: object, _attribute: object, value: Any) -> None:
 
 DEFAULT_INTENSITY: Final = 3
 DEFAULT_WITHIN: Final = 60.0
+
+
+@attrs.define
+class SubscriptionStopped(Closed):
+    """In `Failed`: the subscription was stopped by its supervision before the event was handled."""
+
+    subscription: str
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subscription!r} was stopped by its supervision: {self.reason}. "
+            "Spawn it again, and replay its dead letters."
+        )
 
 
 @attrs.frozen(kw_only=True)

@@ -3,10 +3,9 @@
 Units: seconds, on the loop's clock.
 """
 
-import logging
 from collections.abc import Sequence
 from random import Random
-from typing import Final, Protocol
+from typing import Protocol
 
 import anyio
 import anyio.lowlevel
@@ -27,8 +26,7 @@ from postroom_actors import (
 
 from .delivery import LongDelivery
 from .supervision import Supervision, wait_before_restart
-
-_log: Final = logging.getLogger("postroom")
+from .telling import Teller
 
 
 class Charge(Protocol):
@@ -52,7 +50,7 @@ class Charge(Protocol):
 
 
 @attrs.define(eq=False)
-class Changes:
+class Turns:
     """Wakes whoever waits for a turn, after any step that may have made it theirs."""
 
     _next: anyio.Event = attrs.field(factory=anyio.Event, init=False)
@@ -107,7 +105,8 @@ class Supervisor:
     charge: Charge
     port: Port
     random: Random
-    changes: Changes
+    turns: Turns
+    teller: Teller
     team: Team | None = None
     phase: Phase = Phase.DOWN
     parent: "Supervisor | None" = None
@@ -154,7 +153,7 @@ class Supervisor:
                     member.charge.stop_for(error, decision.reason)
             case Directive.ESCALATE:
                 self.failure = error
-                _log.error("%s escalates: %s", self.name, decision.reason)
+                self.teller.escalated(decision.reason)
                 self.charge.escalate(error)
 
     def _restart(self, error: Exception) -> None:
@@ -167,7 +166,7 @@ class Supervisor:
             self.apply(Decision(Directive.STOP, "its backoff failed"), both)
             return
         self._not_before = self.port.now() + wait
-        _log.warning("%s is restarted (%s), in %.3f s", self.name, type(error).__name__, wait)
+        self.teller.restarted(error, wait)
         members = [self]
         if self.team is not None:
             position = self.team.members.index(self)
@@ -186,13 +185,13 @@ class Supervisor:
         for child in self.children:
             child.restarts += child.phase is Phase.ALIVE
             child.leave(held=True)
-        self.changes.tell()
+        self.turns.tell()
 
     def let_go(self) -> None:
         """The parent is there again."""
         self.held = False
         self.charge.release()
-        self.changes.tell()
+        self.turns.tell()
 
     async def wait_to_start(self) -> None:
         """Wait for the turn of the next instance: after the backoff, its parent and the siblings before it.
@@ -201,7 +200,7 @@ class Supervisor:
         """
         await anyio.lowlevel.checkpoint()
         while self.held or not may_start(self._phases(before=True), self._phases()):
-            await self.changes.wait()
+            await self.turns.wait()
         if self._not_before > self.port.now():
             await anyio.sleep_until(self._not_before)
         self.phase = Phase.STARTING
@@ -212,7 +211,7 @@ class Supervisor:
         Cancellation: changes nothing.
         """
         while not may_stop([*self._phases(after=True), *(child.phase for child in self.children), *self._with_it()]):
-            await self.changes.wait()
+            await self.turns.wait()
 
     def _with_it(self) -> Sequence[Phase]:
         """Phases of the children that were spawned after this one and are restarted with it, as their parent is."""
@@ -227,7 +226,7 @@ class Supervisor:
         if phase is Phase.ALIVE:
             for child in self.children:
                 child.let_go()
-        self.changes.tell()
+        self.turns.tell()
 
     def _phases(self, *, before: bool = False, after: bool = False) -> Sequence[Phase]:
         if self.team is None:

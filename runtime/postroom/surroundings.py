@@ -12,13 +12,15 @@ import attrs
 
 from postroom_actors import Kernel, Timers
 
+from .changes import Change, Watches
 from .clock import Clock
 from .context import Context
 from .dead_letters import DeadLetters
 from .delivery import Delivery
+from .log import Log
 from .policy import SILENT, Policy
 from .receipt import Receipt
-from .supervisor import Changes
+from .supervisor import Turns
 
 
 @attrs.define(eq=False)
@@ -32,7 +34,10 @@ class Surroundings:
         give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
         fall: Ends the runtime with an error.
         defaults: What the runtime says of policies.
-        changes: Told of every step in the lives of actors.
+        log: Where lines are logged.
+        changes: Those who watch what goes on.
+        copy: Makes what a handler gets of a delivery, where it must not be the one that others get as well.
+        turns: Told of every step in the lives of actors.
         spawn_child, end_child, emit: What instances of actors ask for.
     """
 
@@ -46,9 +51,12 @@ class Surroundings:
     threads: anyio.CapacityLimiter
     context: Callable[[Delivery, str], Context]
     fall: Callable[[BaseException], None]
-    changes: Changes
+    log: Log
+    changes: Watches[Change]
+    turns: Turns
     spawn_child: Callable[..., Awaitable[Any]]
     end_child: Callable[..., Awaitable[None]]
     emit: Callable[..., Awaitable[Receipt]]
     defaults: Policy = SILENT
+    copy: Callable[[Delivery], Delivery] | None = None
     give_up_after: float | None = None

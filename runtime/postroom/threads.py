@@ -124,7 +124,7 @@ class ThreadReceipt:
             NotFromHere: this is the event loop's thread.
             WouldDeadlock: in a handler, where a subscription could only settle after this very handler.
         """
-        sleeper = ThreadSleeper()
+        sleeper = _AllSettled(self._receipt)
         try:
             hand = self._inbox.call("wait", lambda: self._begin(sleeper))
         except RuntimeClosed:
@@ -138,7 +138,7 @@ class ThreadReceipt:
             with suppress(ValueError):
                 (self._receipt.waiters or []).remove(sleeper)
 
-    def _begin(self, sleeper: ThreadSleeper) -> Hand[Any] | None:
+    def _begin(self, sleeper: "_AllSettled") -> Hand[Any] | None:
         """In the loop's thread: have `sleeper` woken when all is settled."""
         receipt = self._receipt
         if receipt.settled:
@@ -151,6 +151,17 @@ class ThreadReceipt:
             hand.wait = wait
         receipt.wake_later(sleeper)
         return hand
+
+
+@attrs.define(eq=False)
+class _AllSettled(ThreadSleeper):
+    """A sleep until all is settled. Others may have the receipt wake who waits at every single outcome."""
+
+    receipt: Receipt
+
+    def wake(self) -> None:
+        if self.receipt.settled:
+            ThreadSleeper.wake(self)
 
 
 def accept_for_thread(inbox: Inbox, accept: Callable[[], Receipt]) -> ThreadReceipt:

@@ -10,21 +10,19 @@ Nothing here is on the way of an event.
 Units: seconds of real time, whatever the loop's own clock says.
 """
 
-import logging
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
-from postroom_actors import Actor, Port, current_port
+from postroom_actors import Actor, Hand, Port, current_port
 
-_log: Final = logging.getLogger("postroom")
+from .log import BLOCKED, LIVES_AGAIN, NO_FIELDS, Fields, Line, Log
 
 LOOKS: Final = 4
 """How many looks there are in a limit. Looks are counted, so that a process that was stopped raises no alarm."""
@@ -37,7 +35,13 @@ _LIBRARIES: Final = ("site-packages", "dist-packages")
 
 
 @contextmanager
-def open_watchdog(limit: float | None, busy: Callable[[], bool], progress: Callable[[], object]) -> Iterator[None]:
+def open_watchdog(
+    limit: float | None,
+    busy: Callable[[], bool],
+    progress: Callable[[], object],
+    log: Log | None = None,
+    fields: Callable[[Hand[Any]], Fields] = lambda hand: NO_FIELDS,
+) -> Iterator[None]:
     """Watch over the event loop that runs the caller, and log a warning for each handler that blocks it.
 
     It is told once for each blocking, with the line of the handler, and once more when the loop lives again, with how
@@ -51,11 +55,13 @@ def open_watchdog(limit: float | None, busy: Callable[[], bool], progress: Calla
         busy: Whether any handler is at work; nothing is asked of the loop meanwhile. Called in another thread.
         progress: A mark that changes when a task gives the loop away: another sign of life. Without it a turn of the
             loop in which very many tasks do a little each would be laid at the door of one of them. Likewise.
+        log: Where warnings go.
+        fields: What a record says of what a worker has in hand. Likewise.
     """
     if limit is None:
         yield
         return
-    watchdog = _Watchdog(limit, busy, progress, threading.get_ident(), current_port())
+    watchdog = _Watchdog(limit, busy, progress, threading.get_ident(), current_port(), log or Log(), fields)
     thread = threading.Thread(target=watchdog.run, name="postroom watchdog", daemon=True)
     thread.start()
     try:
@@ -71,6 +77,7 @@ class _Blocker:
 
     who: str
     place: str
+    fields: Fields = NO_FIELDS
 
 
 _UNKNOWN: Final = _Blocker("an unknown handler", "an unknown place")
@@ -89,6 +96,8 @@ class _Watchdog:
     _progress: Callable[[], object]
     _thread: int
     _port: Port
+    _log: Log
+    _fields: Callable[[Hand[Any]], Fields]
     ended: threading.Event = attrs.field(factory=threading.Event, init=False)
     _asked: float | None = attrs.field(default=None, init=False)  # since when a question is open
     _answered: float | None = attrs.field(default=None, init=False)  # set by the loop, when it answers
@@ -152,53 +161,42 @@ class _Watchdog:
         self._silent = 0
 
     def _tell(self) -> None:
-        blocker = _blocker_of(self._thread)
+        blocker = _blocker_of(self._thread, self._fields)
         if self._answered is not None:
             return  # too late: what the stack shows now may be somebody else
         self._told = blocker
-        self._warn(
-            "%s has blocked the event loop for at least %.3g s, at %s. Nothing else runs meanwhile: let it await what "
-            "it waits for, or move what can't be awaited to a thread, as a handler that is a plain `def` is.",
-            blocker.who, time.perf_counter() - self._alive, blocker.place,
-        )  # fmt: skip
+        self._warn(BLOCKED, blocker, time.perf_counter() - self._alive)
 
     def _tell_the_end(self, since: float) -> None:
         assert self._told is not None, "only after it has been told of"
         blocker, self._told = self._told, None
-        self._warn(
-            "the event loop lives again: %s had blocked it for at least %.3g s, at %s",
-            blocker.who, since - self._alive, blocker.place,
-        )  # fmt: skip
+        self._warn(LIVES_AGAIN, blocker, since - self._alive)
 
-    def _warn(self, message: str, *args: object) -> None:
-        try:
-            _log.warning(message, *args)
-        except Exception:
-            # A log handler of the user's own. As logging itself does with an error of one, and the watch goes on.
-            if logging.raiseExceptions:
-                traceback.print_exc()
+    def _warn(self, line: Line, blocker: _Blocker, seconds: float) -> None:
+        self._log.write(line, blocker.who, seconds, blocker.place, fields=blocker.fields)
 
 
 class _Closed(Exception):
     """The loop was closed before the block had ended; there is nothing to watch over any more."""
 
 
-def _blocker_of(thread: int) -> _Blocker:
+def _blocker_of(thread: int, fields: Callable[[Hand[Any]], Fields]) -> _Blocker:
     """Read the stack of the loop's thread, which may go on meanwhile."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         return _UNKNOWN  # without the GIL, to read the frames of a thread that runs may crash the interpreter
     try:
-        return _read_stack(sys._current_frames()[thread])
+        return _read_stack(sys._current_frames()[thread], fields)
     except Exception:
         return _UNKNOWN
 
 
-def _read_stack(innermost: FrameType) -> _Blocker:
+def _read_stack(innermost: FrameType, fields: Callable[[Hand[Any]], Fields]) -> _Blocker:
     frames: list[FrameType] = []
     frame: FrameType | None = innermost
     while frame is not None:
         if frame.f_code is _WORK:
-            return _Blocker(f"the handler of {frame.f_locals['self'].name}", _place(_own(frames, innermost)))
+            hand = frame.f_locals["hand"]
+            return _Blocker(f"the handler of {hand.actor.name}", _place(_own(frames, innermost)), fields(hand))
         frames.append(frame)
         frame = frame.f_back
     # Its own task, if it has started one, is not in the worker's stack.

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import attrs
 import pytest
@@ -21,6 +21,7 @@ from postroom import (
     Subscriber,
     Supervision,
 )
+from postroom.changes import ChangeKind
 from postroom.options import EmitOptions
 from postroom.policy import Decided
 
@@ -102,3 +103,8 @@ def test_an_event_carries_the_options_of_an_emit_but_for_require() -> None:
 def test_the_links_of_the_page_lead_somewhere(page: str) -> None:
     links = LINK.findall((ROOT / page).read_text(encoding="utf-8"))
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_table_of_changes_names_each_kind() -> None:
+    text = (REFERENCE / "seeing.md").read_text(encoding="utf-8").split("## Kinds of changes")[1]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)) == get_args(ChangeKind)

@@ -1,0 +1,152 @@
+"""What postroom logs: every line that there is, with its level, and the one way in which they are written.
+
+A line tells names and ids, never an event's data, headers or an error's text, since those may hold secrets. What
+users chose freely, such as an id, is escaped where it would not print: a line stays one line.
+"""
+
+import logging
+import traceback
+import warnings
+from typing import Final
+
+import attrs
+
+_log: Final = logging.getLogger("postroom")
+
+
+@attrs.frozen
+class Line:
+    """One kind of line.
+
+    Attributes:
+        level: As `logging` numbers them.
+        text: With places for the arguments, as `logging` fills them in.
+        fields: Names of the record's extra attributes that are set; the others of `Fields` are None.
+    """
+
+    level: int
+    text: str
+    fields: tuple[str, ...] = ()
+
+
+RETRYING: Final = Line(
+    logging.INFO,
+    "attempt %d of %s with %s %s failed (%s); next in %.3f s",
+    ("event_id", "event_name", "subscription", "attempt", "cause"),
+)
+GAVE_UP: Final = Line(
+    logging.ERROR,
+    "%s gave up on %s %s after %d attempt(s): %s",
+    ("event_id", "event_name", "subscription", "attempt", "cause"),
+)
+STUCK: Final = Line(
+    logging.ERROR,
+    "the handler of %s is stuck: it ignores its cancellation, %g s after its timeout of %g s. "
+    "It keeps its place, and leaving the runtime will wait for it.",
+    ("event_id", "event_name", "subscription", "attempt", "cause"),
+)
+STILL_RUNNING: Final = Line(
+    logging.ERROR,
+    "%g s after their cancellation these subscriptions still run a handler that ignores it: %s. "
+    "The runtime waits for them; nothing else can be done inside one process.",
+)
+BLOCKED: Final = Line(
+    logging.WARNING,
+    "%s has blocked the event loop for at least %.3g s, at %s. Nothing else runs meanwhile: let it await what "
+    "it waits for, or move what can't be awaited to a thread, as a handler that is a plain `def` is.",
+    ("event_id", "event_name", "subscription", "attempt", "cause"),
+)
+LIVES_AGAIN: Final = Line(
+    logging.WARNING,
+    "the event loop lives again: %s had blocked it for at least %.3g s, at %s",
+    ("event_id", "event_name", "subscription", "attempt", "cause"),
+)
+
+RESTARTED: Final = Line(logging.WARNING, "%s is restarted (%s), in %.3f s")
+INSTANCE_FAILED: Final = Line(logging.ERROR, "the instance of %s failed while %s (%s)")
+STOPPED_LATE: Final = Line(logging.ERROR, "%s took longer than %g s to stop, and was cancelled")
+STOPPED: Final = Line(logging.ERROR, "%s is stopped by its supervision: %s")
+ESCALATED: Final = Line(logging.ERROR, "%s lets the runtime fall: %s")
+BREAKER: Final = Line(logging.WARNING, "the breaker of %s is %s%s")
+
+LINES: Final = (
+    RETRYING,
+    GAVE_UP,
+    STUCK,
+    STILL_RUNNING,
+    BLOCKED,
+    LIVES_AGAIN,
+    RESTARTED,
+    INSTANCE_FAILED,
+    STOPPED_LATE,
+    STOPPED,
+    ESCALATED,
+    BREAKER,
+)
+
+
+@attrs.frozen(kw_only=True)
+class Fields:
+    """What a record says beside its text, as attributes of their own for structured logging.
+
+    Attributes:
+        event_id, event_name: The event; None where there is none.
+        subscription: Whose handler.
+        attempt: The number of the attempt, from 1.
+        cause: Id of the event that caused this one; None where none did.
+    """
+
+    event_id: str | None = None
+    event_name: str | None = None
+    subscription: str | None = None
+    attempt: int | None = None
+    cause: str | None = None
+
+
+NO_FIELDS: Final = Fields()
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without what would steer a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def as_extra(fields: Fields) -> dict[str, object]:
+    """The fields as `logging` takes them, printable."""
+    return {name: _shown(value) for name, value in attrs.asdict(fields).items()}
+
+
+def _shown(value: object) -> object:
+    return printable(value) if isinstance(value, str) else value
+
+
+@attrs.define(eq=False)
+class Log:
+    """Writes lines. A logging handler of the user's that raises is told of once, and changes nothing."""
+
+    _has_told: bool = attrs.field(default=False, init=False)
+
+    def write(self, line: Line, *args: object, fields: Fields = NO_FIELDS) -> None:
+        """Log one line."""
+        if not _log.isEnabledFor(line.level):
+            return
+        try:
+            _log.log(line.level, line.text, *map(_shown, args), extra=as_extra(fields), stacklevel=2)
+        except Exception as error:
+            if not self._has_told:
+                self._has_told = True
+                _tell_of(error)
+
+
+def _tell_of(error: Exception) -> None:
+    try:
+        warnings.warn(
+            f"a logging handler or filter raised {type(error).__name__}; postroom goes on, and won't tell of it again",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+    except Warning:  # where warnings are errors it would become the failure of a delivery that has none
+        if logging.raiseExceptions:
+            traceback.print_exc()
