@@ -24,8 +24,3 @@ def overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
         if first != second and ONE not in (first, second):
             return False
     return len(one) == len(other)
-
-
-def matches(pattern: tuple[str, ...], name: tuple[str, ...]) -> bool:
-    """Whether a name matches; both as tokens. A name is a pattern that matches itself alone."""
-    return covers(pattern, name)
