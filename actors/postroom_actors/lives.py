@@ -13,12 +13,11 @@ from typing import Generic, Protocol, TypeVar
 import anyio
 import attrs
 
-from .actor import Actor, Behaviour, Hand
+from .actor import Actor, Hand
 from .gates import Shut
 from .guard import Verdict, interrupt_of, judge
 
 M = TypeVar("M")
-T = TypeVar("T")
 
 
 class Lives(Protocol):
@@ -80,7 +79,7 @@ class LivingActor(Actor[M], Generic[M]):
         if self._working is None or self.renewing:
             return
         self.renewing = True
-        # A handler may be past its last wait already. It shall not get another message.
+        # Whether its handler has just failed, or is past its last wait: this instance gets no other message.
         self.mailbox.add_gate(self._shut)
         self._working.cancel()
 
@@ -144,10 +143,3 @@ class LivingActor(Actor[M], Generic[M]):
                 if self.renewing:
                     self.renewing = False
                     self.mailbox.remove_gate(self._shut)
-
-    async def sort_out(
-        self, message: T, behaviour: Behaviour[T], error: BaseException, started: float, ended: float
-    ) -> None:
-        await Actor.sort_out(self, message, behaviour, error, started, ended)
-        if self.renewing:
-            await anyio.sleep_forever()  # cancelled at once; or the old instance would get the next message

@@ -225,6 +225,25 @@ async def test_what_an_instance_opens_lives_until_it_has_stopped_and_its_failure
     assert told == ["broken", "stopped", "closed", "stopped", "closed"]
 
 
+async def test_what_an_instance_leaves_in_hand_is_the_first_that_the_next_one_gets() -> None:
+    order: list[int] = []
+
+    class Slow(Clerk):
+        @on("slow")
+        async def work(self, event: Event) -> None:
+            order.append(event.data)
+            await anyio.sleep(10)
+
+    slow = subscriber(name="slow")(partial(Slow, []))
+    crashing = subscriber(name="crashing", supervision=FRESH)(partial(Clerk, []))
+    async with Runtime(subscribers=[Siblings([crashing, slow], strategy="one_for_all")], drain_within=100) as runtime:
+        await runtime.emit_many([Event("slow", number) for number in range(3)])
+        await anyio.sleep(1)
+        await runtime.emit("count", "crash")
+        await runtime.idle()
+    assert order == [0, 0, 1, 2]
+
+
 async def test_children_stop_before_their_parent_and_are_restarted_after_it_with_their_mailboxes() -> None:
     told: list[str] = []
 
