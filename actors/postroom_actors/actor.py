@@ -169,6 +169,10 @@ class Actor(Generic[M]):
             # Looked at after that: what comes between a look and lying down, as from a signal handler, wakes nobody.
             if not self.mailbox.has_mail:
                 await hand.sleeper.park()
+        except anyio.get_cancelled_exc_class():
+            if cancellation_was_asked_for():
+                raise
+            await hand.port.absorb_cancellations()
         finally:
             if hand in self._idle:  # not woken by `ready`
                 self._idle.remove(hand)
@@ -188,7 +192,7 @@ class Actor(Generic[M]):
         started = stopwatch()
         while True:
             if queue:
-                message = queue.popleft()
+                hand.message = message = queue.popleft()  # before another one enters that might be of the same key
                 if mailbox.line:
                     mailbox.admit_next()
             elif mailbox.lanes is not None and (taken := mailbox.take(started)) is not None:
@@ -208,6 +212,7 @@ class Actor(Generic[M]):
                 ended = stopwatch()
                 hand.message = None
                 await self.sort_out(message, self.behaviour, error, started, ended)
+                ended = stopwatch()  # it may have waited
             else:
                 ended = stopwatch()
                 hand.message = None
@@ -216,10 +221,22 @@ class Actor(Generic[M]):
                 await self.absorb(hand.port)
             turn.left -= 1
             if ended >= turn.ends_at or turn.left <= 0:
-                await hand.port.breathe()
+                await self.breathe(hand)
                 ended = stopwatch()
                 turn.restart(ended)
             started = ended
+
+    async def breathe(self, hand: Hand[M]) -> None:
+        """Let others run, between two messages.
+
+        Cancellation: one that no scope has asked for is taken back, since there is nothing in hand to blame.
+        """
+        try:
+            await hand.port.breathe()
+        except anyio.get_cancelled_exc_class():
+            if cancellation_was_asked_for():
+                raise
+            await hand.port.absorb_cancellations()
 
     async def sort_out(
         self, message: T, behaviour: Behaviour[T], error: BaseException, started: float, ended: float

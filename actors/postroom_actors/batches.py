@@ -49,6 +49,10 @@ class BatchActor(Actor[M]):
             try:
                 await self._gather(hand, batch)
                 hand.since = started = stopwatch()
+                self.mailbox.expire(batch, started)
+                if not batch:
+                    hand.message = None
+                    continue
                 result = await self.batches.receive(batch)
             except BaseException as error:
                 hand.message = None
@@ -59,7 +63,7 @@ class BatchActor(Actor[M]):
             if open_cancellations is not None and open_cancellations():
                 await self.absorb(hand.port)
             if turn.is_over(stopwatch()):
-                await hand.port.breathe()
+                await self.breathe(hand)
                 turn.restart(stopwatch())
 
     async def _gather(self, hand: Hand[M], batch: list[M]) -> None:

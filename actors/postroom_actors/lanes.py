@@ -162,15 +162,34 @@ class Lanes(Generic[M]):
     def take_oldest(self) -> M:
         """Remove the message that came first, wherever it stands; one that came back has not come."""
         entry = next(entry for entry in self._waiting.values() if not entry.returned)
+        message = entry.message
         self._remove(entry)
         entry.gone = True
-        return entry.message
+        del entry.message  # it may stand in the heap for long
+        if len(self._heap) > 2 * len(self._waiting) + 16:
+            self._compact()
+        return message
+
+    def _compact(self) -> None:
+        """Forget what is gone."""
+        gone = [item[2] for item in self._heap if item[2].gone]
+        self._heap = [item for item in self._heap if not item[2].gone]
+        heapq.heapify(self._heap)
+        for entry in gone:
+            if entry.order.key is not None:
+                self._advance(entry.order.key)
 
     def hold(self, key: str) -> None:
         """Let nothing of `key` be taken until `release`: a message of it has left, and is not finished."""
-        assert key not in self._lanes, "only at the moment when lanes are set up"
-        self._lanes[key] = deque()
+        if key in self._held:
+            return
         self._held.add(key)
+        lane = self._lanes.setdefault(key, deque())
+        ready = [item for item in self._heap if item[2].order.key == key]
+        if ready:  # its first message could have been taken
+            self._heap = [item for item in self._heap if item[2].order.key != key]
+            heapq.heapify(self._heap)
+            lane.extendleft(item[2] for item in ready)
 
     def holds(self, key: str) -> bool:
         """Whether a message of `key` has left and is not finished."""

@@ -104,6 +104,7 @@ class Mailbox(Generic[M]):
     high_water_mark: int = attrs.field(default=0, init=False)
     abandoned: int = attrs.field(default=0, init=False)
     idle_hands: int = attrs.field(default=0, init=False)
+    _just_taken: M | None = attrs.field(default=None, init=False, repr=False)
     ready: Callable[[], None] = attrs.field(default=_nobody, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -216,9 +217,10 @@ class Mailbox(Generic[M]):
         In lanes the key of the message is held until `release`.
         """
         if self.queue:
-            message = self.queue.popleft()
+            message = self._just_taken = self.queue.popleft()
             if self.line:
                 self.admit_next()
+            self._just_taken = None
             return message
         while self.lanes is not None and (entry := self.lanes.take()) is not None:
             if self.line:
@@ -237,6 +239,15 @@ class Mailbox(Generic[M]):
         """The messages in it, in no order that means anything."""
         return list(self.queue) if self.lanes is None else self.lanes.waiting()
 
+    def expire(self, batch: list[M], now: float) -> None:
+        """Let go of those of `batch`, all of them taken, whose time has passed meanwhile."""
+        for message in [each for each in batch if self.owner.order_of(each).expires_at <= now]:
+            batch.remove(message)
+            key = self.owner.order_of(message).key
+            if key is not None:
+                self.release(key)
+            self.owner.expired(message)
+
     def admit_next(self) -> None:
         """Let those first in line in, as far as there is room; the caller may just have made some."""
         while self.line and len(self) < self.capacity:  # more than one where one coalesces on its way in
@@ -249,7 +260,7 @@ class Mailbox(Generic[M]):
 
     def hold(self, key: str) -> None:
         """Let nothing more of `key` be taken until `release`: a message of it waits to be put back."""
-        self._use_lanes(holding=key)
+        self._use_lanes(holding=key).hold(key)
 
     def release(self, key: str) -> None:
         """The message that held `key` is finished."""
@@ -333,7 +344,8 @@ class Mailbox(Generic[M]):
         if self.lanes is None:
             self.lanes = Lanes(self.gates)
             self.room = 0
-            held = {key for message in self.owner.in_hand() if (key := self.owner.order_of(message).key) is not None}
+            taken = [*self.owner.in_hand(), *([] if self._just_taken is None else [self._just_taken])]
+            held = {key for message in taken if (key := self.owner.order_of(message).key) is not None}
             for key in held if holding is None else held | {holding}:
                 self.lanes.hold(key)
             for message in self.queue:

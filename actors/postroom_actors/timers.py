@@ -17,7 +17,7 @@ import anyio
 import attrs
 
 from .admission import ABANDONED, Admission
-from .port import Port, Sleeper
+from .port import Port, Sleeper, cancellation_was_asked_for
 
 M = TypeVar("M")
 
@@ -73,6 +73,8 @@ class Timers(Generic[M]):
         Returns:
             Those messages, in the order in which they would have been due, then those in line.
         """
+        if not self._heap and not self.line:
+            return []
         cancelled: list[M] = []
         kept: list[tuple[float, int, M]] = []
         for entry in sorted(self._heap, key=lambda entry: entry[:2]):
@@ -128,4 +130,9 @@ class Timers(Generic[M]):
                 self._admit()
             deadline = self._heap[0][0] if self._heap else math.inf
             with anyio.CancelScope(deadline=deadline):
-                await self._sleeper.park()
+                try:
+                    await self._sleeper.park()
+                except anyio.get_cancelled_exc_class():
+                    if cancellation_was_asked_for():
+                        raise
+                    await self._port.absorb_cancellations()  # asyncio lets anybody cancel any task

@@ -4,6 +4,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
+import anyio
 import attrs
 
 from postroom_actors import Actor, Admission, BatchActor
@@ -33,7 +34,7 @@ class BatchingBehaviour(SubscriptionBehaviour):
             handler,
             lambda batch: handler(batch[1]),
             lambda batch: handler(batch[1], self._context_of(batch[0])),
-            self.around.threads,
+            anyio.CapacityLimiter(self.subscriber.concurrency),  # its own, so that nobody else's hang stops it
         )
         self.actor.batches = _Batches(self, self._in_time(self._call_all))
 
@@ -111,11 +112,12 @@ class _Batches:
         ended = started + (ended - started) / len(batch)
         failures = self._failures(batch, error)
         room: Admission | None = None
+        for delivery in batch:  # first, since each sets its key free, which a retry of another one is to hold
+            if delivery.event.id not in failures:
+                self.single.succeeded(delivery, None, started, ended)
         for delivery in batch:
             failure = failures.get(delivery.event.id)
-            if failure is None:
-                self.single.succeeded(delivery, None, started, ended)
-            else:  # lines are first come, first served: who has the last one's room has them all
+            if failure is not None:  # lines are first come, first served: who has the last one's room has them all
                 room = self.single.failed(delivery, failure, started, ended) or room
         return room
 

@@ -10,7 +10,7 @@ import attrs
 
 from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Moment, Need, Order, Overflow, Port
 
-from .calls import UNAWAITED, call_of, close_unawaited, timed, timed_by
+from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
 from .delivery import Delivery, LongDelivery, as_long
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
@@ -88,13 +88,13 @@ class SubscriptionBehaviour(Supervised):
                 handler,
                 lambda delivery: handler(delivery.event),
                 lambda delivery: handler(delivery.event, context(delivery, name)),
-                self.around.threads,
+                anyio.CapacityLimiter(self.subscriber.concurrency),  # its own, so that nobody else's hang stops it
             )
         return call_of(
             handler,
             lambda delivery: handler(read(delivery.event)),
             lambda delivery: handler(read(delivery.event), context(delivery, name)),
-            self.around.threads,
+            anyio.CapacityLimiter(self.subscriber.concurrency),  # its own, so that nobody else's hang stops it
         )
 
     def _with_copies(self, call: Callable[[Delivery], Awaitable[object]]) -> Callable[[Delivery], Awaitable[object]]:
@@ -163,7 +163,7 @@ class SubscriptionBehaviour(Supervised):
         return Order(rank, event.key, message.expires_at, event.priority != "default" or event.timeout is not None)
 
     def succeeded(self, delivery: Delivery, result: object, started: float, ended: float) -> None:
-        if result is not None and type(result) in UNAWAITED:
+        if result is not None and is_unawaited(result):
             kind = close_unawaited(result)
             error = HandlerAborted(self.name, f"returned a {kind} that nobody awaited (is an `await` missing?)")
             self.failed(delivery, error, started, ended)
@@ -194,14 +194,18 @@ class SubscriptionBehaviour(Supervised):
         self, delivery: LongDelivery, exception: Exception, *, is_last: bool = False
     ) -> Admission | None:
         policy = self.policy_of(delivery.event)
-        wait = None if is_last else self._wait_before_retry(delivery, exception, policy)
+        try:
+            wait = None if is_last else self._wait_before_retry(delivery, exception, policy)
+        except (KeyboardInterrupt, SystemExit) as interrupt:  # out of a backoff
+            self.interrupted(delivery, interrupt)
+            return None
         if isinstance(wait, Exception):
             exception, wait = wait, None
         if wait is None:
             self._give_up(delivery, exception, policy)
             return None
         due = self.around.kernel.port.now() + wait
-        if self.leaving == CLOSED and not self._is_before_the_end(due):
+        if self.leaving == CLOSED and not self.has_time_until(due):
             self._cancel(delivery, CLOSED, delivery.attempt)
             return None
         self.tally.retried += 1
@@ -231,9 +235,12 @@ class SubscriptionBehaviour(Supervised):
             return None  # it will not be any more readable next time
         try:
             return checked_wait(policy.backoff, delivery.attempt, self.around.random)
-        except Exception as policy_error:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as policy_error:
             return ExceptionGroup(
-                f"the handler of {self.name!r} failed, and so did its retry policy", [error, policy_error]
+                f"the handler of {self.name!r} failed, and so did its retry policy",
+                [error, self._as_exception(policy_error)],
             )
 
     def _give_up(self, delivery: Delivery, error: Exception, policy: Decided) -> None:
@@ -259,6 +266,14 @@ class SubscriptionBehaviour(Supervised):
         # Handed back: the program ends for a reason that is not this delivery's fault.
         self._cancel(delivery, f"{type(interrupt).__name__} in a handler", delivery.attempt)
         self.around.fall(interrupt)
+
+    def ended(self) -> None:
+        self.mailbox.close()
+        self.cancel_waiting()  # at once: somebody who must end first may wait for it
+        own = (self.overtime, self.breaker, self.rate)
+        if any(own):
+            self.around.alarms.cancel(lambda alarm: alarm in own)
+        Supervised.ended(self)
 
     def cancel(self, delivery: Delivery) -> None:
         """Settle a delivery that waits for its attempt, and won't have it."""
@@ -329,7 +344,8 @@ class SubscriptionBehaviour(Supervised):
         finally:
             self.when_ended.remove(ended.set)
 
-    def _is_before_the_end(self, due: float) -> bool:
+    def has_time_until(self, due: float) -> bool:
+        """Whether something may still happen at `due`, on the loop's clock: the runtime stays open, or drains."""
         end = self.around.give_up_after
         return end is None or due <= end
 

@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Awaitable, Callable
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -16,9 +16,6 @@ from .errors import HandlerTimeout
 from .subscriber import positional_parameters
 
 X = TypeVar("X")
-
-UNAWAITED: Final = frozenset({CoroutineType, GeneratorType, AsyncGeneratorType})
-"""What nobody means to return: something was not awaited."""
 
 
 def call_of(
@@ -37,12 +34,12 @@ def call_of(
     if _is_async(handler):
         return call
 
-    def in_worker(hand: X) -> object:
+    def in_worker(hand: X) -> list[object]:
         in_thread_of.set(current_hand())  # in a copy of the task's context, so nobody has to reset it
-        return call(hand)
+        return [call(hand)]  # in a list, or trio would refuse a coroutine by an error of its own
 
     async def in_thread(hand: X) -> object:
-        return await anyio.to_thread.run_sync(in_worker, hand, limiter=threads)
+        return (await anyio.to_thread.run_sync(in_worker, hand, limiter=threads))[0]
 
     return in_thread
 
@@ -65,7 +62,7 @@ def timed(
             result = await call(hand)
             if anyio.current_time() < deadline:
                 return result
-            if type(result) in UNAWAITED:
+            if is_unawaited(result):
                 close_unawaited(result)
         raise HandlerTimeout(subscription, timeout)
 
@@ -85,6 +82,12 @@ def timed_by(
         return call(hand) if limit == math.inf else timed(call, subscription, limit, alarm)(hand)
 
     return attempt
+
+
+def is_unawaited(result: object) -> bool:
+    """Whether a handler returned what nobody means to return: something that was not awaited."""
+    kind = type(result)  # compared by identity, since a class may refuse to be hashed or compared
+    return kind is CoroutineType or kind is GeneratorType or kind is AsyncGeneratorType
 
 
 def close_unawaited(result: object) -> str:

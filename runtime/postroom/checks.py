@@ -22,12 +22,16 @@ def check_number(
     Args:
         what: What it is a number of, for the message.
     """
-    if (
-        isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and (value > least if above else value >= least)  # NaN is neither
-        and (math.isfinite(value) or not finite)
-    ):
+    try:
+        is_good = (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and (float(value) > least if above else float(value) >= least)  # NaN is neither
+            and (math.isfinite(value) or not finite)
+        )
+    except OverflowError:  # a whole number beyond what a float holds
+        is_good = False
+    if is_good:
         return
     kind = f"{'finite ' if finite else ''}number{' of ' if what else ''}{what}"
     bound = "" if least == -math.inf else f" {'above' if above else 'of at least'} {least:g}"

@@ -112,6 +112,9 @@ class Dispatcher:
             delivery.expires_at = delivery.since + event.expires_after
         if event.delay is not None:
             due = self.kernel.port.now() + event.delay
+            if not target.has_time_until(due):
+                target.cancel(delivery)
+                return None
             return self.timers.set(due, (target, delivery), admission)
         if target.mailbox.put(delivery):
             return None
@@ -121,7 +124,9 @@ class Dispatcher:
 
     def post(self, message: Due) -> None:
         """Take in a delivery that is due."""
-        if not self.actor.mailbox.offer(message):
+        if self.actor.mailbox.closed:  # the runtime ends
+            message[0].cancel(message[1])
+        elif not self.actor.mailbox.offer(message):
             self.actor.mailbox.stand_in_line(message)
 
     def catch_up(self) -> None:
@@ -132,7 +137,10 @@ class Dispatcher:
 
     def _redeliver(self, target: SubscriptionBehaviour, delivery: Delivery) -> None:
         delivery.since = self.kernel.port.stopwatch()
-        target.mailbox.put_back(delivery)
+        if delivery.attempt > 1:
+            target.mailbox.put_back(delivery)
+        elif not target.mailbox.put(delivery):  # it was delayed, and comes for the first time
+            target.mailbox.stand_in_line(delivery)
 
     def receive(self, message: Due) -> Awaitable[object]:
         return self._take_turn(message)
@@ -155,6 +163,7 @@ class Dispatcher:
         raise interrupt
 
     def ended(self) -> None:
+        self.actor.mailbox.close()
         for target, delivery in self.actor.mailbox.clear():
             target.cancel(delivery)
 

@@ -9,11 +9,11 @@ from typing import Any, Unpack
 import attrs
 import msgspec
 
-from postroom_actors import Kernel, TimeSlice, Wait, current_hand
+from postroom_actors import Kernel, TimeSlice, current_hand
 
-from .behaviour import SubscriptionBehaviour
+from .checks import check_number
 from .clock import Clock
-from .deadlock import ROOM, check, check_here, own_hand, waiting
+from .deadlock import check_here, waiting
 from .deduplication import Deduplication, check_same
 from .delivery import Delivery
 from .dispatcher import Dispatcher, Targets
@@ -30,11 +30,11 @@ from .errors import (
 from .event import LONGEST_TRAIL, NO_HEADERS, Event, Origin
 from .event_types import Emitted, declaration_of
 from .names import tokens_of_name
-from .needs import needs_of_room
 from .options import EmitOptions, checked, is_special, with_own
 from .outcomes import Report
 from .portable import portable_copy
 from .receipt import Receipt, wait_for_room
+from .room import check_room
 from .threads import Inbox, ThreadReceipt, accept_for_thread
 
 
@@ -137,6 +137,8 @@ class Emitter:
         """
         options["require"] = True
         receipt = await self.emit(name, data, **options)
+        if not receipt.targets:  # accepted before under its id, and heard by nobody then
+            raise NoSubscriber(receipt.event.name)
         return await receipt.answer()
 
     def emit_from_thread(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> ThreadReceipt:
@@ -207,22 +209,27 @@ class Emitter:
         now, since = self._kernel.port.now(), self._stopwatch()
         routed: list[tuple[Event, Targets, bool]] = []
         wanted: list[tuple[Event, Targets]] = []
+        known: dict[str, Receipt | None] = {}  # by ids that were chosen; None for those that are new
         for event, chosen in checked:
             targets = self._dispatcher.routes.match(event.name)
             routed.append((event, targets, chosen))
-            # `find` raises where an event conflicts, before any is accepted.
-            if not chosen or self._deduplication.find(event, now) is None:
+            if chosen and event.id in known:
+                continue
+            if chosen:  # `find` raises where an event conflicts, before any is accepted
+                known[event.id] = self._deduplication.find(event, now)
+            if not chosen or known[event.id] is None:
                 wanted.append((event, targets))
-        self._check_room(wanted)
+        check_room(self._kernel.port, wanted)
         admission = self._kernel.admission()
         receipts: list[Receipt] = []
         for event, targets, chosen in routed:
-            receipt = self._deduplication.find(event, now) if chosen else None
+            receipt = known[event.id] if chosen else None
             if receipt is None:
                 receipt = self._dispatcher.dispatch(
                     event, targets, since, special=is_special(event), admission=admission
                 )
                 if chosen:
+                    known[event.id] = receipt
                     self._deduplication.remember(receipt, now)
             receipts.append(receipt)
         if admission.waiting:
@@ -230,22 +237,6 @@ class Emitter:
             with waiting(self._kernel.port, lambda: wait_for_room(full, admission)):
                 await admission.wait()
         return receipts
-
-    def _check_room(self, wanted: list[tuple[Event, Targets]]) -> None:
-        """Before anything is placed: raises WouldDeadlock where the caller would wait in a circle for room."""
-        hand = own_hand(self._kernel.port)
-        if hand is None:
-            return
-        keys: dict[SubscriptionBehaviour, list[str | None]] = {}
-        for event, targets in wanted:
-            if event.delay is None:
-                for target in targets:
-                    keys.setdefault(target, []).append(event.key)
-        full = [target for target in keys if target.mailbox.would_wait(*keys[target])]
-        if full:
-            label = f"room in {', '.join(target.name for target in full)}"
-            needs = [need for each in full for need in needs_of_room(each.actor, keys[each])]
-            check(hand, Wait(ROOM, label, lambda: needs))
 
     def _accept(
         self,
@@ -281,12 +272,15 @@ class Emitter:
         if options and not targets and options.get("require"):
             raise NoSubscriber(event.name)
         if must_fit:
+            timers = dispatcher.timers
+            if event.delay is not None and targets and len(timers) + len(targets) > timers.capacity:
+                raise MailboxFull(targets[0].name, timers.capacity)
             for target in targets:
                 mailbox = target.mailbox
                 if len(mailbox.queue) >= mailbox.room and event.delay is None and mailbox.would_wait(event.key):
                     raise MailboxFull(target.name, mailbox.capacity)
         elif hand is not None:
-            self._check_room([(event, targets)])
+            check_room(self._kernel.port, [(event, targets)])
         receipt = dispatcher.dispatch(event, targets, since, special=special)
         if chosen:
             self._deduplication.remember(receipt, self._kernel.port.now())
@@ -301,6 +295,8 @@ class Emitter:
             draft = name
             if draft.accepted_at is None:  # one that was accepted before is emitted as a new event
                 time = draft.time
+                if time is not None:
+                    check_number("time", time, "seconds", least=-math.inf)
             name, data, options = draft.name, draft.data, with_own(draft, options)
             declared = declaration_of(type(data))
             if declared is not None and declared.name != name:

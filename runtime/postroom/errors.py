@@ -13,7 +13,10 @@ def quoted(value: object) -> str:
     """`repr`, cut to a length that a log line bears: what is refused may be hostile."""
     if isinstance(value, str | bytes) and len(value) > _LONGEST_QUOTE:
         return f"{value[:_LONGEST_QUOTE]!r}… ({len(value)} long)"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception as error:  # the user's own `__repr__`
+        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
     return text if len(text) <= 4 * _LONGEST_QUOTE else text[: 4 * _LONGEST_QUOTE] + "…"
 
 

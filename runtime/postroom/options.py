@@ -112,7 +112,7 @@ def _text(option: str) -> Callable[[object], str]:
             raise InvalidOption(option, value, "must not be empty; leave it out instead")
         if len(value) > LONGEST_KEY:
             raise InvalidOption(option, value, f"has {len(value)} characters, and {LONGEST_KEY} is the most")
-        return value
+        return str.__str__(value)  # the text of a subclass, which may hash as it likes
 
     return check
 

@@ -90,7 +90,8 @@ class Report(msgspec.Struct, frozen=True):
         for outcome in self.outcomes:
             if outcome.subscription == subscription:
                 return outcome
-        raise KeyError(subscription)
+        names = ", ".join(outcome.subscription for outcome in self.outcomes) or "none"
+        raise KeyError(f"{subscription!r} has no outcome of this event; those that have: {names}")
 
     def raise_for_failures(self) -> None:
         """Return if every subscription succeeded.

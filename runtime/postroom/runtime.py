@@ -15,7 +15,7 @@ import anyio.lowlevel
 import attrs
 import msgspec
 
-from postroom_actors import Kernel, Timers, Wait, current_port, open_kernel
+from postroom_actors import Kernel, Timers, Wait, cancellation_was_asked_for, current_port, open_kernel
 
 from . import log
 from .behaviour import SubscriptionBehaviour
@@ -36,6 +36,7 @@ from .policy import SILENT, Policy
 from .portable import copy_for_handler
 from .reading import reader_of
 from .receipt import Receipt
+from .room import check_room
 from .seeing import Observable
 from .siblings import Siblings, as_declarations, declared, members_of
 from .subscriber import Subscriber, SubscriberOptions
@@ -51,7 +52,6 @@ DEFAULT_DRAIN: Final = 10.0
 DEFAULT_CLEANUP: Final = 5.0
 DEFAULT_DEAD_LETTERS: Final = 1000
 DEFAULT_CAUSATION_DEPTH: Final = 64
-DEFAULT_THREADS: Final = 40
 DEFAULT_WATCHDOG: Final = 1.0
 
 
@@ -271,7 +271,6 @@ class Runtime(Observable):
             dead_letters=self.dead_letters,
             clock=self._clock,
             random=self._random,
-            threads=anyio.CapacityLimiter(DEFAULT_THREADS),
             context=lambda delivery, name: Context(delivery, name, self),
             fall=self._fall,
             log=self._log,
@@ -331,7 +330,13 @@ class Runtime(Observable):
         Cancellation: is what it waits for; then it looks on for `cleanup_within` seconds, or until all have ended.
         """
         try:
-            await anyio.sleep_forever()
+            while True:
+                try:
+                    await anyio.sleep_forever()
+                except anyio.get_cancelled_exc_class():
+                    if cancellation_was_asked_for():
+                        raise
+                    await self._kernel.port.absorb_cancellations()
         finally:
             with anyio.move_on_after(self.cleanup_within, shield=True) as patience:
                 for behaviour in tuple(self._roster.behaviours.values()):
@@ -372,8 +377,6 @@ class Runtime(Observable):
         behaviour = self._roster.behaviours.get(letter.subscription)
         if behaviour is None or behaviour.leaving is not None:
             raise UnknownSubscription(letter.subscription)
-        event = letter.event
-        if event.timeout is not None:  # it needs its way through the lanes, without a delay or an expiry that are past
-            event = msgspec.structs.replace(event, delay=None, expires_after=None)
-        self._check_room([(event, (behaviour,))])
+        event = msgspec.structs.replace(letter.event, delay=None, expires_after=None)  # its time has come already
+        check_room(self._kernel.port, [(event, (behaviour,))])
         return self._dispatcher.dispatch(event, (behaviour,), self._stopwatch(), special=event.timeout is not None)

@@ -98,6 +98,8 @@ def _check_patterns(subscriber: Any, _attribute: object, patterns: tuple[object,
         raise InvalidOption("patterns", patterns, "the patterns of an actor are those of its methods marked with @on")
     if not patterns:
         raise InvalidOption("patterns", patterns, 'name at least one event or pattern: @subscriber("order.placed")')
+    if isinstance(patterns, str):
+        raise InvalidOption("patterns", patterns, "must be a tuple of patterns, not one string")
     for pattern in patterns:
         tokens_of_pattern(pattern)
 
@@ -271,6 +273,9 @@ def subscriber(*patterns: str | type[Any], name: str | None = None, **options: U
     Raises:
         InvalidHandler, InvalidName, InvalidOption, InvalidEventType: when the decorator is applied.
     """
+
+    if len(patterns) == 1 and inspect.isroutine(patterns[0]):
+        raise InvalidOption("patterns", patterns[0], 'is a function; write @subscriber("order.placed"), with a pattern')
 
     def declare(handler: Callable[P, R]) -> Subscriber[P, R]:
         own_name = name_of(handler) if name is None else name

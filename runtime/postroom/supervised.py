@@ -34,6 +34,7 @@ class Supervised(Owner[Delivery]):
         tally: What became of its deliveries.
         supervisor: Decides about failures; None where no directive but `resume` is possible.
         breaker: Pauses it while its dependency is down.
+        rate: Lets only so many attempts begin.
         unsubscribe: Takes its routes away.
         stopped_for: What its deliveries failed with where its supervision stopped it.
         leaving: No new deliveries are routed here; why, for those that are cancelled.
@@ -50,6 +51,7 @@ class Supervised(Owner[Delivery]):
     tally: Tally = attrs.field(factory=Tally, init=False)
     supervisor: Supervisor | None = attrs.field(default=None, init=False)
     breaker: BreakerAtWork | None = attrs.field(default=None, init=False)
+    rate: RateAtWork | None = attrs.field(default=None, init=False)
     unsubscribe: Callable[[], None] = attrs.field(init=False)
     stopped_for: SubscriptionStopped | None = attrs.field(default=None, init=False)
     started: float = attrs.field(default=0.0, init=False)
@@ -89,7 +91,8 @@ class Supervised(Owner[Delivery]):
         if self.subscriber.breaker is not None:
             self.breaker = BreakerAtWork(self.subscriber.breaker, self.mailbox, port, alarms, self.teller.breaker)
         if self.subscriber.rate is not None:
-            self.mailbox.add_gate(RateAtWork(self.subscriber.rate, self.mailbox, port, alarms))
+            self.rate = RateAtWork(self.subscriber.rate, self.mailbox, port, alarms)
+            self.mailbox.add_gate(self.rate)
 
     @property
     def is_paused(self) -> bool:
@@ -148,7 +151,6 @@ class Supervised(Owner[Delivery]):
 
     def ended(self) -> None:
         """The actor's last hand has ended."""
-        self.mailbox.close()
         if self.supervisor is not None:
             self.supervisor.enter(Phase.ENDED)
         for call in self.when_ended:

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
 
-import anyio
 import attrs
 
 from postroom_actors import Kernel, Timers
@@ -48,7 +47,6 @@ class Surroundings:
     dead_letters: DeadLetters
     clock: Clock
     random: Random
-    threads: anyio.CapacityLimiter
     context: Callable[[Delivery, str], Context]
     fall: Callable[[BaseException], None]
     log: Log

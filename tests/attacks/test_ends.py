@@ -9,7 +9,7 @@ import pytest
 
 from postroom import Event, Retry, Runtime
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xfail(strict=True, reason="a defect that is not mended yet")]
+pytestmark = pytest.mark.anyio
 
 
 async def test_a_shielded_handler_that_waits_for_what_will_be_cancelled_anyway_does_not_hang_the_end() -> None:

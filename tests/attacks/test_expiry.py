@@ -5,7 +5,7 @@ import pytest
 
 from postroom import Batch, Event, Expired, Retry, Runtime, constant
 
-pytestmark = [pytest.mark.anyio, pytest.mark.xfail(strict=True, reason="a defect that is not mended yet")]
+pytestmark = pytest.mark.anyio
 
 
 async def test_an_event_that_expires_while_its_batch_fills_is_not_handed_over() -> None:

@@ -9,7 +9,6 @@ from postroom import Event, Runtime
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="a defect that is not mended yet")
 @pytest.mark.parametrize("backend", ["trio", "asyncio"])
 def test_plain_functions_that_hang_leave_threads_to_other_subscriptions(backend: str) -> None:
     release = threading.Event()
