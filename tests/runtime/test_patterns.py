@@ -2,13 +2,14 @@
 
 from itertools import product
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postroom.patterns import covers, overlap
 from postroom.routes import Routes
+from tests.promises.quick import quick
 
-NAMES = [name for length in (1, 2, 3, 4) for name in product("abz", repeat=length)]
+NAMES = [name for length in (1, 2, 3, 4, 5) for name in product("abz", repeat=length)]
 PATTERNS = st.tuples(st.lists(st.sampled_from(["a", "b", "*"]), max_size=3), st.sampled_from(["a", "*", "**"])).map(
     lambda parts: (*parts[0], parts[1])
 )
@@ -21,6 +22,7 @@ def names_of(pattern: tuple[str, ...]) -> set[tuple[str, ...]]:
 
 
 @given(PATTERNS, PATTERNS)
+@settings(quick, max_examples=500)
 def test_patterns_cover_and_overlap_as_the_names_that_the_routes_match(
     one: tuple[str, ...], other: tuple[str, ...]
 ) -> None:
