@@ -240,7 +240,7 @@ class SubscriptionBehaviour(Supervised):
         except BaseException as policy_error:
             return ExceptionGroup(
                 f"the handler of {self.name!r} failed, and so did its retry policy",
-                [error, self._as_exception(policy_error)],
+                [error, self.as_exception(policy_error)],
             )
 
     def _give_up(self, delivery: Delivery, error: Exception, policy: Decided) -> None:
