@@ -42,6 +42,10 @@ from .errors import WrongBackend as WrongBackend
 from .errors import WrongThread as WrongThread
 from .event import Event as Event
 from .event_types import event_type as event_type
+from .groups import Group as Group
+from .interceptors import Interceptor as Interceptor
+from .interceptors import InterceptorFailed as InterceptorFailed
+from .interceptors import Vetoed as Vetoed
 from .outcomes import Cancelled as Cancelled
 from .outcomes import Dropped as Dropped
 from .outcomes import Expired as Expired
@@ -69,6 +73,11 @@ from .snapshots import MailboxSnapshot as MailboxSnapshot
 from .snapshots import Rates as Rates
 from .snapshots import Snapshot as Snapshot
 from .snapshots import SubscriptionSnapshot as SubscriptionSnapshot
+from .staged import GroupCleared as GroupCleared
+from .staged import StagedReceipt as StagedReceipt
+from .staged import StillStaged as StillStaged
+from .staging import GroupClosed as GroupClosed
+from .staging import GroupFull as GroupFull
 from .stats import RuntimeStats as RuntimeStats
 from .stats import SubscriptionStats as SubscriptionStats
 from .subscriber import Subscriber as Subscriber
@@ -102,9 +111,15 @@ __all__ = [
     "Failed",
     "ForkedProcess",
     "Full",
+    "Group",
+    "GroupCleared",
+    "GroupClosed",
+    "GroupFull",
     "HandlerAborted",
     "HandlerTimeout",
     "InHand",
+    "Interceptor",
+    "InterceptorFailed",
     "InvalidEventType",
     "InvalidHandler",
     "InvalidName",
@@ -135,6 +150,8 @@ __all__ = [
     "RuntimeStats",
     "Siblings",
     "Snapshot",
+    "StagedReceipt",
+    "StillStaged",
     "Subscriber",
     "Subscription",
     "SubscriptionSnapshot",
@@ -147,6 +164,7 @@ __all__ = [
     "UnknownEvent",
     "UnknownSubscription",
     "UnreadableEvent",
+    "Vetoed",
     "Watch",
     "WouldDeadlock",
     "WrongBackend",

@@ -30,12 +30,13 @@ class BatchingBehaviour(SubscriptionBehaviour):
         super().__attrs_post_init__()
         assert isinstance(self.actor, BatchActor), "hired below"
         handler = self.subscriber.handler
-        self._call_all = call_of(
+        call: Callable[[Read], Awaitable[object]] = call_of(
             handler,
             lambda batch: handler(batch[1]),
             lambda batch: handler(batch[1], self._context_of(batch[0])),
             anyio.CapacityLimiter(self.subscriber.concurrency),  # its own, so that nobody else's hang stops it
         )
+        self._call_all = self.around.interception.around(call, lambda batch: self._context_of(batch[0]))
         self.actor.batches = _Batches(self, self._in_time(self._call_all))
 
     def _hire(self) -> Actor[Delivery]:

@@ -61,7 +61,9 @@ class SubscriptionBehaviour(Supervised):
         self.set_gates()
         self.read = reader_of(subscriber)
         self.policy = decide(SILENT, subscriber, self.around.defaults)
-        self._call = self._with_copies(self._single_call())
+        self._call = self.around.interception.around(
+            self._with_copies(self._single_call()), lambda delivery: self.around.context(delivery, self.name)
+        )
         self.receive = self._in_time(self._call)
 
     def _hire(self) -> Actor[Delivery]:

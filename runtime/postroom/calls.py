@@ -31,7 +31,7 @@ def call_of(
         with_context: Calls it with a context as well, for a handler that takes one.
     """
     call = with_context if positional_parameters(handler) == 2 else plainly
-    if _is_async(handler):
+    if is_async(handler):
         return call
 
     def in_worker(hand: X) -> list[object]:
@@ -97,5 +97,6 @@ def close_unawaited(result: object) -> str:
     return type(result).__name__.replace("_", " ")
 
 
-def _is_async(handler: Any) -> bool:
+def is_async(handler: Any) -> bool:
+    """Whether calling it gives something to await."""
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(type(handler), "__call__", None))

@@ -8,7 +8,7 @@ import attrs
 from .delivery import Delivery, fields_of
 from .event import Event
 from .event_types import Emitted
-from .log import as_extra
+from .log import SafeAdapter, as_extra
 from .options import EmitOptions
 from .receipt import Receipt
 
@@ -46,7 +46,7 @@ class Context:
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":
         """A logger whose records carry `event_id`, `event_name`, `subscription`, `attempt` and `cause`."""
-        return logging.LoggerAdapter(
+        return SafeAdapter(
             _log,
             as_extra(fields_of(self._delivery, self.subscription)),
         )

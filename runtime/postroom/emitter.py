@@ -4,21 +4,19 @@ import enum
 import math
 from collections.abc import Callable, Iterable
 from threading import get_ident
-from typing import Any, Unpack
+from typing import Any, TypeAlias, Unpack
 
 import attrs
 import msgspec
 
-from postroom_actors import Kernel, TimeSlice, current_hand
+from postroom_actors import Admission, Kernel, TimeSlice, current_hand
 
-from .checks import check_number
 from .clock import Clock
 from .deadlock import check_here, waiting
 from .deduplication import Deduplication, check_same
-from .delivery import Delivery
 from .dispatcher import Dispatcher, Targets
+from .drafts import caused, event_in_hand, event_of
 from .errors import (
-    CausationTooDeep,
     ForkedProcess,
     InvalidOption,
     MailboxFull,
@@ -27,15 +25,19 @@ from .errors import (
     RuntimeClosed,
     WrongThread,
 )
-from .event import LONGEST_TRAIL, NO_HEADERS, Event, Origin
+from .event import NO_HEADERS, Event
 from .event_types import Emitted, declaration_of
-from .names import tokens_of_name
-from .options import EmitOptions, checked, is_special, with_own
+from .interceptors import Interception
+from .options import EmitOptions, is_special
 from .outcomes import Report
 from .portable import portable_copy
 from .receipt import Receipt, wait_for_room
 from .room import check_room
+from .staging import Stages
 from .threads import Inbox, ThreadReceipt, accept_for_thread
+
+Draft: TypeAlias = tuple[Event, Event | None]
+"""An event that was checked; and, where its user chose its id, the same as the user gave it."""
 
 
 class State(enum.Enum):
@@ -60,7 +62,7 @@ class Emitter:
     _clock: Clock = attrs.field(init=False)
     _causation_depth: int = attrs.field(init=False)
     _state: State = attrs.field(default=State.NEW, init=False)
-    _open_in: int | None = attrs.field(default=None, init=False)  # the thread, while the runtime is open
+    _open_in: int | None = attrs.field(default=None, init=False)  # the thread, while open and nothing is intercepted
     _until: float = attrs.field(default=math.inf, init=False)  # when handlers, too, may emit no more
     _thread: int = attrs.field(default=0, init=False)
     _kernel: Kernel = attrs.field(init=False)
@@ -70,6 +72,8 @@ class Emitter:
     _dispatcher: Dispatcher = attrs.field(init=False)
     _inbox: Inbox | None = attrs.field(default=None, init=False)
     _deduplication: Deduplication = attrs.field(factory=Deduplication, init=False)
+    _stages: Stages = attrs.field(init=False)
+    _interception: Interception = attrs.field(factory=Interception, init=False)
 
     async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """Emit an event to every subscription that matches its name.
@@ -118,6 +122,8 @@ class Emitter:
 
         Cancellation: as `emit`, then as `Receipt.wait`: an event that was accepted goes on.
         """
+        if options:
+            _refuse_group(options)
         receipt = await self.emit(name, data, **options)
         return await receipt.wait()
 
@@ -135,6 +141,7 @@ class Emitter:
 
         Cancellation: as `emit_and_wait`.
         """
+        _refuse_group(options)
         options["require"] = True
         receipt = await self.emit(name, data, **options)
         if not receipt.targets:  # accepted before under its id, and heard by nobody then
@@ -178,7 +185,7 @@ class Emitter:
 
         Cancellation: while it checks them, nothing is accepted; afterwards all are, as with `emit`.
         """
-        checked: list[tuple[Event, bool]] = []
+        checked: list[Draft] = []
         chosen: dict[str, Event] = {}
         for position, draft in enumerate(events):
             if self._turn.is_over(self._stopwatch()):
@@ -188,55 +195,67 @@ class Emitter:
                     raise InvalidOption(
                         "events", draft, f"must hold Event(…)s or typed events, not {type(draft).__name__}"
                     )
-                event, has_chosen_id = self._event(draft, None, {}, None)
-                self._dispatcher.routes.match(event.name)
+                given, has_chosen_id = self._event(draft, None, {}, None)
+                is_new = not has_chosen_id or given.id not in chosen
                 if has_chosen_id:
-                    check_same(chosen.setdefault(event.id, event), event)
+                    check_same(chosen.setdefault(given.id, given), given)
+                    is_new = is_new and self._deduplication.find(given, self._kernel.port.now()) is None
+                event = self._intercept(given, None) if is_new else given
+                self._dispatcher.routes.match(event.name)
             except Exception as error:
                 error.add_note(f"in emit_many, event number {position} (from 0); none of them was accepted")
                 raise
-            checked.append((event, has_chosen_id))
+            checked.append((event, given if has_chosen_id else None))
         self._check_open()
-        return await self._place_all(checked)
+        receipts, admission = self._accept_all(checked)
+        await self._admitted(receipts, admission)
+        return receipts
 
-    async def _place_all(self, checked: list[tuple[Event, bool]]) -> list[Receipt]:
+    def _accept_all(self, checked: list[Draft]) -> tuple[list[Receipt], Admission]:
         """Accept events that were checked, all of them or none, and place them in order.
 
         Without a yield in between, or something else might be accepted in the middle that conflicts with the rest.
 
-        Cancellation: while it waits for room; all of them are accepted.
+        Returns:
+            The receipts, and what to wait for room by.
         """
         now, since = self._kernel.port.now(), self._stopwatch()
-        routed: list[tuple[Event, Targets, bool]] = []
+        routed: list[tuple[Event, Targets, Event | None]] = []
         wanted: list[tuple[Event, Targets]] = []
         known: dict[str, Receipt | None] = {}  # by ids that were chosen; None for those that are new
-        for event, chosen in checked:
+        for event, given in checked:
             targets = self._dispatcher.routes.match(event.name)
-            routed.append((event, targets, chosen))
-            if chosen and event.id in known:
+            routed.append((event, targets, given))
+            if given is not None and event.id in known:
                 continue
-            if chosen:  # `find` raises where an event conflicts, before any is accepted
-                known[event.id] = self._deduplication.find(event, now)
-            if not chosen or known[event.id] is None:
+            if given is not None:  # `find` raises where an event conflicts, before any is accepted
+                known[event.id] = self._deduplication.find(given, now)
+            if given is None or known[event.id] is None:
                 wanted.append((event, targets))
         check_room(self._kernel.port, wanted)
         admission = self._kernel.admission()
         receipts: list[Receipt] = []
-        for event, targets, chosen in routed:
-            receipt = known[event.id] if chosen else None
+        for event, targets, given in routed:
+            receipt = None if given is None else known[event.id]
             if receipt is None:
                 receipt = self._dispatcher.dispatch(
                     event, targets, since, special=is_special(event), admission=admission
                 )
-                if chosen:
+                if given is not None:
                     known[event.id] = receipt
-                    self._deduplication.remember(receipt, now)
+                    self._deduplication.remember(given, receipt, now)
             receipts.append(receipt)
+        return receipts, admission
+
+    async def _admitted(self, receipts: list[Receipt], admission: Admission) -> None:
+        """Wait until every mailbox has taken its share of what was accepted together.
+
+        Cancellation: all of it stays accepted.
+        """
         if admission.waiting:
-            full = dict.fromkeys(target for _, targets in wanted for target in targets)
+            full = dict.fromkeys(target for receipt in receipts for target in receipt.targets)
             with waiting(self._kernel.port, lambda: wait_for_room(full, admission)):
                 await admission.wait()
-        return receipts
 
     def _accept(
         self,
@@ -249,18 +268,28 @@ class Emitter:
         must_fit: bool = False,
     ) -> Receipt:
         """Check, accept and place one event; never waits. The way of every emit, so the plain case comes first."""
+        given: Event | None = None
+        special = intercepted = False
         if get_ident() != self._open_in:
             self._check_open()
+            intercepted = bool(self._interception.emits)
             if self.portable and isinstance(name, str):
                 name, data = Event(name, data), None  # a draft takes the careful way
-        chosen = special = False
         hand = current_hand()
-        if options or cause is not None or name.__class__ is not str or hand is not None:
+        if options or cause is not None or name.__class__ is not str or hand is not None or intercepted:
             event, chosen = self._event(name, data, options, cause)
+            group = options.get("group") if options else None
             if chosen:
-                earlier = self._deduplication.find(event, self._kernel.port.now())
+                earlier = self._deduplication.find(event, self._kernel.port.now(), group)
                 if earlier is not None:
                     return earlier
+                given = event
+            if group is not None:
+                event = msgspec.structs.replace(event, accepted_at=None)
+            if intercepted:
+                event = self._intercept(event, group)
+            if group is not None:
+                return self._stages.add(event, given, bool(options.get("require")), group)
             special = is_special(event)
         else:
             now = self._wall_time()
@@ -282,73 +311,27 @@ class Emitter:
         elif hand is not None:
             check_room(self._kernel.port, [(event, targets)])
         receipt = dispatcher.dispatch(event, targets, since, special=special)
-        if chosen:
-            self._deduplication.remember(receipt, self._kernel.port.now())
+        if given is not None:
+            self._deduplication.remember(given, receipt, self._kernel.port.now())
         return receipt
 
     def _event(self, name: Emitted, data: Any, options: EmitOptions, cause: Event | None) -> tuple[Event, bool]:
         """Make the event that would be accepted, without accepting it; and whether its user chose its id."""
-        time: float | None = None
-        if isinstance(name, Event):
-            if data is not None:
-                raise InvalidOption("data", data, "comes with the Event; emit either an Event or a name with data")
-            draft = name
-            if draft.accepted_at is None:  # one that was accepted before is emitted as a new event
-                time = draft.time
-                if time is not None:
-                    check_number("time", time, "seconds", least=-math.inf)
-            name, data, options = draft.name, draft.data, with_own(draft, options)
-            declared = declaration_of(type(data))
-            if declared is not None and declared.name != name:
-                declared = None  # by another name it is plain data
-        else:
-            declared = declaration_of(type(name))
-            if declared is not None:
-                if data is not None:
-                    raise InvalidOption("data", data, "comes with a typed event; emit either that or a name with data")
-                name, data = declared.name, name
-        if declared is not None:
-            declared.check(data)
-        if self.portable:
-            data = portable_copy(data)
-        if name.__class__ is not str:
-            tokens_of_name(name)
-            assert isinstance(name, str), "as just checked"
-            name = str.__str__(name)  # the text of a subclass, such as a member of an enumeration
-        chosen = checked(options)
-        headers = chosen.get("headers") or NO_HEADERS
-        now = self._wall_time()
-        event = Event(
-            name,  # pyright: ignore[reportArgumentType] - a str by now
-            data,
-            chosen.get("key"),
-            headers if declared is None else declared.headers_with(headers),
-            chosen.get("id") or self._ids(),
-            now if time is None else time,
-            now,
-            chosen.get("priority") or ("lowest" if chosen.get("quiet") else "default"),
-            chosen.get("delay"),
-            chosen.get("expires_after"),
-            chosen.get("attempts"),
-            chosen.get("backoff"),
-            chosen.get("timeout"),
-            chosen.get("quiet"),
-        )
+        event, has_chosen_id = event_of(name, data, options, self._ids, self._wall_time(), self.portable)
         if cause is None:
             hand = current_hand()
             if hand is not None:
-                cause = _event_in_hand(hand.message)
+                cause = event_in_hand(hand.message)
         if cause is not None:
-            event = self._caused(event, cause)
-        return event, "id" in chosen
+            event = caused(event, cause, self._causation_depth)
+        return event, has_chosen_id
 
-    def _caused(self, event: Event, cause: Event) -> Event:
-        """`event` with its cause named. A delayed one begins a new chain: a job that plans its next run is no loop."""
-        depth = 0 if event.delay is not None else cause.depth + 1
-        trail = () if depth == 0 else (*cause.trail[1 - LONGEST_TRAIL :], cause.name)
-        if depth > self._causation_depth:
-            raise CausationTooDeep(event.name, depth, cause.id, (*trail, event.name))
-        return msgspec.structs.replace(event, origin=Origin(cause.id, depth, trail))
+    def _intercept(self, event: Event, group: str | None) -> Event:
+        """What the interceptors make of an event that is about to be accepted, or staged."""
+        changed = self._interception.outgoing(event, group)
+        if self.portable and changed.data is not event.data:
+            changed = msgspec.structs.replace(changed, data=portable_copy(changed.data))
+        return changed
 
     async def _breathe(self) -> float:
         """Let other tasks run, if this runtime is one that may be used from here; returns the stopwatch's time."""
@@ -380,10 +363,8 @@ class Emitter:
         return ForkedProcess() if self._state is State.FORKED else RuntimeClosed(self._state.value)
 
 
-def _event_in_hand(message: object) -> Event | None:
-    """The event that is being handled; of a batch the one that ends the longest chain of causes."""
-    if isinstance(message, Delivery):
-        return message.event
-    if isinstance(message, list):
-        return max((delivery.event for delivery in message), key=lambda event: event.depth, default=None)
-    return None
+def _refuse_group(options: EmitOptions) -> None:
+    if options.get("group") is not None:
+        raise InvalidOption(
+            "group", options["group"], "what is staged has no outcome before the release: emit it, and await later"
+        )

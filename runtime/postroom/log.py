@@ -7,7 +7,7 @@ users chose freely, such as an id, is escaped where it would not print: a line s
 import logging
 import traceback
 import warnings
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -68,6 +68,14 @@ STOPPED_LATE: Final = Line(logging.ERROR, "%s took longer than %g s to stop, and
 STOPPED: Final = Line(logging.ERROR, "%s is stopped by its supervision: %s")
 ESCALATED: Final = Line(logging.ERROR, "%s lets the runtime fall: %s")
 BREAKER: Final = Line(logging.WARNING, "the breaker of %s is %s%s")
+GROUP_EXPIRED: Final = Line(
+    logging.WARNING, "group %s was not released within %g s: its %d staged event(s) were dropped"
+)
+INTERCEPTOR_FAILED: Final = Line(
+    logging.WARNING,
+    "the interceptor %s failed with %s for %s %s; that is ignored, as it declares, and not told again",
+    ("event_id", "event_name", "cause"),
+)
 
 LINES: Final = (
     RETRYING,
@@ -82,6 +90,8 @@ LINES: Final = (
     STOPPED,
     ESCALATED,
     BREAKER,
+    GROUP_EXPIRED,
+    INTERCEPTOR_FAILED,
 )
 
 
@@ -138,6 +148,18 @@ class Log:
             if not self._has_told:
                 self._has_told = True
                 _tell_of(error)
+
+
+class SafeAdapter(logging.LoggerAdapter[logging.Logger]):
+    """A logger for handlers of events: where a log handler raises, the handler of the event goes on."""
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """Log one line; what the methods named after levels call as well."""
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1
+        try:
+            super().log(level, msg, *args, **kwargs)
+        except Exception as error:
+            _tell_of(error)
 
 
 def _tell_of(error: Exception) -> None:

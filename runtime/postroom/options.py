@@ -17,7 +17,7 @@ from .policy import Policy, check_quiet, check_timeout, first_said
 from .retry import Backoff, check_attempts, check_backoff
 
 LONGEST_KEY: Final = 200
-"""Characters of a key, and of an id."""
+"""Characters of a key, of an id, and of the id of a group."""
 
 LARGEST_HEADERS: Final = 8 * 1024
 """Names and values of an event's headers together, bytes in UTF-8."""
@@ -33,7 +33,8 @@ class EmitOptions(TypedDict, total=False):
         priority: `critical`, `high`, `default`, `low` or `lowest`.
         delay: Seconds until it goes to the mailboxes; less than 0 is 0.
         expires_after: Seconds after which nobody handles it any more.
-        require: Refuse an event that nobody subscribes to.
+        require: Refuse an event that nobody subscribes to; of a staged one, refuse the release of its group.
+        group: Stage it in the group of this id instead; see `Runtime.group`.
         attempts, backoff, timeout: Win over what its subscribers say; a `timeout` of `math.inf` is none.
         quiet: Its retries and give-ups are not logged, and its priority is `lowest` unless given.
     """
@@ -45,6 +46,7 @@ class EmitOptions(TypedDict, total=False):
     delay: float | None
     expires_after: float | None
     require: bool
+    group: str | None
     attempts: int | None
     backoff: Backoff | None
     timeout: float | None
@@ -102,6 +104,11 @@ def is_special(event: Event) -> bool:
         or event.expires_after is not None
         or event.timeout is not None
     )
+
+
+def check_group(id: object) -> None:
+    """Raises InvalidOption for what can't be the id of a group."""
+    _text("group")(id)
 
 
 def _text(option: str) -> Callable[[object], str]:
@@ -174,6 +181,7 @@ _CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
     "delay": _delay,
     "expires_after": _expiry,
     "require": _require,
+    "group": _text("group"),
     "attempts": _checked_by(check_attempts),
     "backoff": _checked_by(check_backoff),
     "timeout": _checked_by(check_timeout),

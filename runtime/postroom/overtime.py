@@ -8,7 +8,7 @@ Units: seconds.
 
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -16,6 +16,14 @@ from postroom_actors import Actor, Hand, Port, Timers
 
 _ROUNDING: Final = 0.001
 """The loop's clock and the stopwatch are two clocks; a timer may come early by less than this."""
+
+
+class Alarm(Protocol):
+    """Somebody who set an alarm."""
+
+    def look(self) -> None:
+        """It is time."""
+        ...
 
 
 @attrs.define(eq=False)
@@ -33,7 +41,7 @@ class Overtime:
     grace: float
     _actor: Actor[Any]
     _port: Port
-    _alarms: "Timers[Overtime]"
+    _alarms: Timers[Alarm]
     tell: Callable[[Any, float, float], None]  # of what a worker has in hand, its limit, and the grace
     _set: list[float] = attrs.field(factory=list, init=False)  # when alarms are due, the earliest last
     _told: dict[Hand[Any], float] = attrs.field(factory=dict, init=False)

@@ -70,6 +70,11 @@ class Receipt(msgspec.Struct, eq=False):
         """Whether every subscription has settled."""
         return not self.pending
 
+    @property
+    def staged(self) -> bool:
+        """Whether the event waits in a group, not accepted yet."""
+        return False
+
     def __await__(self) -> Generator[Any, Any, Report]:
         return self.wait().__await__()
 
@@ -153,6 +158,11 @@ class Receipt(msgspec.Struct, eq=False):
         if self.waiters is None:
             self.waiters = []
         self.waiters.append(waiter)
+
+    def stop_waking(self, waiter: Wakeable) -> None:
+        """The runtime's own: `waiter` has gone; does nothing where it doesn't stand in `waiters`."""
+        if self.waiters is not None and waiter in self.waiters:
+            self.waiters.remove(waiter)
 
     def tell_each(self) -> None:
         """The runtime's own: wake those who wait at every outcome from now on, not at the last one only."""

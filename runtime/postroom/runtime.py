@@ -32,6 +32,8 @@ from .endings import raise_what_ended_it
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
 from .forks import tell_in_children
 from .identity import unique_ids
+from .interceptors import Interception, Interceptor, interceptors_of
+from .overtime import Alarm
 from .policy import SILENT, Policy
 from .portable import copy_for_handler
 from .reading import reader_of
@@ -39,6 +41,7 @@ from .receipt import Receipt
 from .room import check_room
 from .seeing import Observable
 from .siblings import Siblings, as_declarations, declared, members_of
+from .staging import Stages
 from .subscriber import Subscriber, SubscriberOptions
 from .subscription import Subscription
 from .supervised import CLOSED
@@ -55,12 +58,8 @@ DEFAULT_CAUSATION_DEPTH: Final = 64
 DEFAULT_WATCHDOG: Final = 1.0
 
 
-def _sound(alarm: Any) -> None:
-    alarm.look()
-
-
-def _never_dropped(_alarm: object, _reason: str) -> None:
-    raise AssertionError("there is room for alarms of each subscription")
+def _never_dropped(_alarm: Alarm, _reason: str) -> None:
+    raise AssertionError("there is room for every alarm")
 
 
 def _check_flag(_runtime: object, attribute: "attrs.Attribute[bool]", value: object) -> None:
@@ -89,6 +88,7 @@ class Runtime(Observable):
         watchdog: Seconds that a handler may block the event loop before the log names it, with the line it is at; None
             for no watch. A thread looks four times as often; in virtual time nobody does.
         dead_letter_limit: Dead letters that are kept; older ones go.
+        interceptors: Functions around each emit (`def`) and each attempt (`async def`); see `Interceptor`.
         defaults: What holds for failures, time and the log where neither an event nor its subscriber says otherwise.
         causation_depth: How long a chain of events that cause each other may get.
         portable: Refuse payloads that a durable module could not carry, and give each handler a copy of its own, as
@@ -107,6 +107,7 @@ class Runtime(Observable):
     cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=seconds(finite=False))
     watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
     dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=count_of("dead letters"))
+    interceptors: tuple[Interceptor, ...] = attrs.field(default=(), converter=interceptors_of)
     portable: bool = attrs.field(default=False, validator=_check_flag)
     defaults: Policy = attrs.field(default=SILENT, validator=_check_defaults)
     _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
@@ -123,6 +124,7 @@ class Runtime(Observable):
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
             reader_of(each)
+        self._interception = Interception(self.interceptors, self._log)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
 
     async def __aenter__(self) -> Self:
@@ -266,7 +268,7 @@ class Runtime(Observable):
         self._around = Surroundings(
             kernel=kernel,
             timers=self._dispatcher.timers,
-            alarms=Timers(kernel.port, _sound, sys.maxsize, _never_dropped),
+            alarms=Timers(kernel.port, lambda alarm: alarm.look(), sys.maxsize, _never_dropped),
             grace=self.cleanup_within,
             dead_letters=self.dead_letters,
             clock=self._clock,
@@ -281,8 +283,10 @@ class Runtime(Observable):
             end_child=self._roster.end_child,
             emit=self.emit,
             defaults=self.defaults,
+            interception=self._interception,
         )
         self._roster.open(self._dispatcher, self._around)
+        self._stages = Stages(kernel.port, self._around.alarms, self._deduplication, self._log)
         listen(self._dispatcher, self._recordings)
         kernel.start(self._dispatcher.actor)
         kernel.keep(self._dispatcher.timers.run, "postroom timers")
@@ -294,8 +298,8 @@ class Runtime(Observable):
             else:
                 self._roster.start(each)
         self._state = State.OPEN
-        # In a portable runtime the way of every emit leads past the check of payloads, which is where this differs.
-        self._open_in = None if self.portable else self._thread
+        # What is intercepted, and payloads that are checked, take the way of the calls that are looked at more closely.
+        self._open_in = None if self.portable or self._interception.emits else self._thread
 
     def _stop_intake(self, drain_until: float) -> None:
         """Refuse new events, but for those of handlers while there is time."""
@@ -356,6 +360,7 @@ class Runtime(Observable):
         for behaviour in self._roster.behaviours.values():
             behaviour.leaving = CLOSED
             behaviour.cancel_waiting()
+        self._stages.close()
         if self._inbox is not None:
             self._inbox.close()
         self._tell("closed")

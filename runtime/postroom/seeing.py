@@ -13,7 +13,8 @@ import attrs
 from .behaviour import SubscriptionBehaviour
 from .changes import DEFAULT_KEPT, Change, Watch, Watches
 from .dead_letters import DeadLetters
-from .emitter import Emitter, State
+from .emitter import State
+from .groups import GroupEmitter
 from .log import Log
 from .recordings import DEFAULT_KEPT as DEFAULT_RECORDED
 from .recordings import Recording
@@ -26,7 +27,7 @@ from .taps import listen
 
 
 @attrs.define(eq=False)
-class Observable(Emitter):
+class Observable(GroupEmitter):
     """The half of a runtime that tells how it is."""
 
     dead_letters: DeadLetters = attrs.field(init=False)
@@ -48,6 +49,7 @@ class Observable(Emitter):
         return RuntimeStats(
             accepted=0 if self._state is State.NEW else self._dispatcher.accepted,
             unrouted=0 if self._state is State.NEW else self._dispatcher.unrouted,
+            staged=0 if self._state is State.NEW else len(self._stages),
             deliveries=total.accepted,
             succeeded=total.succeeded,
             failed=total.failed,

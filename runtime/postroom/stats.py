@@ -15,11 +15,13 @@ class RuntimeStats:
     Attributes:
         accepted: Events accepted.
         unrouted: Those of them that matched no subscription.
+        staged: Events in groups, which are not accepted yet.
         deliveries: One for each event and subscription that it matched.
     """
 
     accepted: int
     unrouted: int
+    staged: int
     deliveries: int
     succeeded: int
     failed: int

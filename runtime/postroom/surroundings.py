@@ -16,6 +16,7 @@ from .clock import Clock
 from .context import Context
 from .dead_letters import DeadLetters
 from .delivery import Delivery
+from .interceptors import Interception
 from .log import Log
 from .policy import SILENT, Policy
 from .receipt import Receipt
@@ -28,7 +29,7 @@ class Surroundings:
 
     Attributes:
         timers: Deliveries that wait for their next attempt, each with whom it is for.
-        alarms: Wake-ups for those who look for stuck handlers, and for gates.
+        alarms: Wake-ups for those who look for stuck handlers, for gates, and for expired groups.
         grace: Seconds that a cancelled handler may take to clean up.
         give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
         fall: Ends the runtime with an error.
@@ -36,6 +37,7 @@ class Surroundings:
         log: Where lines are logged.
         changes: Those who watch what goes on.
         copy: Makes what a handler gets of a delivery, where it must not be the one that others get as well.
+        interception: What stands around attempts.
         turns: Told of every step in the lives of actors.
         spawn_child, end_child, emit: What instances of actors ask for.
     """
@@ -56,5 +58,6 @@ class Surroundings:
     end_child: Callable[..., Awaitable[None]]
     emit: Callable[..., Awaitable[Receipt]]
     defaults: Policy = SILENT
+    interception: Interception = attrs.field(factory=Interception)
     copy: Callable[[Delivery], Delivery] | None = None
     give_up_after: float | None = None

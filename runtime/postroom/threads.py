@@ -5,6 +5,7 @@ of the thread; so a plain function that handles an event is linked to what it em
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -123,27 +124,36 @@ class ThreadReceipt:
             TimeoutError: not all have; the event goes on, and waiting again is fine.
             NotFromHere: this is the event loop's thread.
             WouldDeadlock: in a handler, where a subscription could only settle after this very handler.
+            GroupCleared: the event was staged, and dropped.
         """
-        sleeper = _AllSettled(self._receipt)
+        ends_at = None if timeout is None else time.monotonic() + timeout
+        while self._wait_for_step(None if ends_at is None else ends_at - time.monotonic()):
+            if self._receipt.settled:  # not yet where an event was staged and has been released
+                return self._receipt.report()
+        if self._receipt.settled:  # a runtime that closes settles everything first
+            return self._receipt.report()
+        raise TimeoutError(f"{self.event.name!r} {self.id} has not settled within {timeout:g} s; it goes on.")
+
+    def _wait_for_step(self, seconds: float | None) -> bool:
+        """Block until the receipt has something to tell; false after so many seconds, and where nothing will come."""
+        sleeper = _NextStep(self._receipt)
         try:
             hand = self._inbox.call("wait", lambda: self._begin(sleeper))
         except RuntimeClosed:
-            return self._receipt.report()  # a runtime that closes settles everything first
+            return False
         try:
-            if not sleeper.sleep(timeout):
-                raise TimeoutError(f"{self.event.name!r} {self.id} has not settled within {timeout:g} s; it goes on.")
-            return self._receipt.report()
+            return sleeper.sleep(seconds)
         finally:
             _end_wait(hand)
-            with suppress(ValueError):
-                (self._receipt.waiters or []).remove(sleeper)
+            self._receipt.stop_waking(sleeper)
 
-    def _begin(self, sleeper: "_AllSettled") -> Hand[Any] | None:
+    def _begin(self, sleeper: "_NextStep") -> Hand[Any] | None:
         """In the loop's thread: have `sleeper` woken when all is settled."""
         receipt = self._receipt
         if receipt.settled:
             sleeper.wake()
             return None
+        sleeper.was_staged = receipt.staged
         hand = own_hand(self._inbox.port)
         if hand is not None:
             wait = receipt.wait_for(OUTCOMES)
@@ -154,13 +164,17 @@ class ThreadReceipt:
 
 
 @attrs.define(eq=False)
-class _AllSettled(ThreadSleeper):
-    """A sleep until all is settled. Others may have the receipt wake who waits at every single outcome."""
+class _NextStep(ThreadSleeper):
+    """A sleep until a staged event leaves its group, or until all is settled.
+
+    Others may have the receipt wake who waits at every single outcome.
+    """
 
     receipt: Receipt
+    was_staged: bool = False
 
     def wake(self) -> None:
-        if self.receipt.settled:
+        if self.receipt.settled or self.receipt.staged is not self.was_staged:
             ThreadSleeper.wake(self)
 
 

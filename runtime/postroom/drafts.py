@@ -1,0 +1,95 @@
+"""Drafts: the event that a call of an emit asks for, checked, before anything is decided about it."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from .checks import check_number
+from .delivery import Delivery
+from .errors import CausationTooDeep, InvalidOption
+from .event import LONGEST_TRAIL, NO_HEADERS, Event, Origin
+from .event_types import Emitted, declaration_of
+from .names import tokens_of_name
+from .options import EmitOptions, checked, with_own
+from .portable import portable_copy
+
+
+def event_of(
+    name: Emitted, data: Any, options: EmitOptions, new_id: Callable[[], str], now: float, portable: bool
+) -> tuple[Event, bool]:
+    """Make the event that would be accepted `now`, if nothing has caused it; and whether its user chose its id.
+
+    Raises:
+        InvalidName, InvalidOption, InvalidPayload: it can't be.
+        NotPortable: with `portable`, no store could keep its data.
+    """
+    time: float | None = None
+    if isinstance(name, Event):
+        if data is not None:
+            raise InvalidOption("data", data, "comes with the Event; emit either an Event or a name with data")
+        draft = name
+        if draft.accepted_at is None:  # one that was accepted before is emitted as a new event
+            time = draft.time
+            if time is not None:
+                check_number("time", time, "seconds", least=-math.inf)
+        name, data, options = draft.name, draft.data, with_own(draft, options)
+        declared = declaration_of(type(data))
+        if declared is not None and declared.name != name:
+            declared = None  # by another name it is plain data
+    else:
+        declared = declaration_of(type(name))
+        if declared is not None:
+            if data is not None:
+                raise InvalidOption("data", data, "comes with a typed event; emit either that or a name with data")
+            name, data = declared.name, name
+    if declared is not None:
+        declared.check(data)
+    if portable:
+        data = portable_copy(data)
+    if name.__class__ is not str:
+        tokens_of_name(name)
+        assert isinstance(name, str), "as just checked"
+        name = str.__str__(name)  # the text of a subclass, such as a member of an enumeration
+    chosen = checked(options)
+    headers = chosen.get("headers") or NO_HEADERS
+    event = Event(
+        name,  # pyright: ignore[reportArgumentType] - a str by now
+        data,
+        chosen.get("key"),
+        headers if declared is None else declared.headers_with(headers),
+        chosen.get("id") or new_id(),
+        now if time is None else time,
+        now,
+        chosen.get("priority") or ("lowest" if chosen.get("quiet") else "default"),
+        chosen.get("delay"),
+        chosen.get("expires_after"),
+        chosen.get("attempts"),
+        chosen.get("backoff"),
+        chosen.get("timeout"),
+        chosen.get("quiet"),
+    )
+    return event, "id" in chosen
+
+
+def caused(event: Event, cause: Event, deepest: int) -> Event:
+    """`event` with its cause named. A delayed one begins a new chain: a job that plans its next run is no loop.
+
+    Raises:
+        CausationTooDeep: the chain would get longer than `deepest`.
+    """
+    depth = 0 if event.delay is not None else cause.depth + 1
+    trail = () if depth == 0 else (*cause.trail[1 - LONGEST_TRAIL :], cause.name)
+    if depth > deepest:
+        raise CausationTooDeep(event.name, depth, cause.id, (*trail, event.name))
+    return msgspec.structs.replace(event, origin=Origin(cause.id, depth, trail))
+
+
+def event_in_hand(message: object) -> Event | None:
+    """The event that is being handled; of a batch the one that ends the longest chain of causes."""
+    if isinstance(message, Delivery):
+        return message.event
+    if isinstance(message, list):
+        return max((delivery.event for delivery in message), key=lambda event: event.depth, default=None)
+    return None

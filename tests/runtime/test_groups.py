@@ -1,0 +1,588 @@
+"""Groups: staged, released in order and all or none, cleared whole or by name, with a time to live."""
+
+import logging
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+
+import postroom.staging
+from postroom import (
+    CausationTooDeep,
+    ConflictingEvent,
+    Context,
+    Event,
+    Failed,
+    GroupCleared,
+    GroupClosed,
+    GroupFull,
+    InvalidName,
+    InvalidOption,
+    NoSubscriber,
+    Runtime,
+    RuntimeClosed,
+    StagedReceipt,
+    StillStaged,
+    ThreadReceipt,
+    WouldDeadlock,
+    subscriber,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+class Heard:
+    """What a subscriber to everything has got."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.listen = subscriber("**", name="listen")(self.take)
+
+    async def take(self, event: Event) -> Any:
+        self.events.append(event)
+        return event.data
+
+    @property
+    def data(self) -> list[Any]:
+        return [event.data for event in self.events]
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+async def test_events_of_a_group_go_out_in_order_when_its_block_succeeds(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        async with runtime.group() as group:
+            first = await group.emit("a", 1)
+            await runtime.emit("b", "not of the group")
+            second = await group.emit("b", 2)
+            await runtime.idle()
+            assert heard.data == ["not of the group"]
+            assert runtime.stats.staged == 2
+        reports = [await first, await second]
+        assert runtime.stats.staged == 0
+
+    assert heard.data == ["not of the group", 1, 2]
+    assert all(report.succeeded for report in reports)
+
+
+async def test_events_of_a_group_are_dropped_when_its_block_raises(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        with pytest.raises(KeyError):
+            async with runtime.group(id="g") as group:
+                receipt = await group.emit("a", 1)
+                raise KeyError
+        with pytest.raises(GroupCleared) as caught:
+            await receipt
+        assert receipt.settled
+        await runtime.idle()
+
+    assert (caught.value.group, caught.value.reason) == ("g", "its block raised KeyError")
+    assert heard.data == []
+    assert runtime.stats.accepted == 0
+
+
+async def test_a_cancelled_block_drops_its_events(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        with anyio.move_on_after(1):
+            async with runtime.group() as group:
+                receipt = await group.emit("a", 1)
+                await anyio.sleep_forever()
+        with pytest.raises(GroupCleared, match="Cancel"):
+            await receipt
+
+    assert heard.data == []
+
+
+async def test_awaiting_a_staged_receipt_in_the_task_of_its_block_is_refused(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        async with runtime.group(id="g") as group:
+            receipt = await group.emit("a", 1)
+            with pytest.raises(StillStaged, match="'g'"):
+                await receipt
+        assert (await receipt).succeeded
+
+
+async def test_another_task_may_await_a_staged_receipt(heard: Heard) -> None:
+    values: list[object] = []
+
+    async def wait(receipt: StagedReceipt) -> None:
+        values.append((await receipt.wait()).of("listen"))
+
+    async with (
+        Runtime(subscribers=[heard.listen]) as runtime,
+        anyio.create_task_group() as tasks,
+        runtime.group() as group,
+    ):
+        receipt = await group.emit("a", 1)
+        assert isinstance(receipt, StagedReceipt)
+        tasks.start_soon(wait, receipt)
+        await anyio.sleep(1)
+        assert (values, receipt.pending, receipt.report().outcomes) == ([], 1, ())
+
+    assert len(values) == 1
+
+
+async def test_a_cancelled_wait_for_a_staged_receipt_leaves_nothing_behind(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        receipt = await runtime.emit("a", 1, group="g")
+        with anyio.move_on_after(1) as patience:
+            await receipt
+        assert patience.cancelled_caught
+        assert not receipt.waiters
+        await runtime.release_group("g")
+        assert (await receipt).succeeded
+
+
+async def test_a_group_is_staged_released_and_cleared_by_id_from_anywhere(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        for data, group in [(1, "g"), (2, "h"), (3, "g")]:
+            await runtime.emit("a", data, group=group)
+        assert await runtime.clear_group("h") == 1
+        receipts = await runtime.release_group("g")
+        assert [receipt.event.data for receipt in receipts] == [1, 3]
+        assert await runtime.release_group("g") == []
+        assert await runtime.release_group("h") == []
+        assert await runtime.clear_group("h") == 0
+        await runtime.idle()
+
+    assert heard.data == [1, 3]
+
+
+async def test_a_group_cleared_by_name_keeps_the_rest(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        async with runtime.group() as group:
+            receipts = [await group.emit(name, name) for name in ("a", "b", "a", "c")]
+            assert await group.clear(names=["a", "nobody"]) == 2
+        assert [(await receipt).event.name for receipt in receipts if not isinstance_cleared(receipt)] == ["b", "c"]
+        with pytest.raises(GroupCleared, match="it was cleared"):
+            await receipts[0]
+
+    assert heard.data == ["b", "c"]
+
+
+def isinstance_cleared(receipt: object) -> bool:
+    assert isinstance(receipt, StagedReceipt)
+    return receipt.cleared is not None
+
+
+async def test_a_cleared_group_goes_on_with_what_comes_later(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        async with runtime.group() as group:
+            await group.emit("a", 1)
+            assert await group.clear() == 1
+            await group.emit("a", 2)
+        await runtime.idle()
+
+    assert heard.data == [2]
+
+
+async def test_what_was_staged_by_id_before_goes_with_the_block_of_that_id(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        before = await runtime.emit("a", 1, group="g")
+        async with runtime.group(id="g") as group:
+            await group.emit("a", 2)
+            with pytest.raises(StillStaged):
+                await before
+            with pytest.raises(InvalidOption, match="is open"):
+                await runtime.group(id="g").__aenter__()
+        await runtime.idle()
+        async with runtime.group(id="g") as group:
+            await group.emit("a", 3)
+        await runtime.idle()
+
+    assert heard.data == [1, 2, 3]
+
+
+async def test_a_block_whose_group_was_released_from_elsewhere_begins_anew(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        async with runtime.group(id="g") as group:
+            await group.emit("a", 1)
+            await runtime.release_group("g")
+            await runtime.idle()
+            assert heard.data == [1]
+            await group.emit("a", 2)
+        await runtime.idle()
+
+    assert heard.data == [1, 2]
+
+
+async def test_which_subscriptions_match_is_decided_at_the_release(heard: Heard) -> None:
+    async with Runtime() as runtime:
+        receipt = await runtime.emit("a", 1, group="g")
+        await runtime.spawn(heard.listen)
+        await runtime.release_group("g")
+        assert len((await receipt).outcomes) == 1
+
+
+async def test_an_event_keeps_its_time_and_is_accepted_at_the_release(heard: Heard) -> None:
+    class Clock:
+        def time(self) -> float:
+            return anyio.current_time()
+
+    async with Runtime(subscribers=[heard.listen], clock=Clock()) as runtime:
+        start = anyio.current_time()
+        receipt = await runtime.emit("a", 1, group="g")
+        assert receipt.event.accepted_at is None
+        await anyio.sleep(5)
+        await runtime.release_group("g")
+        report = await receipt
+
+    event = report.event
+    assert event is receipt.event is heard.events[0]
+    assert event.time == pytest.approx(start)
+    assert event.accepted_at == pytest.approx(start + 5)
+
+
+async def test_delay_and_expiry_count_from_the_release(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        receipt = await runtime.emit("a", 1, group="g", delay=3, expires_after=4)
+        await anyio.sleep(10)
+        start = anyio.current_time()
+        await runtime.release_group("g")
+        assert (await receipt).succeeded
+        assert anyio.current_time() - start == pytest.approx(3)
+
+
+async def test_an_emit_into_a_group_is_linked_to_its_cause(heard: Heard) -> None:
+    @subscriber("start")
+    async def begin(event: Event, context: Context) -> None:
+        async with runtime.group() as group:
+            await group.emit("by.group")
+            await context.emit("by.context", group=group.id)
+
+    async with Runtime(subscribers=[begin, heard.listen]) as runtime:
+        await runtime.emit("start", id="cause")
+        await runtime.idle()
+
+    assert {event.name: event.cause for event in heard.events} == {
+        "start": None,
+        "by.group": "cause",
+        "by.context": "cause",
+    }
+
+
+async def test_a_chain_of_causes_that_is_too_long_is_refused_when_it_is_staged() -> None:
+    @subscriber("n")
+    async def again(event: Event) -> None:
+        async with runtime.group() as group:
+            await group.emit("n")
+
+    async with Runtime(subscribers=[again], causation_depth=3) as runtime:
+        await runtime.emit("n")
+        await runtime.idle()
+        [letter] = runtime.dead_letters.list()
+
+    assert isinstance(letter.exception, CausationTooDeep)
+    assert runtime.stats.accepted == 4
+
+
+async def test_what_is_not_released_in_time_is_dropped_and_told(heard: Heard, caplog: pytest.LogCaptureFixture) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        start = anyio.current_time()
+        first = await runtime.emit("a", 1, group="g")
+        await anyio.sleep(400)
+        second = await runtime.emit("a", 2, group="g")
+        other = await runtime.emit("a", 3, group="h")
+        for receipt in (first, second):
+            with pytest.raises(GroupCleared, match="not released within 600 s"):
+                await receipt
+            assert anyio.current_time() - start == pytest.approx(600)
+        assert await runtime.release_group("g") == []
+        assert not other.settled
+        await runtime.release_group("h")
+        await runtime.idle()
+
+    assert heard.data == [3]
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "group g was not released within 600 s: its 2 staged event(s) were dropped"
+    ]
+
+
+async def test_a_shorter_time_to_live_that_begins_later_ends_first() -> None:
+    async with Runtime() as runtime:
+        start = anyio.current_time()
+        ends: dict[str, float] = {}
+
+        async def stage(id: str, ttl: float) -> None:
+            with pytest.raises(GroupClosed, match="waited for too long"):
+                async with runtime.group(id=id, ttl=ttl) as group:
+                    receipt = await group.emit("a")
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(note_end, id, receipt)
+                    with pytest.raises(GroupClosed, match="waited for too long"):
+                        await group.emit("a")
+
+        async def note_end(id: str, receipt: Any) -> None:
+            with pytest.raises(GroupCleared):
+                await receipt
+            ends[id] = anyio.current_time() - start
+
+        async with anyio.create_task_group() as tasks:
+            for id, ttl in [("long", 30), ("short", 5), ("middle", 10)]:
+                tasks.start_soon(stage, id, ttl)
+
+    assert ends == pytest.approx({"short": 5, "middle": 10, "long": 30})
+
+
+async def test_a_group_without_a_time_to_live_waits_for_ever(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        async with runtime.group(ttl=None) as group:
+            await group.emit("a", 1)
+            await anyio.sleep(80_000)
+        await runtime.idle()
+
+    assert heard.data == [1]
+
+
+async def test_a_group_holds_so_many_events_and_no_more(monkeypatch: pytest.MonkeyPatch, heard: Heard) -> None:
+    monkeypatch.setattr(postroom.staging, "MOST_STAGED", 2)
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        async with runtime.group(id="g") as group:
+            await group.emit("a", 1)
+            runtime.emit_nowait("a", 2, group="g")
+            with pytest.raises(GroupFull) as caught:
+                await group.emit("a", 3)
+            await runtime.emit("a", "another group", group="h")
+        await runtime.idle()
+
+    assert (caught.value.group, caught.value.capacity) == ("g", 2)
+    assert heard.data == [1, 2]
+
+
+async def test_a_release_waits_for_room_and_cancelling_it_takes_nothing_back() -> None:
+    handled: list[object] = []
+
+    @subscriber("a", capacity=1)
+    async def slow(event: Event) -> None:
+        await anyio.sleep(1)
+        handled.append(event.data)
+
+    async with Runtime(subscribers=[slow]) as runtime:
+        for number in range(5):
+            await runtime.emit("a", number, group="g")
+        start = anyio.current_time()
+        with anyio.move_on_after(1.5) as patience:
+            await runtime.release_group("g")
+        assert patience.cancelled_caught
+        await runtime.idle()
+        assert anyio.current_time() - start == pytest.approx(4)  # one of them was abandoned beyond the capacity
+
+    assert handled == [0, 1, 2, 3]
+    assert runtime.stats.dropped == 1
+
+
+async def test_a_release_that_would_deadlock_is_refused_and_the_group_stays(heard: Heard) -> None:
+    @subscriber("n", capacity=1)
+    async def fill(event: Event) -> None:
+        if event.data == "fill":
+            for number in range(3):
+                await runtime.emit("n", number, group="g")
+            await runtime.release_group("g")
+
+    async with Runtime(subscribers=[fill]) as runtime:
+        report = await runtime.emit_and_wait("n", "fill")
+        assert (runtime.stats.accepted, runtime.stats.staged) == (1, 3)
+        await runtime.release_group("g")
+        await runtime.idle()
+
+    [outcome] = report.outcomes
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.exception, WouldDeadlock)
+    assert runtime.stats.succeeded == 3
+
+
+async def test_a_block_whose_release_is_refused_drops_its_events() -> None:
+    async with Runtime() as runtime:
+        with pytest.raises(NoSubscriber):
+            async with runtime.group() as group:
+                receipts = [await group.emit("a"), await group.emit("b", require=True)]
+        for receipt in receipts:
+            with pytest.raises(GroupCleared, match="NoSubscriber"):
+                await receipt
+        await runtime.emit("b", group="g", require=True)
+        with pytest.raises(NoSubscriber):
+            await runtime.release_group("g")
+        assert (runtime.stats.accepted, runtime.stats.staged) == (0, 1)
+
+
+async def test_waiting_in_a_handler_for_a_released_event_of_its_own_is_refused_as_ever() -> None:
+    @subscriber("n")
+    async def ask(event: Event) -> None:
+        if event.data == "ask":
+            async with runtime.group() as group:
+                receipt = await group.emit("n")
+            await receipt
+
+    async with Runtime(subscribers=[ask]) as runtime:
+        [outcome] = (await runtime.emit_and_wait("n", "ask")).outcomes
+
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.exception, WouldDeadlock)
+
+
+async def test_the_same_id_in_one_group_is_the_same_event(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        async with runtime.group() as group:
+            first = await group.emit("a", 1, id="one")
+            assert await group.emit("a", 1, id="one") is first
+            with pytest.raises(ConflictingEvent):
+                await group.emit("a", 2, id="one")
+        again = await runtime.emit("a", 1, id="one")
+        assert (await again).event is (await first).event
+
+    assert heard.data == [1]
+
+
+async def test_the_same_id_in_two_groups_goes_out_with_the_first_that_is_released(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        first, second, cleared = [await runtime.emit("a", 1, id="one", group=group) for group in "ghi"]
+        assert len({id(receipt) for receipt in (first, second, cleared)}) == 3
+        await runtime.clear_group("i")
+        await runtime.release_group("h")
+        assert not first.settled
+        await runtime.release_group("g")
+        assert (await first).event is (await second).event
+
+    assert heard.data == [1]
+
+
+async def test_an_id_that_is_staged_is_refused_for_another_event_so_that_no_release_can_conflict(
+    heard: Heard,
+) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        await runtime.emit("a", 1, id="one", group="g")
+        for refused in (
+            lambda: runtime.emit("a", 2, id="one"),
+            lambda: runtime.emit("a", 2, id="one", group="h"),
+            lambda: runtime.emit_many([Event("a", 2, id="one")]),
+        ):
+            with pytest.raises(ConflictingEvent):
+                await refused()
+        await runtime.emit("a", 1, id="one")
+        await runtime.release_group("g")
+        await runtime.emit("b", 1, id="two", group="g")
+        await runtime.clear_group("g")
+        await runtime.emit("b", "another", id="two")
+        await runtime.idle()
+
+    assert heard.data == [1, "another"]
+
+
+async def test_an_event_that_was_accepted_is_not_staged_again(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        accepted = await runtime.emit("a", 1, id="one")
+        assert await runtime.emit("a", 1, id="one", group="g") is accepted
+        assert runtime.stats.staged == 0
+
+
+async def test_leaving_the_runtime_drops_what_is_staged() -> None:
+    errors: list[BaseException] = []
+
+    async def wait(receipt: Any) -> None:
+        try:
+            await receipt
+        except GroupCleared as error:
+            errors.append(error)
+
+    async with anyio.create_task_group() as tasks, Runtime() as runtime:
+        receipt = await runtime.emit("a", id="one", group="g")
+        tasks.start_soon(wait, receipt)
+        await anyio.sleep(1)
+
+    assert receipt.settled
+    assert runtime.stats.staged == 0
+    assert not runtime._deduplication._staged
+    assert [str(error).partition(": ")[2] for error in errors] == ["the runtime closed."]
+
+
+async def test_a_block_that_outlives_its_runtime_is_told_so() -> None:
+    async with Runtime() as runtime:
+        group = await runtime.group().__aenter__()
+        await group.emit("a")
+    with pytest.raises(RuntimeClosed):
+        await group.emit("a")
+    with pytest.raises(RuntimeClosed):
+        await group.__aexit__(None, None, None)
+
+
+async def test_a_group_is_for_one_block() -> None:
+    async with Runtime() as runtime:
+        group = runtime.group()
+        with pytest.raises(GroupClosed, match="was not entered"):
+            await group.emit("a")
+        async with group:
+            pass
+        for use in (lambda: group.emit("a"), group.clear, group.__aenter__):
+            with pytest.raises(GroupClosed):
+                await use()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda runtime: runtime.emit("a", group=""),
+        lambda runtime: runtime.emit("a", group=5),
+        lambda runtime: runtime.release_group(None),
+        lambda runtime: runtime.clear_group(""),
+        lambda runtime: runtime.clear_group("g", names="a"),
+        lambda runtime: runtime.clear_group("g", names=["a.*"]),
+        lambda runtime: runtime.clear_group("g", names=3),
+        lambda runtime: runtime.group(id=7).__aenter__(),
+        lambda runtime: runtime.group(ttl=0).__aenter__(),
+        lambda runtime: runtime.group(ttl=float("nan")).__aenter__(),
+        lambda runtime: runtime.emit_and_wait("a", group="g"),
+        lambda runtime: runtime.request("a", group="g"),
+    ],
+)
+async def test_bad_input_is_refused_and_nothing_is_staged_or_dropped(call: Any) -> None:
+    async with Runtime() as runtime:
+        await runtime.emit("a", group="g")
+        with pytest.raises((InvalidOption, InvalidName)):
+            await call(runtime)
+        assert runtime.stats.staged == 1
+
+
+async def test_a_group_refuses_the_id_of_another() -> None:
+    async with Runtime() as runtime, runtime.group() as group:
+        with pytest.raises(InvalidOption, match=r"runtime\.emit"):
+            await group.emit("a", group="h")
+
+
+async def test_a_thread_stages_and_waits_for_the_release_and_the_outcome(heard: Heard) -> None:
+    staged = anyio.Event()
+    receipts: list[ThreadReceipt] = []
+
+    async with Runtime(subscribers=[heard.listen]) as runtime, anyio.create_task_group() as tasks:
+
+        def emit() -> None:
+            receipts.append(runtime.emit_from_thread("a", 1, group="g"))
+            runtime._inbox.call("test", staged.set)  # type: ignore[union-attr]
+            assert receipts[0].wait(5).succeeded
+
+        async with runtime.group(id="g", ttl=None):  # while a timer is set, virtual time does not wait for threads
+            tasks.start_soon(anyio.to_thread.run_sync, emit)
+            await staged.wait()
+            assert not receipts[0].settled
+
+    assert heard.data == [1]
+
+
+async def test_82_a_log_handler_that_raises_changes_nothing_when_a_group_expires(heard: Heard) -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ValueError
+
+    broken = Broken()
+    logging.getLogger("postroom").addHandler(broken)
+    try:
+        async with Runtime(subscribers=[heard.listen]) as runtime:
+            receipt = await runtime.emit("a", group="g")
+            with pytest.warns(RuntimeWarning, match="ValueError"), pytest.raises(GroupCleared):
+                await receipt
+            assert (await runtime.emit_and_wait("b")).succeeded
+    finally:
+        logging.getLogger("postroom").removeHandler(broken)
