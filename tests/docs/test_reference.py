@@ -94,9 +94,9 @@ def test_the_numbers_in_the_tables_of_options_are_the_defaults(heading: str, opt
     assert told == {name: options[name] for name in told}
 
 
-def test_an_event_carries_the_options_of_an_emit_but_for_require() -> None:
+def test_an_event_carries_the_options_of_an_emit_but_for_require_and_group() -> None:
     fields = set(Event.__struct_fields__)
-    assert set(get_type_hints(EmitOptions)) - fields == {"require"}
+    assert set(get_type_hints(EmitOptions)) - fields == {"require", "group"}
 
 
 @pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md"])
