@@ -20,6 +20,7 @@ from postroom import (
     InvalidName,
     InvalidOption,
     NoSubscriber,
+    Report,
     Runtime,
     RuntimeClosed,
     StagedReceipt,
@@ -28,6 +29,7 @@ from postroom import (
     WouldDeadlock,
     subscriber,
 )
+from postroom.staging import TIME_TO_LIVE
 
 pytestmark = pytest.mark.anyio
 
@@ -552,23 +554,81 @@ async def test_a_group_refuses_the_id_of_another() -> None:
             await group.emit("a", group="h")
 
 
-async def test_a_thread_stages_and_waits_for_the_release_and_the_outcome(heard: Heard) -> None:
-    staged = anyio.Event()
-    receipts: list[ThreadReceipt] = []
+async def test_a_thread_stages_and_waits_for_the_release_and_the_outcome(
+    heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = anyio.Event()
+    wake_later = StagedReceipt.wake_later
+    reports: list[Report] = []
 
+    def noted(receipt: StagedReceipt, waiter: Any) -> None:
+        wake_later(receipt, waiter)
+        waits.set()
+
+    monkeypatch.setattr(StagedReceipt, "wake_later", noted)
     async with Runtime(subscribers=[heard.listen]) as runtime, anyio.create_task_group() as tasks:
 
         def emit() -> None:
-            receipts.append(runtime.emit_from_thread("a", 1, group="g"))
-            runtime._inbox.call("test", staged.set)  # type: ignore[union-attr]
-            assert receipts[0].wait(5).succeeded
+            receipt = runtime.emit_from_thread("a", 1, group="g")
+            assert not receipt.settled
+            reports.append(receipt.wait(5))
 
         async with runtime.group(id="g", ttl=None):  # while a timer is set, virtual time does not wait for threads
             tasks.start_soon(anyio.to_thread.run_sync, emit)
-            await staged.wait()
-            assert not receipts[0].settled
+            await waits.wait()
+            assert reports == []
 
+    assert [len(report.outcomes) for report in reports] == [1]
     assert heard.data == [1]
+
+
+async def test_a_thread_that_gives_up_waiting_leaves_nothing_behind_before_and_after_the_release() -> None:
+    opened = anyio.Event()
+
+    @subscriber("a")
+    async def wait(event: Event) -> None:
+        await opened.wait()
+
+    async with Runtime(subscribers=[wait]) as runtime:
+
+        def give_up() -> None:
+            with pytest.raises(TimeoutError):
+                receipt.wait(0)
+
+        async with runtime.group(ttl=None) as group:  # while a timer is set, virtual time does not wait for threads
+            staged = await group.emit("a")
+            assert isinstance(staged, StagedReceipt)
+            receipt = ThreadReceipt(staged, runtime._inbox)  # type: ignore[arg-type]  # open, so it has one
+            await anyio.to_thread.run_sync(give_up)
+            assert not staged.waiters
+        await anyio.to_thread.run_sync(give_up)
+        accepted = staged.accepted
+        assert accepted is not None
+        assert not accepted.waiters
+        opened.set()
+
+
+async def test_an_id_is_free_again_once_its_event_was_cleared_by_name(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen]) as runtime:
+        await runtime.emit("a", 1, id="one", group="g")
+        await runtime.emit("b", 1, id="two", group="g")
+        await runtime.clear_group("g", names=["a"])
+        await runtime.emit("a", 2, id="one")
+        with pytest.raises(ConflictingEvent):
+            await runtime.emit("b", 2, id="two")
+        await runtime.release_group("g")
+        await runtime.idle()
+    assert heard.data == [2, 1]
+
+
+async def test_groups_that_have_ended_leave_no_alarms_behind() -> None:
+    async with Runtime() as runtime:
+        for _ in range(100):
+            async with runtime.group() as group:
+                await group.emit("a")
+        assert len(runtime._around.alarms) == 1
+        await anyio.sleep(TIME_TO_LIVE + 1)
+        assert len(runtime._around.alarms) == 0
 
 
 async def test_82_a_log_handler_that_raises_changes_nothing_when_a_group_expires(heard: Heard) -> None:

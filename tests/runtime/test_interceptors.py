@@ -21,6 +21,7 @@ from postroom import (
     InvalidOption,
     InvalidPayload,
     NoSubscriber,
+    NotPortable,
     Retry,
     Runtime,
     Succeeded,
@@ -209,17 +210,14 @@ async def test_the_same_id_is_one_event_whatever_interceptors_make_of_it() -> No
     assert seen == ["one", "two", "three"]
 
 
-async def test_what_an_interceptor_changes_is_checked_and_copied_in_a_portable_runtime() -> None:
-    shared = {"list": [1]}
-
+async def test_what_an_interceptor_changes_is_checked_in_a_portable_runtime() -> None:
     def change(event: Event) -> Event:
-        return msgspec.structs.replace(event, data=shared)
+        return msgspec.structs.replace(event, data=event.data if event.data == "good" else object())
 
     async with Runtime(subscribers=[echo], interceptors=[change], portable=True) as runtime:
-        [outcome] = (await runtime.emit_and_wait("a", 1)).outcomes
-    assert isinstance(outcome, Succeeded)
-    assert outcome.value == shared
-    assert outcome.value is not shared
+        assert await runtime.request("a", "good") == "good"
+        with pytest.raises(NotPortable):
+            await runtime.emit("a", "bad")
 
 
 async def test_require_asks_for_those_who_subscribe_to_the_changed_name() -> None:
@@ -304,6 +302,21 @@ async def test_an_interceptor_turns_a_failure_into_a_result_and_back() -> None:
         [outcome] = (await runtime.emit_and_wait("a", KeyError())).outcomes
     assert isinstance(outcome, Failed)
     assert isinstance(outcome.exception, KeyError)
+
+
+async def test_what_the_handler_raises_is_no_error_of_an_interceptor(caplog: pytest.LogCaptureFixture) -> None:
+    async def through(context: Context, call_next: Next) -> Any:
+        return await call_next()
+
+    @subscriber("a")
+    async def broken(event: Event) -> None:
+        raise ValueError
+
+    async with Runtime(subscribers=[broken], interceptors=[Interceptor(through, on_error="ignore")]) as runtime:
+        [outcome] = (await runtime.emit_and_wait("a")).outcomes
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.exception, ValueError)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 
 async def test_a_veto_is_a_failure_of_the_attempt_and_the_handler_is_not_called() -> None:
