@@ -13,10 +13,12 @@ import heapq
 import itertools
 import math
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 import attrs
+
+from .gates import Gate, all_open
 
 M = TypeVar("M")
 
@@ -61,8 +63,13 @@ class Entry(Generic[M]):
 
 @attrs.define(eq=False)
 class Lanes(Generic[M]):
-    """Messages by rank, and within a key one at a time in the order in which they came."""
+    """Messages by rank, and within a key one at a time in the order in which they came.
 
+    Attributes:
+        gates: Nothing can be taken unless all of them are open. The mailbox's own list.
+    """
+
+    gates: Sequence[Gate] = ()
     # Ready to be taken: what has no key, and the first of each lane that nobody holds.
     _heap: list[tuple[float, int, Entry[M]]] = attrs.field(factory=list, init=False, repr=False)
     # A key is here while its first message is in the heap or held; what comes after that one waits in its deque.
@@ -70,7 +77,7 @@ class Lanes(Generic[M]):
     _held: set[str] = attrs.field(factory=set, init=False, repr=False)
     _waiting: "OrderedDict[int, Entry[M]]" = attrs.field(factory=OrderedDict, init=False, repr=False)
     _newest: dict[str, Entry[M]] = attrs.field(factory=dict, init=False, repr=False)
-    _numbers: Iterator[int] = attrs.field(factory=itertools.count, init=False, repr=False)
+    _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False, repr=False)
     _returned: int = attrs.field(default=0, init=False)
 
     def __len__(self) -> int:
@@ -79,8 +86,8 @@ class Lanes(Generic[M]):
 
     @property
     def unused(self) -> bool:
-        """Whether nothing waits and no key is held."""
-        return not self._waiting and not self._lanes
+        """Whether nothing waits, no key is held, and there is no gate."""
+        return not self._waiting and not self._lanes and not self.gates
 
     @property
     def keys(self) -> int:
@@ -103,9 +110,10 @@ class Lanes(Generic[M]):
         else:
             lane.append(entry)
 
-    def put_back(self, message: M, order: Order) -> None:
-        """Put the message that holds its key in front of its lane again."""
-        entry = Entry(next(self._numbers), message, order, returned=True)
+    def put_back(self, message: M, order: Order, *, first: bool = False) -> None:
+        """Put the message that holds its key in front of its lane again; with `first`, of all of its rank."""
+        number = next(self._numbers)
+        entry = Entry(-number if first else number, message, order, returned=True)
         self._returned += 1
         self._waiting[entry.number] = entry
         if order.key is not None:
@@ -133,6 +141,8 @@ class Lanes(Generic[M]):
     def can_take(self) -> bool:
         """Whether `take` would find something."""
         heap = self._heap
+        if self.gates and not all_open(self.gates):
+            return False
         while heap and heap[0][2].gone:
             entry = heapq.heappop(heap)[2]
             if entry.order.key is not None:

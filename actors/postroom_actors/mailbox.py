@@ -21,6 +21,7 @@ import attrs
 from attrs.validators import ge
 
 from .admission import ABANDONED, Admission
+from .gates import Gate
 from .lanes import Lanes, Order
 
 M = TypeVar("M")
@@ -79,7 +80,8 @@ class Mailbox(Generic[M]):
         capacity: Messages that it holds; those in line and those in hand are not counted.
         by_key: Messages of one key are handled one at a time even without retries: more than one hand takes them.
         queue: The messages, oldest first, while they are in plain order. Never replaced by another object.
-        lanes: The messages, while they are not; the queue is empty then.
+        lanes: The messages, while they are not, or there is a gate; the queue is empty then.
+        gates: Nothing is taken unless all of them are open.
         line: Messages that wait for room with the admission they belong to, first come first. Not empty only
             while the mailbox is full.
         room: How many messages `offer` lets into the queue: all, or none while it is not that simple.
@@ -95,6 +97,7 @@ class Mailbox(Generic[M]):
     by_key: bool = False
     queue: deque[M] = attrs.field(factory=deque, init=False, repr=False)
     lanes: Lanes[M] | None = attrs.field(default=None, init=False, repr=False)
+    gates: list[Gate] = attrs.field(factory=list, init=False, repr=False)
     line: "deque[tuple[M, Admission | None]]" = attrs.field(factory=deque, init=False, repr=False)
     room: int = attrs.field(init=False)
     closed: bool = attrs.field(default=False, init=False)
@@ -169,6 +172,34 @@ class Mailbox(Generic[M]):
         self.lanes.put_back(message, order)
         self._entered()
 
+    def hand_back(self, message: M) -> None:
+        """Take in a message that was taken before, in front of all others, whether there is room or not."""
+        if self.closed:
+            self.owner.refused(message)
+            return
+        if self.lanes is None:
+            self.queue.appendleft(message)
+        else:
+            self.lanes.put_back(message, self.owner.order_of(message), first=True)
+        self.reopened()
+
+    def add_gate(self, gate: Gate) -> None:
+        """Let nothing more be taken unless `gate`, too, is open."""
+        self.gates.append(gate)
+        self._use_lanes()
+
+    def remove_gate(self, gate: Gate) -> None:
+        """Forget a gate; does nothing where it does not stand."""
+        if gate in self.gates:
+            self.gates.remove(gate)
+            self._leave_lanes()
+            self.reopened()
+
+    def reopened(self) -> None:
+        """A gate may have opened: wake as many hands as may find something."""
+        while self.idle_hands and self.has_mail:
+            self.ready()
+
     def would_wait(self, *keys: str | None) -> bool:
         """Whether one of some messages, of these keys and put in one after the other, would have to stand in line."""
         if self.closed or self.overflow in (Overflow.DROP_OLDEST, Overflow.DROP_NEWEST):
@@ -195,6 +226,8 @@ class Mailbox(Generic[M]):
             if self.line:
                 self.admit_next()
             if now < entry.order.expires_at:
+                for gate in self.gates:
+                    gate.passed()
                 return entry.message
             if entry.order.key is not None:
                 self.lanes.release(entry.order.key)
@@ -309,7 +342,7 @@ class Mailbox(Generic[M]):
     def _use_lanes(self, holding: str | None = None) -> Lanes[M]:
         """Move from the plain queue into lanes; the keys of messages in hand are held, and `holding`."""
         if self.lanes is None:
-            self.lanes = Lanes()
+            self.lanes = Lanes(self.gates)
             self.room = 0
             taken = [*self.owner.in_hand(), *([] if self._just_taken is None else [self._just_taken])]
             held = {key for message in taken if (key := self.owner.order_of(message).key) is not None}

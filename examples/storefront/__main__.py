@@ -1,6 +1,6 @@
 """A CD shop's orders, replayed through subscriber actors, each event acknowledged.
 
-Run: python -m examples.storefront [--orders FILE] [--fail SHARE] [--backend trio|asyncio] [--json] ... (see --help)
+Run: python -m examples.storefront [--orders FILE] [--fail SHARE] [--crash SHARE] [--backend trio|asyncio] [--json] ...
 Prints: a table of the subscriptions, the shop's totals and its revenue by month; with --json one object instead.
 Status: 0; 1 where standard output can't be written; 2 for arguments or a file that can't be used; 130 after Ctrl-C
 and 143 after SIGTERM (both finish the orders in hand and print first; a second one leaves at once).
@@ -33,6 +33,7 @@ class Arguments:
     orders: Path
     fail: float
     pack: float
+    crash: float
     backend: str
     tills: int
     json: bool
@@ -45,6 +46,7 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
     add("--orders", type=Path, default=ORDERS, metavar="FILE", help="the orders to replay (CSV)")
     add("--fail", type=_share, default=0.02, metavar="SHARE", help="share of the mailer's attempts that fail (0 to 1)")
     add("--pack", type=_seconds, default=0.00005, metavar="SECONDS", help="time it takes to pack an order (0 to 60)")
+    add("--crash", type=_share, default=0, metavar="SHARE", help="share of the stock's attempts that crash (0 to 1)")
     add("--backend", choices=("trio", "asyncio"), default="trio", help="the event loop")
     add("--tills", type=_tills, default=8, metavar="N", help="tills that emit at once (1 to 1000)")
     add("--json", action="store_true", help="print one JSON object and nothing else")
@@ -83,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(asked: Arguments) -> int:
     progress = not asked.json and sys.stderr is not None and sys.stderr.isatty()
-    shop = Shop(fail=asked.fail, pack_for=asked.pack)
+    shop = Shop(fail=asked.fail, pack_for=asked.pack, crash=asked.crash)
     replay = Replay(path=asked.orders, shop=shop, tills=asked.tills, progress=progress)
     try:
         anyio.run(replay.run, backend=asked.backend)

@@ -2,16 +2,18 @@
 
 from collections import Counter
 from decimal import Decimal
+from functools import partial
 from random import Random
 from typing import Any, Final
 
-import anyio
 import attrs
 
-from postroom import Context, Event, Retry, Subscriber, exponential, subscriber
+from postroom import Context, Event, Retry, Subscriber, Supervision, constant, exponential, subscriber
 
-SHORTEST_SLEEP: Final = 0.001
-"""Seconds. Loops sleep at least about so long, so shorter times are saved up."""
+from .stock import ClerkFainted, Stock, StockRecords
+
+MOST_CRASHES: Final = 100_000
+"""Restarts within a second that the shop bears: its stock crashes because it is told to."""
 
 
 class MailServerBusy(Exception):
@@ -25,10 +27,12 @@ class Shop:
     Attributes:
         fail: The share of the mailer's attempts that fail, from 0 to 1.
         pack_for: Seconds that it takes to pack an order.
+        crash: The share of the stock's attempts that crash, from 0 to 1.
     """
 
     fail: float = 0.0
     pack_for: float = 0.0
+    crash: float = 0.0
     random: Random = attrs.field(factory=lambda: Random(20))
     orders: int = 0
     cds: int = 0
@@ -39,20 +43,24 @@ class Shop:
     cents_by_month: Counter[str] = attrs.field(factory=Counter)
     cents_by_customer: Counter[str] = attrs.field(factory=Counter)
     mails: int = 0
-    packed: int = 0
-    _packing_time: float = 0.0
+    stock: StockRecords = attrs.field(factory=StockRecords)
 
     def subscribers(self) -> list[Subscriber[..., Any]]:
         """Everybody who works in this shop."""
         patience = Retry(attempts=4, backoff=exponential(0.005, limit=0.1), on=MailServerBusy)
+        again = Retry(attempts=20, backoff=constant(0.0), on=ClerkFainted)
+        fresh = Supervision(on={ClerkFainted: "restart"}, intensity=MOST_CRASHES, within=1.0)
         return [
             subscriber("order.placed", name="ledger")(self.book),
             subscriber("order.placed", name="customers")(self.know),
             subscriber("order.placed", name="months")(self.sum_up_month),
             subscriber("order.placed", name="best-customers")(self.rank),
             subscriber("order.placed", "customer.*", name="mailer", retry=patience)(self.mail),
-            subscriber("order.placed", name="warehouse", capacity=4)(self.pack),
+            subscriber(name="warehouse", capacity=4, retry=again, supervision=fresh)(self._stock()),
         ]
+
+    def _stock(self) -> partial[Stock]:
+        return partial(Stock, self.stock, self.pack_for, self.crash, Random(21))
 
     async def book(self, event: Event) -> None:
         """Book orders, CDs and revenue."""
@@ -84,11 +92,3 @@ class Shop:
         if self.random.random() < self.fail:
             raise MailServerBusy
         self.mails += 1
-
-    async def pack(self, event: Event) -> None:
-        """Pack the order: slow work, and a small mailbox, so tills wait when it is full."""
-        self._packing_time += self.pack_for
-        if self._packing_time >= SHORTEST_SLEEP:
-            time, self._packing_time = self._packing_time, 0.0
-            await anyio.sleep(time)
-        self.packed += 1

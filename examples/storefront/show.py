@@ -35,7 +35,7 @@ def show(screen: Console, result: Result, shop: Shop, runtime: Runtime, seconds:
     """
     _show_subscriptions(screen, runtime.subscriptions)
     _show_dead_letters(screen, runtime.dead_letters)
-    _show_totals(screen, result)
+    _show_totals(screen, result, shop)
     _show_months(screen, shop)
     _show_best_customers(screen, shop)
     rate = result.events_emitted / seconds
@@ -68,7 +68,7 @@ def _show_dead_letters(screen: Console, letters: DeadLetters) -> None:
     _print_facts(screen, title, [(why, f"{count:,}") for why, count in sorted(counts.items())])
 
 
-def _show_totals(screen: Console, result: Result) -> None:
+def _show_totals(screen: Console, result: Result, shop: Shop) -> None:
     totals = [
         ("orders", f"{result.orders:,}"),
         ("customers", f"{result.customers:,}"),
@@ -77,6 +77,8 @@ def _show_totals(screen: Console, result: Result) -> None:
         ("free orders", f"{result.free_orders:,}"),
         ("rejected rows", f"{result.rejected_rows:,}"),
     ]
+    if shop.stock.clerks > 1:
+        totals.append(("clerks in the stock", f"{shop.stock.clerks:,}"))
     _print_facts(screen, "totals", totals)
 
 

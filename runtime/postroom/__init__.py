@@ -1,5 +1,8 @@
 """An actor-based event runtime for async Python: every subscriber an actor with a mailbox of its own."""
 
+from .actor import Actor as Actor
+from .actor import OutsideRuntime as OutsideRuntime
+from .actor import on as on
 from .batch import Batch as Batch
 from .batch import BatchFailure as BatchFailure
 from .changes import Change as Change
@@ -50,6 +53,8 @@ from .outcomes import Failed as Failed
 from .outcomes import Outcome as Outcome
 from .outcomes import Report as Report
 from .outcomes import Succeeded as Succeeded
+from .pacing import Breaker as Breaker
+from .pacing import Rate as Rate
 from .policy import Policy as Policy
 from .receipt import Receipt as Receipt
 from .recordings import EventTree as EventTree
@@ -61,6 +66,7 @@ from .retry import Retry as Retry
 from .retry import constant as constant
 from .retry import exponential as exponential
 from .runtime import Runtime as Runtime
+from .siblings import Siblings as Siblings
 from .snapshots import DeadLettersSnapshot as DeadLettersSnapshot
 from .snapshots import InHand as InHand
 from .snapshots import MailboxSnapshot as MailboxSnapshot
@@ -77,12 +83,16 @@ from .stats import SubscriptionStats as SubscriptionStats
 from .subscriber import Subscriber as Subscriber
 from .subscriber import subscriber as subscriber
 from .subscription import Subscription as Subscription
+from .supervision import SubscriptionStopped as SubscriptionStopped
+from .supervision import Supervision as Supervision
 from .threads import ThreadReceipt as ThreadReceipt
 
 __all__ = [
+    "Actor",
     "Backoff",
     "Batch",
     "BatchFailure",
+    "Breaker",
     "Cancelled",
     "CausationTooDeep",
     "Change",
@@ -122,8 +132,10 @@ __all__ = [
     "NotHandled",
     "NotPortable",
     "Outcome",
+    "OutsideRuntime",
     "Policy",
     "PostroomError",
+    "Rate",
     "Rates",
     "Receipt",
     "RecordedEvent",
@@ -136,6 +148,7 @@ __all__ = [
     "RuntimeClosed",
     "RuntimeReentered",
     "RuntimeStats",
+    "Siblings",
     "Snapshot",
     "StagedReceipt",
     "StillStaged",
@@ -143,7 +156,9 @@ __all__ = [
     "Subscription",
     "SubscriptionSnapshot",
     "SubscriptionStats",
+    "SubscriptionStopped",
     "Succeeded",
+    "Supervision",
     "ThreadReceipt",
     "UnknownDeadLetter",
     "UnknownEvent",
@@ -157,5 +172,6 @@ __all__ = [
     "constant",
     "event_type",
     "exponential",
+    "on",
     "subscriber",
 ]

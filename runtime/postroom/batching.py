@@ -62,7 +62,7 @@ class BatchingBehaviour(SubscriptionBehaviour):
             call = timed_by(
                 self._call_all, self.name, lambda batch: self.limit_of(batch[0]), self._look_after().expect_by
             )
-            self.actor.batches = _Batches(self, call)
+            self.actor.batches = _Batches(self, self._watched(call))
 
     def values_of(self, batch: list[Delivery]) -> list[Any]:
         """What the handler gets for a batch. What nobody can read as that settles by itself, and leaves the batch."""

@@ -2,120 +2,63 @@
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import ABANDONED, Actor, Admission, Kernel, Mailbox, Need, Order, Overflow, Owner, Port, Timers
+from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Moment, Need, Order, Overflow, Port
 
 from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
-from .changes import Change, Watches
-from .clock import Clock
-from .context import Context
-from .dead_letters import DeadLetters
 from .delivery import Delivery, LongDelivery, as_long
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
-from .interceptors import Interception
-from .log import Log
 from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
-from .overtime import Alarm, Overtime
-from .policy import SILENT, Decided, Policy, decide, says_nothing
-from .reading import reader_of
+from .overtime import Overtime
+from .policy import SILENT, Decided, decide, says_nothing
+from .reading import reader_of, reader_of_handler
 from .receipt import Receipt
 from .retry import checked_wait
-from .subscriber import Subscriber
-from .tally import Tally
-from .telling import Teller
+from .supervised import CLOSED, Supervised
 
 X = TypeVar("X")
 
-UNSUBSCRIBED: Final = "unsubscribed"
-CLOSED: Final = "the runtime closed"
-
 
 @attrs.define(eq=False)
-class Surroundings:
-    """What all subscriptions of a runtime share.
-
-    Attributes:
-        timers: Deliveries that wait for their next attempt, each with whom it is for.
-        alarms: Wake-ups for those who look for stuck handlers, and for expired groups.
-        grace: Seconds that a cancelled handler may take to clean up.
-        give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
-        fall: Ends the runtime with an error.
-        log: Where lines are logged.
-        changes: Those who watch what goes on.
-        copy: Makes what a handler gets of a delivery, where it must not be the one that others get as well.
-        defaults: What the runtime says of policies.
-        interception: What stands around attempts.
-    """
-
-    kernel: Kernel
-    timers: "Timers[tuple[SubscriptionBehaviour, Delivery]]"
-    alarms: Timers[Alarm]
-    grace: float
-    dead_letters: DeadLetters
-    clock: Clock
-    random: Random
-    context: "Callable[[Delivery, str], Context]"
-    fall: Callable[[BaseException], None]
-    log: Log
-    changes: Watches[Change]
-    defaults: Policy = SILENT
-    interception: Interception = attrs.field(factory=Interception)
-    copy: Callable[[Delivery], Delivery] | None = None
-    give_up_after: float | None = None
-
-
-@attrs.define(eq=False)
-class SubscriptionBehaviour(Owner[Delivery]):
+class SubscriptionBehaviour(Supervised):
     """The deliveries of one subscription, from the mailbox to their outcomes.
 
     Attributes:
-        teller: Tells the log and those who watch.
-        tally: What became of its deliveries.
         busy_seconds: Spent in the handler.
         waited_seconds: Spent in the mailbox, by all that were handled successfully.
         policy: Of deliveries whose event says nothing of it.
         overtime: Looks for stuck handlers, where attempts have a timeout.
-        started: When it was put to work, on the kernel's stopwatch.
-        leaving: No new deliveries are routed here; why, for those that are cancelled.
         read: What makes of an event what the handler asks for; None where that is the event itself.
     """
 
-    subscriber: Subscriber[Any, Any]
-    around: Surroundings
-    name: str = attrs.field(init=False)
-    teller: Teller = attrs.field(init=False)
-    mailbox: Mailbox[Delivery] = attrs.field(init=False)
-    actor: Actor[Delivery] = attrs.field(init=False)
     policy: Decided = attrs.field(init=False)
     overtime: Overtime | None = attrs.field(default=None, init=False)
     receive: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
-    tally: Tally = attrs.field(factory=Tally, init=False)
     busy_seconds: float = attrs.field(default=0.0, init=False)
     waited_seconds: float = attrs.field(default=0.0, init=False)
-    started: float = attrs.field(default=0.0, init=False)
-    leaving: str | None = attrs.field(default=None, init=False)
     read: Callable[[Event], Any] | None = attrs.field(init=False)
     _call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
+    _child_call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     _by_event: bool = attrs.field(default=False, init=False)
     when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
-    when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         subscriber = self.subscriber
         self.name = subscriber.name
-        self.teller = Teller(self.name, self.around.log, self.around.changes, self.around.clock)
+        self.find_teller()
         overflow = Overflow(subscriber.overflow)
         by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
+        self.find_supervisor()
         self.actor = self._hire()
+        self.set_gates()
         self.read = reader_of(subscriber)
         self.policy = decide(SILENT, subscriber, self.around.defaults)
         self._call = self.around.interception.around(
@@ -127,8 +70,21 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return Actor(self.name, self.mailbox, self, self.subscriber.concurrency)
 
     def _single_call(self) -> Callable[[Delivery], Awaitable[object]]:
-        handler, context, name = self.subscriber.handler, self.around.context, self.name
-        read = self.read
+        call = self.call_of(self.subscriber.handler, self.read)
+        if self.parent is None:
+            return call
+        self._child_call = call
+        return lambda delivery: self._child_call(delivery)  # its parent's next instance may bring another one
+
+    def take_over(self, handler: Any) -> None:
+        read = reader_of_handler(handler, self.name, in_batches=self.subscriber.batch is not None)
+        self._child_call = self.call_of(handler, read)
+
+    def call_of(
+        self, handler: Callable[..., Any], read: Callable[[Event], Any] | None
+    ) -> Callable[[Delivery], Awaitable[object]]:
+        """A call of a function or method with what a delivery has for it."""
+        context, name = self.around.context, self.name
         if read is None:
             return call_of(
                 handler,
@@ -151,7 +107,13 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def _in_time(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
         """`call` within the timeout that holds for all, if there is one."""
         timeout = self.policy.timeout
-        return call if timeout == math.inf else timed(call, self.name, timeout, self._look_after().expect_by)
+        if timeout != math.inf:
+            call = timed(call, self.name, timeout, self._look_after().expect_by)
+        return self._watched(call)
+
+    def _watched(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
+        """`call`, watched by the breaker, if there is one."""
+        return call if self.breaker is None else self.breaker.around(call)
 
     def _look_after(self) -> Overtime:
         if self.overtime is None:
@@ -173,7 +135,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
         """From now on events may have timeouts of their own. They come through the lanes, whose reader sees it."""
         if not self._by_event:
             self._by_event = True
-            self.receive = timed_by(self._call, self.name, self.limit_of, self._look_after().expect_by)
+            call = timed_by(self._call, self.name, self.limit_of, self._look_after().expect_by)
+            self.receive = self._watched(call)
 
     @property
     def port(self) -> Port:
@@ -217,10 +180,24 @@ class SubscriptionBehaviour(Owner[Delivery]):
 
     def failed(self, message: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
         delivery = self._with_time(message, started, ended)
-        exception = self._as_exception(error)
+        exception = self.as_exception(error)
+        if self.breaker is not None and self.breaker.excuses(error) and self.leaving is None:
+            self.mailbox.hand_back(delivery)
+            return None
+        if self.supervisor is None:
+            return self._attempt_failed(delivery, exception)
+        decision = self.supervisor.decide(Moment.HANDLING, exception, delivery)
+        is_last = decision.directive in (Directive.STOP, Directive.ESCALATE) or self.stopped_for is not None
+        room = self._attempt_failed(delivery, exception, is_last=is_last)
+        self.supervisor.apply(decision, exception)
+        return room
+
+    def _attempt_failed(
+        self, delivery: LongDelivery, exception: Exception, *, is_last: bool = False
+    ) -> Admission | None:
         policy = self.policy_of(delivery.event)
         try:
-            wait = self._wait_before_retry(delivery, exception, policy)
+            wait = None if is_last else self._wait_before_retry(delivery, exception, policy)
         except (KeyboardInterrupt, SystemExit) as interrupt:  # out of a backoff
             self.interrupted(delivery, interrupt)
             return None
@@ -240,7 +217,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
             self.mailbox.hold(delivery.event.key)
         return self.around.timers.set(due, (self, delivery))
 
-    def _as_exception(self, error: BaseException) -> Exception:
+    def as_exception(self, error: BaseException) -> Exception:
+        """What is told of something that a handler let out."""
         if isinstance(error, Exception):
             return error
         kind = type(error).__name__
@@ -264,7 +242,7 @@ class SubscriptionBehaviour(Owner[Delivery]):
         except BaseException as policy_error:
             return ExceptionGroup(
                 f"the handler of {self.name!r} failed, and so did its retry policy",
-                [error, self._as_exception(policy_error)],
+                [error, self.as_exception(policy_error)],
             )
 
     def _give_up(self, delivery: Delivery, error: Exception, policy: Decided) -> None:
@@ -283,7 +261,8 @@ class SubscriptionBehaviour(Owner[Delivery]):
         return delivery
 
     def cancelled(self, delivery: Delivery, started: float, ended: float) -> None:
-        self._cancel(self._with_time(delivery, started, ended), self.leaving or CLOSED, delivery.attempt)
+        attempts = delivery.attempt - (self.stopped_for is not None)  # it failed for another one's fault
+        self._cancel(self._with_time(delivery, started, ended), self.leaving or CLOSED, attempts)
 
     def interrupted(self, delivery: Delivery, interrupt: BaseException) -> None:
         # Handed back: the program ends for a reason that is not this delivery's fault.
@@ -293,16 +272,21 @@ class SubscriptionBehaviour(Owner[Delivery]):
     def ended(self) -> None:
         self.mailbox.close()
         self.cancel_waiting()  # at once: somebody who must end first may wait for it
-        if self.overtime is not None:
-            self.around.alarms.cancel(lambda overtime: overtime is self.overtime)
-        for call in self.when_ended:
-            call()
+        own = (self.overtime, self.breaker, self.rate)
+        if any(own):
+            self.around.alarms.cancel(lambda alarm: alarm in own)
+        Supervised.ended(self)
 
     def cancel(self, delivery: Delivery) -> None:
         """Settle a delivery that waits for its attempt, and won't have it."""
         self._cancel(delivery, self.leaving or CLOSED, delivery.attempt - 1)
 
     def _cancel(self, delivery: Delivery, reason: str, attempts: int) -> None:
+        if self.stopped_for is not None:
+            self.tally.failed += 1
+            self._bury(delivery, str(self.stopped_for), self.stopped_for, attempts)
+            self._settle(delivery, Failed(self.name, self.stopped_for, attempts, delivery.seconds))
+            return
         self.tally.cancelled += 1
         self._settle(delivery, Cancelled(self.name, reason, attempts, delivery.seconds))
 

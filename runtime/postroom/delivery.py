@@ -35,11 +35,16 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
 
 
 class LongDelivery(Delivery, eq=False, gc=False):
-    """A delivery with a history, or an expiry. Apart, since mailboxes may hold very many of the other ones."""
+    """A delivery with a history, or an expiry. Apart, since mailboxes may hold very many of the other ones.
+
+    Attributes:
+        counted: It has caused a restart of its actor, which counts once.
+    """
 
     attempt: int = 1  # type: ignore[misc]  # each instance has its own, which a reader of either class can't tell
     seconds: float = 0.0  # type: ignore[misc]
     expires_at: float = math.inf  # type: ignore[misc]
+    counted: bool = False
 
 
 def as_long(delivery: Delivery) -> LongDelivery:

@@ -364,7 +364,8 @@ class Emitter:
 
 
 def _refuse_group(options: EmitOptions) -> None:
-    if options.get("group") is not None:
+    group = options.get("group")
+    if group is not None:
         raise InvalidOption(
-            "group", options["group"], "what is staged has no outcome before the release: emit it, and await later"
+            "group", group, "what is staged has no outcome before the release: emit it, and await later"
         )

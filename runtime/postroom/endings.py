@@ -1,13 +1,26 @@
-"""What comes out of a runtime's block when more than one thing went wrong."""
+"""How a runtime ends that did not end well: which of the errors are raised, and as what."""
+
+from collections.abc import Sequence
 
 import anyio
 
 
-def raise_both(bodys_error: BaseException | None, others: BaseException | None) -> None:
-    """Raise what ended the block and what ended the kernel, of which a cancellation is nothing to tell of."""
+def raise_what_ended_it(
+    bodys_error: BaseException | None, others: BaseException | None, fallen: Sequence[BaseException]
+) -> None:
+    """Raise what ended the block, the kernel, and what subscriptions let the runtime fall with.
+
+    `KeyboardInterrupt` and `SystemExit` go as they are. A cancellation is nothing to tell of beside something else.
+    """
     cancelled = anyio.get_cancelled_exc_class()
+    for error in (*fallen, bodys_error):
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise error
     if isinstance(others, BaseExceptionGroup):
         others = others.split(cancelled)[1] or others
+    if fallen:
+        told = [error for error in (bodys_error, others) if isinstance(error, Exception)]
+        raise BaseExceptionGroup("the runtime fell", [*told, *fallen])
     if bodys_error is None:
         if others is not None:
             raise others

@@ -88,8 +88,9 @@ class Group:
         Cancellation: as `Runtime.emit`, with nothing staged.
         """
         self._check_usable()
-        if options.get("group") is not None:
-            raise InvalidOption("group", options["group"], f"this is group {self.id!r}; use `runtime.emit` for another")
+        group = options.get("group")
+        if group is not None:
+            raise InvalidOption("group", group, f"this is group {self.id!r}; use `runtime.emit` for another")
         options["group"] = self.id
         return await self._emits.emit(name, data, **options)
 

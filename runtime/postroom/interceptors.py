@@ -68,6 +68,21 @@ class InterceptorFailed(PostroomError):
         )
 
 
+def _check_function(_interceptor: object, _attribute: object, function: Any) -> None:
+    if not callable(function):
+        raise InvalidOption("function", function, "must be a function: `def` around emits, `async def` around attempts")
+    count = _arguments(function)
+    if is_async(function) and count != 2:
+        raise InvalidOption("function", function, "an `async def` takes two arguments: the context and `call_next`")
+    if count not in (1, 2):
+        raise InvalidOption("function", function, "takes the event and, if it wants, the id of its group")
+
+
+def _check_rule(_interceptor: object, _attribute: object, rule: object) -> None:
+    if rule not in ("fail", "ignore"):
+        raise InvalidOption("on_error", rule, "must be 'fail' or 'ignore'")
+
+
 @attrs.frozen(eq=False)
 class Interceptor:
     """A function that `Runtime(interceptors=…)` calls, and what its errors mean. A function alone is one that may fail.
@@ -90,27 +105,10 @@ class Interceptor:
         InvalidOption: when it is made.
     """
 
-    function: Callable[..., Any] = attrs.field()
-    on_error: OnError = attrs.field(default="fail", kw_only=True)
+    function: Callable[..., Any] = attrs.field(validator=_check_function)
+    on_error: OnError = attrs.field(default="fail", kw_only=True, validator=_check_rule)
     takes_group: bool = attrs.field(init=False)
     is_async: bool = attrs.field(init=False)
-
-    @function.validator
-    def _check_function(self, _attribute: object, function: object) -> None:
-        if not callable(function):
-            raise InvalidOption(
-                "function", function, "must be a function: `def` around emits, `async def` around attempts"
-            )
-        count = _arguments(function)
-        if is_async(function) and count != 2:
-            raise InvalidOption("function", function, "an `async def` takes two arguments: the context and `call_next`")
-        if count not in (1, 2):
-            raise InvalidOption("function", function, "takes the event and, if it wants, the id of its group")
-
-    @on_error.validator
-    def _check_rule(self, _attribute: object, rule: object) -> None:
-        if rule not in ("fail", "ignore"):
-            raise InvalidOption("on_error", rule, "must be 'fail' or 'ignore'")
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "takes_group", _arguments(self.function) == 2)

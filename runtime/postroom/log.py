@@ -62,6 +62,12 @@ LIVES_AGAIN: Final = Line(
     ("event_id", "event_name", "subscription", "attempt", "cause"),
 )
 
+RESTARTED: Final = Line(logging.WARNING, "%s is restarted (%s), in %.3f s")
+INSTANCE_FAILED: Final = Line(logging.ERROR, "the instance of %s failed while %s (%s)")
+STOPPED_LATE: Final = Line(logging.ERROR, "%s took longer than %g s to stop, and was cancelled")
+STOPPED: Final = Line(logging.ERROR, "%s is stopped by its supervision: %s")
+ESCALATED: Final = Line(logging.ERROR, "%s lets the runtime fall: %s")
+BREAKER: Final = Line(logging.WARNING, "the breaker of %s is %s%s")
 GROUP_EXPIRED: Final = Line(
     logging.WARNING, "group %s was not released within %g s: its %d staged event(s) were dropped"
 )
@@ -78,6 +84,12 @@ LINES: Final = (
     STILL_RUNNING,
     BLOCKED,
     LIVES_AGAIN,
+    RESTARTED,
+    INSTANCE_FAILED,
+    STOPPED_LATE,
+    STOPPED,
+    ESCALATED,
+    BREAKER,
     GROUP_EXPIRED,
     INTERCEPTOR_FAILED,
 )

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_
 
 import msgspec
 
+from .actor import class_of, methods_of, unbound
 from .errors import InvalidHandler, UnreadableEvent
 from .event import Event
 from .event_types import EventType, Unreadable, declaration_of, is_record
@@ -23,11 +24,20 @@ def reader_of(subscriber: Subscriber[..., Any]) -> Callable[[Event], Any] | None
     Raises:
         InvalidHandler: it asks for what cannot be.
     """
-    handler = subscriber.handler
+    kind = class_of(subscriber.handler)
+    if kind is None:
+        return reader_of_handler(subscriber.handler, subscriber.name, in_batches=subscriber.batch is not None)
+    for method in methods_of(kind).names:  # each instance reads for itself; here only what cannot be is found
+        reader_of_handler(unbound(kind, method), subscriber.name)
+    return None
+
+
+def reader_of_handler(handler: Any, subscription: str, *, in_batches: bool = False) -> Callable[[Event], Any] | None:
+    """As `reader_of`, for one function or method."""
     annotation = _annotation_of(handler)
     if annotation is _UNRESOLVED:
         return None
-    if subscriber.batch is not None:
+    if in_batches:
         if get_origin(annotation) not in (list, Sequence):
             if declaration_of(annotation) is not None:
                 raise InvalidHandler(
@@ -40,7 +50,7 @@ def reader_of(subscriber: Subscriber[..., Any]) -> Callable[[Event], Any] | None
     declared = [declaration_of(each) for each in _members_of(wanted)]
     found = tuple(each for each in declared if each is not None)
     if len(found) == len(declared):
-        return _reader(found, subscriber.name, whole=whole)
+        return _reader(found, subscription, whole=whole)
     if found:
         raise InvalidHandler(handler, f"it is annotated with {wanted}, of which not all are event types")
     if isinstance(wanted, type) and is_record(wanted) and not whole and not issubclass(wanted, Event):

@@ -96,14 +96,16 @@ def _check_backoff(_retry: object, _attribute: object, value: Any) -> None:
         check_backoff(value)
 
 
-def _check_on(_retry: object, _attribute: object, value: object) -> None:
+def check_classes(_instance: object, _attribute: object, value: object) -> None:
+    """A field's check: a tuple of classes of exceptions."""
     if not isinstance(value, tuple) or not all(
         isinstance(kind, type) and issubclass(kind, BaseException) for kind in value
     ):
         raise InvalidOption("on", value, "must be an exception class or a tuple of them")
 
 
-def _as_tuple(value: Any) -> Any:
+def as_classes(value: Any) -> Any:
+    """One class, or several, as a tuple."""
     return (value,) if isinstance(value, type) else value
 
 
@@ -124,8 +126,8 @@ class Retry:
     backoff: Backoff | None = attrs.field(default=None, validator=_check_backoff)
     on: tuple[type[BaseException], ...] = attrs.field(
         default=(Exception,),
-        converter=_as_tuple,
-        validator=_check_on,
+        converter=as_classes,
+        validator=check_classes,
     )
 
 

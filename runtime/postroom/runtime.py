@@ -4,7 +4,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
 from types import TracebackType
@@ -18,8 +18,7 @@ import msgspec
 from postroom_actors import Kernel, Timers, Wait, cancellation_was_asked_for, current_port, open_kernel
 
 from . import log
-from .batching import BatchingBehaviour
-from .behaviour import CLOSED, UNSUBSCRIBED, SubscriptionBehaviour, Surroundings
+from .behaviour import SubscriptionBehaviour
 from .changes import Change, ChangeKind
 from .checks import count_of, seconds
 from .clock import Clock, SystemClock
@@ -29,12 +28,11 @@ from .deadlock import END, check_here, waiting
 from .delivery import fields_of
 from .dispatcher import Dispatcher
 from .emitter import State
-from .endings import raise_both
+from .endings import raise_what_ended_it
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
 from .forks import tell_in_children
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
-from .names import tokens_of_pattern
 from .overtime import Alarm
 from .policy import SILENT, Policy
 from .portable import copy_for_handler
@@ -42,10 +40,13 @@ from .reading import reader_of
 from .receipt import Receipt
 from .room import check_room
 from .seeing import Observable
+from .siblings import Siblings, as_declarations, declared, members_of
 from .staging import Stages
 from .subscriber import Subscriber, SubscriberOptions
-from .subscriber import subscriber as declare
 from .subscription import Subscription
+from .supervised import CLOSED
+from .supervisor import Turns
+from .surroundings import Surroundings
 from .taps import listen
 from .threads import Inbox
 from .watchdog import open_watchdog
@@ -66,10 +67,6 @@ def _check_flag(_runtime: object, attribute: "attrs.Attribute[bool]", value: obj
         raise InvalidOption(attribute.name, value, "must be True or False")
 
 
-def _as_tuple(subscribers: "Iterable[Subscriber[..., Any]]") -> "tuple[Subscriber[..., Any], ...]":
-    return tuple(subscribers)
-
-
 def _check_defaults(_runtime: object, _attribute: object, defaults: object) -> None:
     if not isinstance(defaults, Policy):
         raise InvalidOption("defaults", defaults, "must be a Policy(attempts=…, backoff=…, timeout=…, quiet=…)")
@@ -84,7 +81,7 @@ class Runtime(Observable):
     cancellation, cancels at once. Nothing runs after the block.
 
     Attributes:
-        subscribers: What is at work from the start; `spawn` adds more.
+        subscribers: What is at work from the start: subscribers, `Actor` classes, `Siblings`. `spawn` adds more.
         drain_within: Seconds that handlers have to finish what was accepted.
         cleanup_within: Seconds that cancelled handlers have to clean up. One that takes longer cannot be abandoned:
             it is named in the log, and waited for.
@@ -105,7 +102,7 @@ class Runtime(Observable):
     Source: nurseries (N. J. Smith, "Notes on structured concurrency", 2018); actors (Agha, 1986).
     """
 
-    subscribers: tuple[Subscriber[..., Any], ...] = attrs.field(default=(), converter=_as_tuple)
+    subscribers: tuple[Subscriber[..., Any] | Siblings, ...] = attrs.field(default=(), converter=as_declarations)
     drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=seconds(finite=False))
     cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=seconds(finite=False))
     watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
@@ -122,9 +119,7 @@ class Runtime(Observable):
 
     def __attrs_post_init__(self) -> None:
         names: set[str] = set()
-        for each in self.subscribers:
-            if not isinstance(each, Subscriber):
-                raise InvalidOption("subscribers", each, "must hold subscribers: declare a handler with @subscriber(…)")
+        for each in members_of(self.subscribers):
             if each.name in names:
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
@@ -148,14 +143,15 @@ class Runtime(Observable):
     async def spawn(
         self,
         handler: Subscriber[..., Any] | Callable[..., Any],
-        *patterns: str | type[Any],
+        *arguments: Any,
         name: str | None = None,
         **options: Unpack[SubscriberOptions],
     ) -> Subscription:
-        """Put one more subscriber to work: a `Subscriber`, or a handler with patterns.
+        """Put one more subscriber to work: a `Subscriber`, a handler with patterns, or an `Actor` class.
 
-        The options are those of `Subscriber`; what is given here wins over what the subscriber declares. It gets
-        the events accepted from now on.
+        `arguments` are the patterns, or what an actor's constructor takes; keywords for that go into a
+        `functools.partial`. The options are those of `Subscriber`; what is given here wins over what the subscriber
+        declares. It gets the events accepted from now on.
 
         Raises:
             DuplicateSubscription: the name is taken.
@@ -164,18 +160,29 @@ class Runtime(Observable):
         Cancellation: only before anything was started.
         """
         self._check_open("spawn")
-        if isinstance(handler, Subscriber):
-            changed: dict[str, Any] = {**options}
-            if patterns:
-                changed["patterns"] = patterns
-            if name is not None:
-                changed["name"] = name
-            subscriber: Subscriber[..., Any] = attrs.evolve(handler, **changed)
-        else:
-            subscriber = declare(*patterns, name=name, **options)(handler)
+        subscriber = declared(handler, arguments, name, options)
         await anyio.lowlevel.checkpoint()
         self._check_open("spawn")
-        return self._start(subscriber)
+        return self._roster.start(subscriber)
+
+    async def supervise(self, siblings: Siblings) -> tuple[Subscription, ...]:
+        """Put siblings to work: actors that are restarted together.
+
+        Returns:
+            Their subscriptions, in the order of the members.
+
+        Raises:
+            DuplicateSubscription: a name is taken.
+            InvalidOption, RuntimeClosed, WrongThread: nothing was started.
+
+        Cancellation: only before anything was started.
+        """
+        self._check_open("supervise")
+        if not isinstance(siblings, Siblings):
+            raise InvalidOption("siblings", siblings, "must be Siblings([…], strategy=…)")
+        await anyio.lowlevel.checkpoint()
+        self._check_open("supervise")
+        return tuple(self._roster.start_siblings(siblings))
 
     async def idle(self) -> None:
         """Wait until no delivery is pending, retries and delays included.
@@ -196,35 +203,17 @@ class Runtime(Observable):
             await self._wait_until_settled()
 
     def _wait_for_all(self) -> Wait:
-        needs = lambda: [need for each in self._behaviours.values() for need in each.needs_to_settle_all()]  # noqa: E731 - reads as what it is
+        needs = lambda: [need for each in self._roster.behaviours.values() for need in each.needs_to_settle_all()]  # noqa: E731 - reads as what it is
         return Wait(END, "all that is pending", needs)
 
-    def _start(self, subscriber: Subscriber[..., Any]) -> Subscription:
-        if subscriber.name in self._behaviours:
-            raise DuplicateSubscription(subscriber.name)
-        kind = SubscriptionBehaviour if subscriber.batch is None else BatchingBehaviour
-        behaviour = kind(subscriber, self._around)
-        patterns = tuple(tokens_of_pattern(pattern) for pattern in subscriber.patterns)
-        routes = self._dispatcher.routes
-        number = routes.add(patterns, behaviour)
-        subscription = Subscription(behaviour, lambda: routes.remove(patterns, number))
-        self._behaviours[subscriber.name] = behaviour
-        self._subscriptions[subscriber.name] = subscription
-        behaviour.when_ended.append(lambda: self._forget(behaviour))
-        behaviour.started = self._stopwatch()
-        self._kernel.start(behaviour.actor)
-        behaviour.teller.changed("spawned")
-        return subscription
-
-    def _forget(self, behaviour: SubscriptionBehaviour) -> None:
-        """The actor of a subscription has ended."""
-        behaviour.teller.changed("stopped", reason=behaviour.leaving or CLOSED)
-        if behaviour.leaving == UNSUBSCRIBED:
-            self._dispatcher.catch_up()  # a retry that was due may be on its way
-            behaviour.cancel_waiting()
-            self._gone.add(behaviour.tally)
-            del self._behaviours[behaviour.name]
-            del self._subscriptions[behaviour.name]
+    async def _spawn_child(
+        self, parent: SubscriptionBehaviour, handler: Any, arguments: tuple[Any, ...], name: str | None, options: Any
+    ) -> Subscription:
+        self._check_open("spawn")
+        child = declared(handler, arguments, name, options)
+        await anyio.lowlevel.checkpoint()
+        self._check_open("spawn")
+        return self._roster.start_child(attrs.evolve(child, name=f"{parent.name}.{child.name}"), parent)
 
     @asynccontextmanager
     async def _life(self) -> AsyncGenerator[None]:
@@ -257,15 +246,13 @@ class Runtime(Observable):
             others = error
         finally:
             self._close()
-        if self._fallen:
-            raise self._fallen[0]
-        raise_both(bodys_error, others)
+        raise_what_ended_it(bodys_error, others, self._fallen)
 
     def _is_busy(self) -> bool:
         """Whether a handler is at work. Called in the watchdog's thread, hence the copies."""
         return any(
             hand.message is not None
-            for behaviour in tuple(self._behaviours.values())
+            for behaviour in tuple(self._roster.behaviours.values())
             for hand in tuple(behaviour.actor.hands)
         )
 
@@ -291,17 +278,25 @@ class Runtime(Observable):
             log=self._log,
             changes=self._changes,
             copy=copy_for_handler if self.portable else None,
+            turns=Turns(),
+            spawn_child=self._spawn_child,
+            end_child=self._roster.end_child,
+            emit=self.emit,
             defaults=self.defaults,
             interception=self._interception,
         )
+        self._roster.open(self._dispatcher, self._around)
         self._stages = Stages(kernel.port, self._around.alarms, self._deduplication, self._log)
         listen(self._dispatcher, self._recordings)
         kernel.start(self._dispatcher.actor)
         kernel.keep(self._dispatcher.timers.run, "postroom timers")
         kernel.keep(self._around.alarms.run, "postroom alarms")
         kernel.keep(self._name_the_stuck, "postroom end")
-        for subscriber in self.subscribers:
-            self._start(subscriber)
+        for each in self.subscribers:
+            if isinstance(each, Siblings):
+                self._roster.start_siblings(each)
+            else:
+                self._roster.start(each)
         self._state = State.OPEN
         # What is intercepted, and payloads that are checked, take the way of the calls that are looked at more closely.
         self._open_in = None if self.portable or self._interception.emits else self._thread
@@ -312,8 +307,9 @@ class Runtime(Observable):
         self._open_in = None
         self._until = self._around.give_up_after = drain_until
         self._tell("draining")
-        for behaviour in self._behaviours.values():
+        for behaviour in self._roster.behaviours.values():
             behaviour.leaving = behaviour.leaving or CLOSED
+            behaviour.resume()
             behaviour.cancel_retries(due_after=drain_until)
 
     async def _drain(self) -> None:
@@ -328,7 +324,7 @@ class Runtime(Observable):
 
     async def _wait_until_settled(self) -> None:
         # One subscription after the other, and again: handlers emit to each other meanwhile.
-        while busy := [each for each in self._behaviours.values() if each.tally.pending]:
+        while busy := [each for each in self._roster.behaviours.values() if each.tally.pending]:
             for behaviour in busy:
                 await behaviour.wait_until_settled()
 
@@ -347,10 +343,10 @@ class Runtime(Observable):
                     await self._kernel.port.absorb_cancellations()
         finally:
             with anyio.move_on_after(self.cleanup_within, shield=True) as patience:
-                for behaviour in tuple(self._behaviours.values()):
+                for behaviour in tuple(self._roster.behaviours.values()):
                     await behaviour.wait_until_ended()
             if patience.cancelled_caught:
-                stuck = [name for name, each in self._behaviours.items() if each.actor.hands]
+                stuck = [name for name, each in self._roster.behaviours.items() if each.actor.hands]
                 self._log.write(log.STILL_RUNNING, self.cleanup_within, ", ".join(stuck))
 
     def _fall(self, error: BaseException) -> None:
@@ -361,7 +357,7 @@ class Runtime(Observable):
     def _close(self) -> None:
         """Every task has ended: settle what is left."""
         self._state = State.CLOSED
-        for behaviour in self._behaviours.values():
+        for behaviour in self._roster.behaviours.values():
             behaviour.leaving = CLOSED
             behaviour.cancel_waiting()
         self._stages.close()
@@ -383,7 +379,7 @@ class Runtime(Observable):
     def _place_again(self, letter: DeadLetter) -> Receipt:
         """Place a dead letter's event anew, for its subscription alone."""
         self._check_open("dead_letters.replay")
-        behaviour = self._behaviours.get(letter.subscription)
+        behaviour = self._roster.behaviours.get(letter.subscription)
         if behaviour is None or behaviour.leaving is not None:
             raise UnknownSubscription(letter.subscription)
         event = msgspec.structs.replace(letter.event, delay=None, expires_after=None)  # its time has come already

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import attrs
 
-from .behaviour import SubscriptionBehaviour, Surroundings
+from .behaviour import SubscriptionBehaviour
 from .changes import DEFAULT_KEPT, Change, Watch, Watches
 from .dead_letters import DeadLetters
 from .emitter import State
@@ -18,10 +18,11 @@ from .groups import GroupEmitter
 from .log import Log
 from .recordings import DEFAULT_KEPT as DEFAULT_RECORDED
 from .recordings import Recording
+from .roster import Roster
 from .snapshots import DeadLettersSnapshot, Snapshot, snapshot_of
 from .stats import RuntimeStats
 from .subscription import Subscription
-from .tally import Tally
+from .surroundings import Surroundings
 from .taps import listen
 
 
@@ -31,9 +32,7 @@ class Observable(GroupEmitter):
 
     dead_letters: DeadLetters = attrs.field(init=False)
     _around: Surroundings = attrs.field(init=False)
-    _subscriptions: dict[str, Subscription] = attrs.field(factory=dict, init=False)
-    _behaviours: dict[str, SubscriptionBehaviour] = attrs.field(factory=dict, init=False)
-    _gone: Tally = attrs.field(factory=Tally, init=False)
+    _roster: Roster = attrs.field(factory=Roster, init=False)
     _log: Log = attrs.field(factory=Log, init=False)
     _changes: Watches[Change] = attrs.field(factory=lambda: Watches[Change](), init=False)
     _recordings: list[Recording] = attrs.field(factory=list, init=False)
@@ -41,15 +40,12 @@ class Observable(GroupEmitter):
     @property
     def subscriptions(self) -> Mapping[str, Subscription]:
         """What is at work, by name."""
-        return MappingProxyType(self._subscriptions)
+        return MappingProxyType(self._roster.subscriptions)
 
     @property
     def stats(self) -> RuntimeStats:
         """The runtime's counters now."""
-        total = Tally()
-        total.add(self._gone)
-        for behaviour in self._behaviours.values():
-            total.add(behaviour.tally)
+        total = self._roster.total()
         return RuntimeStats(
             accepted=0 if self._state is State.NEW else self._dispatcher.accepted,
             unrouted=0 if self._state is State.NEW else self._dispatcher.unrouted,
@@ -92,8 +88,8 @@ class Observable(GroupEmitter):
                 evicted=self.dead_letters.evicted,
             ),
             subscriptions=tuple(
-                snapshot_of(behaviour, self._subscriptions[name].stats, now, scheduled[behaviour])
-                for name, behaviour in self._behaviours.items()
+                snapshot_of(behaviour, self._roster.subscriptions[name].stats, now, scheduled[behaviour])
+                for name, behaviour in self._roster.behaviours.items()
             ),
         )
 

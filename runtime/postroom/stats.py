@@ -46,6 +46,9 @@ class SubscriptionStats:
         in_line: Deliveries that wait for room in the mailbox.
         in_hand: Deliveries that the handler has now.
         stuck: Workers whose handler goes on although its attempt was cancelled; see `Subscriber.timeout`.
+        paused: Whether it was paused by `Subscription.pause`.
+        breaker: The state of its breaker: `closed`, `open` or `probing`; None where it has none.
+        restarts: Fresh instances that were made by supervision, or are about to be.
         high_water_mark: The most that the mailbox ever held.
         busy_seconds: Time spent in the handler.
         waited_seconds: Time spent in the mailbox by the deliveries that succeeded, all together.
@@ -63,6 +66,9 @@ class SubscriptionStats:
     in_line: int
     in_hand: int
     stuck: int
+    paused: bool
+    breaker: str | None
+    restarts: int
     high_water_mark: int
     busy_seconds: float
     waited_seconds: float

@@ -4,6 +4,7 @@ A declaration runs nothing: a runtime makes a subscription of it.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterable
 from typing import (
     Any,
@@ -22,20 +23,25 @@ from typing import (
 
 import attrs
 
+from .actor import check_actor, class_of, methods_of, unbound
 from .batch import Batch
 from .checks import count_of, seconds
 from .errors import InvalidHandler, InvalidOption
 from .event import Event
 from .event_types import name_of_type
 from .names import check_subscription_name, tokens_of_pattern
+from .pacing import Breaker, Rate
 from .policy import check_quiet
 from .retry import Backoff, Retry
+from .supervision import Supervision
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
 DEFAULT_CAPACITY = 256
+
+_CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 OverflowPolicy: TypeAlias = Literal["wait", "drop_oldest", "drop_newest", "coalesce"]
 OVERFLOWS: Final = ("wait", "drop_oldest", "drop_newest", "coalesce")
@@ -44,6 +50,12 @@ OVERFLOWS: Final = ("wait", "drop_oldest", "drop_newest", "coalesce")
 def _check_handler(_subscriber: object, _attribute: object, handler: Any) -> None:
     if not callable(handler):
         raise InvalidHandler(handler, f"it is a {type(handler).__name__}, which nobody can call")
+    kind = class_of(handler)
+    if kind is not None:
+        check_actor(handler, kind)
+        for method in methods_of(kind).names:
+            _check_handler(_subscriber, _attribute, unbound(kind, method))
+        return
     target = handler if inspect.isroutine(handler) else type(handler).__call__
     if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
         raise InvalidHandler(handler, "it is a generator; a handler returns, it doesn't yield")
@@ -80,7 +92,10 @@ def _as_names(patterns: "Iterable[str | type[Any]]") -> tuple[str, ...]:
     return tuple(name_of_type(pattern) for pattern in patterns)
 
 
-def _check_patterns(_subscriber: object, _attribute: object, patterns: tuple[object, ...]) -> None:
+def _check_patterns(subscriber: Any, _attribute: object, patterns: tuple[object, ...]) -> None:
+    kind = class_of(subscriber.handler)
+    if kind is not None and patterns != methods_of(kind).patterns:
+        raise InvalidOption("patterns", patterns, "the patterns of an actor are those of its methods marked with @on")
     if not patterns:
         raise InvalidOption("patterns", patterns, 'name at least one event or pattern: @subscriber("order.placed")')
     if isinstance(patterns, str):
@@ -113,12 +128,30 @@ def _check_quiet(_subscriber: object, _attribute: object, quiet: Any) -> None:
         check_quiet(quiet)
 
 
+def _check_supervision(subscriber: Any, _attribute: object, supervision: object) -> None:
+    if supervision is None:
+        return
+    if not isinstance(supervision, Supervision):
+        raise InvalidOption("supervision", supervision, "must be a Supervision(on={…}, default=…)")
+    if supervision.restarts and class_of(subscriber.handler) is None:
+        raise InvalidOption("supervision", supervision, "a function has nothing to restart: make it an Actor")
+
+
+def _of_kind(kind: type[Any], example: str) -> Any:
+    def check(_subscriber: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+        if value is not None and not isinstance(value, kind):
+            raise InvalidOption(attribute.name, value, f"must be a {example}")
+
+    return check
+
+
 @attrs.frozen(kw_only=True)
 class Subscriber(Generic[P, R]):
     """A handler with the patterns it subscribes to and its policies. Calling it calls the handler.
 
     Attributes:
         handler: Gets the event and, where it takes a second argument, a `Context`. A plain `def` runs in a thread.
+            Or an `Actor` class, or a `functools.partial` of one.
         patterns: Names or patterns of events, or classes with `@event_type` for theirs; an event that matches several
             of them is still delivered once.
         name: Names the subscription; it must stay the same across restarts.
@@ -134,6 +167,9 @@ class Subscriber(Generic[P, R]):
             `defaults`. One that takes longer is cancelled and fails, whatever it returns; one that ignores that counts
             as stuck after the runtime's `cleanup_within`.
         quiet: Retries and give-ups are not logged; None leaves it to the runtime's `defaults`.
+        supervision: What failures mean beyond the attempt that failed. Functions can't be restarted.
+        breaker: Pauses the subscription while its dependency is down.
+        rate: How many attempts may begin in a time. A batch counts as one for each event in it.
 
     Raises:
         InvalidHandler, InvalidName, InvalidOption: when it is made.
@@ -149,6 +185,17 @@ class Subscriber(Generic[P, R]):
     retry: Retry = attrs.field(factory=Retry, validator=_check_retry)
     timeout: float | None = attrs.field(default=None, validator=seconds(above=True, finite=False, optional=True))
     quiet: bool | None = attrs.field(default=None, validator=_check_quiet)
+    supervision: Supervision | None = attrs.field(default=None, validator=_check_supervision)
+    breaker: Breaker | None = attrs.field(default=None, validator=_of_kind(Breaker, "Breaker(failures=…)"))
+    rate: Rate | None = attrs.field(default=None, validator=_of_kind(Rate, "Rate(100, per=1.0)"))
+
+    def __attrs_post_init__(self) -> None:
+        if class_of(self.handler) is None:
+            return
+        if self.concurrency != 1:
+            raise InvalidOption("concurrency", self.concurrency, "an actor handles one event at a time")
+        if self.batch is not None:
+            raise InvalidOption("batch", self.batch, "the methods of an actor take single events")
 
     @property
     def attempts(self) -> int | None:
@@ -175,6 +222,9 @@ class SubscriberOptions(TypedDict, total=False):
     retry: Retry
     timeout: float | None
     quiet: bool | None
+    supervision: Supervision | None
+    breaker: Breaker | None
+    rate: Rate | None
 
 
 class DeclareTyped(Protocol[T]):
@@ -216,8 +266,9 @@ def subscriber(
 def subscriber(*patterns: str | type[Any], name: str | None = None, **options: Unpack[SubscriberOptions]) -> Any:
     """Declare a function to be the handler of events that match any of `patterns`.
 
-    A class with `@event_type` is a pattern too, for the events of its name. The name of the subscription is the
-    function's unless given; the options are those of `Subscriber`.
+    Or declare an `Actor` class, or a `functools.partial` of one, without patterns: those of its methods count, and its
+    name is that of the class in lower case, with hyphens. A class with `@event_type` is a pattern too, for the events
+    of its name. The name of the subscription is the function's unless given; the options are those of `Subscriber`.
 
     Raises:
         InvalidHandler, InvalidName, InvalidOption, InvalidEventType: when the decorator is applied.
@@ -228,7 +279,9 @@ def subscriber(*patterns: str | type[Any], name: str | None = None, **options: U
 
     def declare(handler: Callable[P, R]) -> Subscriber[P, R]:
         own_name = name_of(handler) if name is None else name
-        return Subscriber(handler=handler, patterns=patterns, name=own_name, **options)
+        kind = class_of(handler)
+        own_patterns = methods_of(kind).patterns if kind is not None and not patterns else patterns
+        return Subscriber(handler=handler, patterns=own_patterns, name=own_name, **options)
 
     return declare
 
@@ -239,6 +292,9 @@ def name_of(handler: object) -> str:
     Raises:
         InvalidHandler: it has none.
     """
+    kind = class_of(handler)
+    if kind is not None:
+        return _CAPITAL.sub("-", kind.__name__).lower()
     name = getattr(handler, "__name__", None)
     if not isinstance(name, str) or name == "<lambda>":
         raise InvalidHandler(handler, "it has no name of its own; pass `name=`")

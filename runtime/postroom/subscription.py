@@ -1,16 +1,17 @@
 """Subscriptions: a subscriber at work in a runtime, as its user holds it."""
 
-from collections.abc import Callable
 from typing import Any
 
+import anyio.lowlevel
 import attrs
 
 from postroom_actors import Wait
 
-from .behaviour import UNSUBSCRIBED, SubscriptionBehaviour
+from .behaviour import SubscriptionBehaviour
 from .deadlock import END, check_here, waiting
 from .stats import SubscriptionStats
 from .subscriber import Subscriber
+from .supervised import UNSUBSCRIBED
 
 
 @attrs.define(eq=False)
@@ -18,7 +19,6 @@ class Subscription:
     """A subscriber at work. Made by `Runtime(subscribers=…)` and `Runtime.spawn`."""
 
     _behaviour: SubscriptionBehaviour
-    _unsubscribe: Callable[[], None]
 
     @property
     def name(self) -> str:
@@ -53,10 +53,47 @@ class Subscription:
             in_line=len(behaviour.mailbox.line),
             in_hand=len(behaviour.actor.in_hand),
             stuck=0 if behaviour.overtime is None else behaviour.overtime.stuck,
+            paused=behaviour.is_paused,
+            breaker=None if behaviour.breaker is None else behaviour.breaker.state.value,
+            restarts=0 if behaviour.supervisor is None else behaviour.supervisor.restarts,
             high_water_mark=behaviour.mailbox.high_water_mark,
             busy_seconds=behaviour.busy_seconds,
             waited_seconds=behaviour.waited_seconds,
         )
+
+    @property
+    def failure(self) -> Exception | None:
+        """What it was last restarted or stopped for by its supervision; None where it never was."""
+        supervisor = self._behaviour.supervisor
+        return None if supervisor is None else supervisor.failure
+
+    async def pause(self) -> None:
+        """Take nothing more from the mailbox until `resume`; what is in hand goes on. Pausing again is fine.
+
+        What comes waits in the mailbox, and once that is full its emitters wait, as the overflow policy says. A stop
+        with `drain` and the end of the runtime resume it.
+
+        Raises:
+            WrongBackend: this is another event loop than the runtime's.
+
+        Cancellation: nothing was done.
+        """
+        check_here(self._behaviour.port)
+        await anyio.lowlevel.checkpoint()
+        if self._behaviour.leaving is None:
+            self._behaviour.pause()
+
+    async def resume(self) -> None:
+        """Undo `pause`; does nothing where it isn't paused, and nothing to a breaker that is open.
+
+        Raises:
+            WrongBackend: this is another event loop than the runtime's.
+
+        Cancellation: nothing was done.
+        """
+        check_here(self._behaviour.port)
+        await anyio.lowlevel.checkpoint()
+        self._behaviour.resume()
 
     async def stop(self, *, drain: bool = True) -> None:
         """Take in nothing more and end.
@@ -83,6 +120,7 @@ class Subscription:
             return
         with waiting(behaviour.port, self._wait_for_end):
             self._leave()
+            behaviour.resume()
             if not behaviour.tally.pending:
                 behaviour.actor.close()
             else:
@@ -90,7 +128,7 @@ class Subscription:
             await behaviour.wait_until_ended()
 
     def _leave(self) -> None:
-        self._unsubscribe()
+        self._behaviour.unsubscribe()
         self._behaviour.leaving = self._behaviour.leaving or UNSUBSCRIBED
 
     def _wait_for_end(self) -> Wait:

@@ -61,3 +61,29 @@ class Teller:
         for delivery in deliveries_in(message):
             reason = f"{grace:g} s after its timeout of {timeout:g} s"
             self.changed("stuck", delivery.event, attempt=delivery.attempt, reason=reason)
+
+    def restarted(self, error: Exception, wait: float) -> None:
+        """A fresh instance of an actor is to go on."""
+        self._log.write(log.RESTARTED, self._name, type(error).__name__, wait)
+        self.changed("restarted", reason=f"{type(error).__name__}; in {wait:.3f} s")
+
+    def failed(self, moment: str, error: Exception) -> None:
+        """An instance of an actor failed otherwise than at an event."""
+        self._log.write(log.INSTANCE_FAILED, self._name, moment, type(error).__name__)
+
+    def stopping_late(self, grace: float) -> None:
+        """An instance did not stop in time."""
+        self._log.write(log.STOPPED_LATE, self._name, grace)
+
+    def stopped(self, reason: str) -> None:
+        """The supervision ends the subscription."""
+        self._log.write(log.STOPPED, self._name, reason)
+
+    def escalated(self, reason: str) -> None:
+        """The supervision lets the runtime fall."""
+        self._log.write(log.ESCALATED, self._name, reason)
+
+    def breaker(self, state: str, reason: str) -> None:
+        """A breaker has opened or closed."""
+        self._log.write(log.BREAKER, self._name, state, f" ({reason})" if reason else "")
+        self.changed("breaker", reason=f"{state}: {reason}" if reason else state)

@@ -8,7 +8,19 @@ import attrs
 import pytest
 
 import postroom
-from postroom import Closed, Event, Full, PostroomError, Rejected, Retry, Runtime, Subscriber
+from postroom import (
+    Breaker,
+    Closed,
+    Event,
+    Full,
+    PostroomError,
+    Rate,
+    Rejected,
+    Retry,
+    Runtime,
+    Subscriber,
+    Supervision,
+)
 from postroom.changes import ChangeKind
 from postroom.options import EmitOptions
 from postroom.policy import Decided
@@ -54,6 +66,9 @@ def test_the_table_of_errors_names_each_with_what_it_derives_from(kind: type[Pos
         ("Of a subscriber", options_of(Subscriber, "handler", "patterns")),
         ("Of a retry", options_of(Retry)),
         ("Of a runtime", options_of(Runtime)),
+        ("Of a supervision", options_of(Supervision)),
+        ("Of a breaker", options_of(Breaker)),
+        ("Of a rate", options_of(Rate)),
         ("Of an emit", dict.fromkeys(get_type_hints(EmitOptions))),
     ],
 )
@@ -67,6 +82,9 @@ def test_the_tables_of_options_are_complete(heading: str, options: dict[str, Any
         ("Of a subscriber", options_of(Subscriber)),
         ("Of a retry", options_of(Decided)),
         ("Of a runtime", options_of(Runtime)),
+        ("Of a supervision", options_of(Supervision)),
+        ("Of a breaker", options_of(Breaker)),
+        ("Of a rate", options_of(Rate)),
     ],
 )
 def test_the_numbers_in_the_tables_of_options_are_the_defaults(heading: str, options: dict[str, Any]) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from examples.storefront.__main__ import main
+from examples.storefront.__main__ import ORDERS, main
+from examples.storefront.replay import Replay
+from examples.storefront.shop import Shop
 
 TOTALS = {"orders": 6919, "customers": 2357, "cds": 16479, "revenue": "244091.94", "free_orders": 8, "rejected_rows": 0}
 
@@ -26,6 +28,28 @@ def test_the_totals_are_right_however_often_the_mailer_fails(
     assert result["deliveries"] == result["succeeded"] + result["failed"]
     assert result["dead_letters"] == result["failed"]
     assert err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_the_totals_are_right_although_the_stock_crashes(backend: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "--fail", "0", "--crash", "0.01", "--backend", backend]) == 0
+    out, err = capsys.readouterr()
+    result = json.loads(out)
+    assert result.items() >= TOTALS.items()
+    assert result["deliveries"] == result["succeeded"] == 6 * 6919 + 2357
+    assert err == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("crash", [0.01, 0.3])
+async def test_what_the_stock_has_written_down_is_right_although_it_crashes(crash: float) -> None:
+    replay = Replay(path=ORDERS, shop=Shop(crash=crash, pack_for=0.00005))
+    await replay.run()
+    stock = replay.runtime.subscriptions["warehouse"].stats
+    assert (replay.shop.stock.orders, replay.shop.stock.cds) == (TOTALS["orders"], TOTALS["cds"])
+    assert stock.retried > crash * 6000
+    assert stock.restarts == stock.retried == replay.shop.stock.clerks - 1
 
 
 def test_the_json_object_has_these_keys_and_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,6 +95,7 @@ def test_a_name_of_a_file_is_shown_without_its_control_characters(capsys: pytest
         ("--fail", "2"),
         ("--fail", "-0.1"),
         ("--fail", "nan"),
+        ("--crash", "1.1"),
         ("--fail", "x"),
         ("--pack", "inf"),
         ("--tills", "0"),

@@ -50,7 +50,7 @@ async def test_a_slow_subscriber_with_a_small_mailbox_holds_the_tills_back(some_
     peaks = {name: each.stats.high_water_mark for name, each in replay.runtime.subscriptions.items()}
     assert peaks["warehouse"] == replay.runtime.subscriptions["warehouse"].subscriber.capacity == 4
     assert max(peaks["ledger"], peaks["customers"], peaks["months"], peaks["best-customers"]) <= 8
-    assert replay.shop.packed == 100
+    assert replay.shop.stock.orders == 100
 
 
 async def test_rejected_rows_are_told_up_to_a_limit_and_counted_beyond(

@@ -328,7 +328,8 @@ class World:
     def places(self) -> int:
         """How many deliveries there are, counted where they are."""
         dispatcher = self.runtime._dispatcher
-        actors: list[Actor[Any]] = [dispatcher.actor, *(each.actor for each in self.runtime._behaviours.values())]
+        behaviours = self.runtime._roster.behaviours.values()
+        actors: list[Actor[Any]] = [dispatcher.actor, *(each.actor for each in behaviours)]
         found = len(dispatcher.timers) + len(dispatcher.timers.line)
         for actor in actors:
             found += len(actor.mailbox.waiting()) + len(actor.mailbox.line) + len(actor.in_hand)

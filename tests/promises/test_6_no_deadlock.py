@@ -444,7 +444,8 @@ async def run_program(program: list[Shape], starts: list[str]) -> tuple[int, lis
             outside.start_soon(runtime.emit, name, 3)
         await anyio.sleep(10_000)
         pending = runtime.stats.pending
-        hands: list[Hand[Any]] = [hand for behaviour in runtime._behaviours.values() for hand in behaviour.actor.hands]
+        behaviours = runtime._roster.behaviours.values()
+        hands: list[Hand[Any]] = [hand for behaviour in behaviours for hand in behaviour.actor.hands]
         waiting = [(hand, hand.message) for hand in hands if hand.wait is not None]
         outside.cancel_scope.cancel()
     return pending, waiting

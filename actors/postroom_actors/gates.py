@@ -1,0 +1,38 @@
+"""Gates: what decides whether anything may be taken from a mailbox now.
+
+A gate stands before the lanes (see `lanes`), so a mailbox without gates knows nothing of them, and one that is shut
+keeps filling, in order, and holds its writers back as any other.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import attrs
+
+
+class Gate(Protocol):
+    """Something that lets messages through or does not. Whoever opens one calls `Mailbox.reopened`."""
+
+    def is_open(self) -> bool:
+        """Whether one message may be taken now."""
+        ...
+
+    def passed(self) -> None:
+        """One message was taken."""
+        ...
+
+
+@attrs.define(eq=False)
+class Shut:
+    """A gate that lets nothing through for as long as it stands."""
+
+    def is_open(self) -> bool:
+        return False
+
+    def passed(self) -> None:
+        raise AssertionError("nothing passes a gate that is shut")
+
+
+def all_open(gates: Sequence[Gate]) -> bool:
+    """Whether every gate lets a message through."""
+    return all(gate.is_open() for gate in gates)

@@ -1,0 +1,157 @@
+"""A subscription as its user and its supervisor see it: something that is paused, held, stopped, and ends."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+
+from postroom_actors import Actor, Gate, Mailbox, Owner, Phase, Shut
+
+from .actor import class_of
+from .delivery import Delivery
+from .pacing import BreakerAtWork, RateAtWork
+from .subscriber import Subscriber
+from .supervision import SubscriptionStopped, Supervision
+from .supervisor import Supervisor, Team
+from .surroundings import Surroundings
+from .tally import Tally
+from .telling import Teller
+
+UNSUBSCRIBED: Final = "unsubscribed"
+CLOSED: Final = "the runtime closed"
+STOPPED: Final = "stopped by its supervision"
+
+
+@attrs.define(eq=False)
+class Supervised(Owner[Delivery]):
+    """The life of one subscription; its deliveries are the business of `SubscriptionBehaviour`.
+
+    Attributes:
+        teller: Tells the log and those who watch.
+        started: When it was put to work, on the kernel's stopwatch.
+        team: The siblings with which it is restarted.
+        parent: The actor whose child it is.
+        tally: What became of its deliveries.
+        supervisor: Decides about failures; None where no directive but `resume` is possible.
+        breaker: Pauses it while its dependency is down.
+        rate: Lets only so many attempts begin.
+        unsubscribe: Takes its routes away.
+        stopped_for: What its deliveries failed with where its supervision stopped it.
+        leaving: No new deliveries are routed here; why, for those that are cancelled.
+    """
+
+    subscriber: Subscriber[Any, Any]
+    around: Surroundings
+    team: Team | None = None
+    parent: "Supervised | None" = None
+    name: str = attrs.field(init=False)
+    teller: Teller = attrs.field(init=False)
+    mailbox: Mailbox[Delivery] = attrs.field(init=False)
+    actor: Actor[Delivery] = attrs.field(init=False)
+    tally: Tally = attrs.field(factory=Tally, init=False)
+    supervisor: Supervisor | None = attrs.field(default=None, init=False)
+    breaker: BreakerAtWork | None = attrs.field(default=None, init=False)
+    rate: RateAtWork | None = attrs.field(default=None, init=False)
+    unsubscribe: Callable[[], None] = attrs.field(init=False)
+    stopped_for: SubscriptionStopped | None = attrs.field(default=None, init=False)
+    started: float = attrs.field(default=0.0, init=False)
+    leaving: str | None = attrs.field(default=None, init=False)
+    when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
+    _held: Gate | None = attrs.field(default=None, init=False)
+    _paused: Gate | None = attrs.field(default=None, init=False)
+
+    def find_teller(self) -> None:
+        """Make what tells the log and those who watch."""
+        around = self.around
+        self.teller = Teller(self.name, around.log, around.changes, around.clock)
+
+    def find_supervisor(self) -> None:
+        """Make a supervisor where one is asked for, or needed."""
+        is_stateful = class_of(self.subscriber.handler) is not None
+        policy = self.subscriber.supervision
+        if policy is None and self.parent is None and not is_stateful:
+            return
+        around = self.around
+        phase = Phase.DOWN if is_stateful else Phase.ENDED
+        port, random, turns = around.kernel.port, around.random, around.turns
+        supervisor = Supervisor(
+            self.name, policy or Supervision(), self, port, random, turns, self.teller, self.team, phase
+        )
+        self.supervisor = supervisor
+        if self.parent is not None:
+            parent = self.parent.supervisor
+            assert parent is not None, "only actors have children"
+            supervisor.parent = parent
+            parent.children.append(supervisor)
+            self.when_ended.append(lambda: parent.children.remove(supervisor))
+
+    def set_gates(self) -> None:
+        """Put up the breaker and the rate that are asked for."""
+        alarms, port = self.around.alarms, self.around.kernel.port
+        if self.subscriber.breaker is not None:
+            self.breaker = BreakerAtWork(self.subscriber.breaker, self.mailbox, port, alarms, self.teller.breaker)
+        if self.subscriber.rate is not None:
+            self.rate = RateAtWork(self.subscriber.rate, self.mailbox, port, alarms)
+            self.mailbox.add_gate(self.rate)
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether its user has paused it."""
+        return self._paused is not None
+
+    def pause(self) -> None:
+        """Take nothing more from the mailbox until `resume`."""
+        if self._paused is None:
+            self._paused = Shut()
+            self.mailbox.add_gate(self._paused)
+
+    def resume(self) -> None:
+        """Undo `pause`."""
+        paused, self._paused = self._paused, None
+        if paused is not None:
+            self.mailbox.remove_gate(paused)
+
+    def renew(self) -> None:
+        """A function has no state; but as a child of an actor it waits for its parent."""
+        if self._held is None:
+            self._held = Shut()
+            self.mailbox.add_gate(self._held)
+
+    def release(self) -> None:
+        """The parent is there again."""
+        held, self._held = self._held, None
+        if held is not None:
+            self.mailbox.remove_gate(held)
+
+    def take_over(self, handler: Any) -> None:
+        """Go on with another handler, declared alike: the next instance of its parent has spawned it."""
+        raise NotImplementedError
+
+    def cancel_waiting(self) -> None:
+        """Settle all that is in the mailbox, in line, or waiting for its next attempt."""
+        raise NotImplementedError
+
+    def escalate(self, error: Exception) -> None:
+        """Let the runtime fall."""
+        error.add_note(f"postroom: escalated by {self.name}")
+        self.around.fall(error)
+
+    def stop_for(self, error: Exception, reason: str) -> None:
+        """End at once; what waits fails, its emitters go on, and what another worker has in hand goes with it."""
+        if self.stopped_for is not None or not self.actor.hands:
+            return
+        self.teller.stopped(reason)
+        self.stopped_for = SubscriptionStopped(self.name, reason)
+        self.stopped_for.__cause__ = error
+        self.unsubscribe()
+        self.leaving = STOPPED
+        self.mailbox.close()
+        self.cancel_waiting()
+        self.actor.interrupt()
+
+    def ended(self) -> None:
+        """The actor's last hand has ended."""
+        if self.supervisor is not None:
+            self.supervisor.enter(Phase.ENDED)
+        for call in self.when_ended:
+            call()

@@ -1,0 +1,63 @@
+"""What all subscriptions of a runtime share.
+
+Units: seconds.
+"""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+import attrs
+
+from postroom_actors import Kernel, Timers
+
+from .changes import Change, Watches
+from .clock import Clock
+from .context import Context
+from .dead_letters import DeadLetters
+from .delivery import Delivery
+from .interceptors import Interception
+from .log import Log
+from .policy import SILENT, Policy
+from .receipt import Receipt
+from .supervisor import Turns
+
+
+@attrs.define(eq=False)
+class Surroundings:
+    """What a subscription gets from its runtime.
+
+    Attributes:
+        timers: Deliveries that wait for their next attempt, each with whom it is for.
+        alarms: Wake-ups for those who look for stuck handlers, for gates, and for expired groups.
+        grace: Seconds that a cancelled handler may take to clean up.
+        give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
+        fall: Ends the runtime with an error.
+        defaults: What the runtime says of policies.
+        log: Where lines are logged.
+        changes: Those who watch what goes on.
+        copy: Makes what a handler gets of a delivery, where it must not be the one that others get as well.
+        interception: What stands around attempts.
+        turns: Told of every step in the lives of actors.
+        spawn_child, end_child, emit: What instances of actors ask for.
+    """
+
+    kernel: Kernel
+    timers: Timers[tuple[Any, Delivery]]
+    alarms: Timers[Any]
+    grace: float
+    dead_letters: DeadLetters
+    clock: Clock
+    random: Random
+    context: Callable[[Delivery, str], Context]
+    fall: Callable[[BaseException], None]
+    log: Log
+    changes: Watches[Change]
+    turns: Turns
+    spawn_child: Callable[..., Awaitable[Any]]
+    end_child: Callable[..., Awaitable[None]]
+    emit: Callable[..., Awaitable[Receipt]]
+    defaults: Policy = SILENT
+    interception: Interception = attrs.field(factory=Interception)
+    copy: Callable[[Delivery], Delivery] | None = None
+    give_up_after: float | None = None
