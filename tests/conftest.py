@@ -3,8 +3,13 @@
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from postroom.testing import virtual_backend
+
+# The same examples in every run, and none fails for taking long on a busy machine.
+settings.register_profile("postroom", derandomize=True, deadline=None, print_blob=True)
+settings.load_profile("postroom")
 
 
 @pytest.fixture(params=["trio", "asyncio"])
