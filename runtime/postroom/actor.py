@@ -245,9 +245,10 @@ def check_actor(handler: Any, kind: type[Actor]) -> None:
     for hook in ("started", "stopped"):
         if not inspect.iscoroutinefunction(getattr(kind, hook)):
             raise InvalidHandler(kind, f"its {hook!r} must be `async def`")
+    given = (handler.args, handler.keywords) if isinstance(handler, partial) else ((), {})
     try:
-        inspect.signature(handler).bind()
-    except TypeError as error:
+        inspect.signature(kind).bind(*given[0], **given[1])
+    except (TypeError, ValueError) as error:
         raise InvalidHandler(
             kind, f"it can't be made: {error}; give `spawn` its arguments, or use functools.partial"
         ) from None

@@ -12,7 +12,8 @@ from typing import Final
 import attrs
 
 from .changes import DEFAULT_KEPT, Watch, Watches
-from .errors import UnknownDeadLetter
+from .checks import word
+from .errors import InvalidOption, UnknownDeadLetter
 from .event import Event
 from .receipt import Receipt
 
@@ -71,7 +72,14 @@ class DeadLetters:
         return iter(self.list())
 
     def list(self, subscription: str | None = None) -> tuple[DeadLetter, ...]:
-        """The letters that are kept, oldest first; those of one subscription where it is named."""
+        """The letters that are kept, oldest first; those of one subscription where it is named.
+
+        Raises:
+            InvalidOption: what is no name.
+        """
+        if subscription is not None and not isinstance(subscription, str):
+            raise InvalidOption("subscription", subscription, "must be the name of one")
+        subscription = word(subscription)
         letters = self._letters.values()
         return tuple(letter for letter in letters if subscription is None or letter.subscription == subscription)
 
@@ -85,6 +93,7 @@ class DeadLetters:
 
         Raises:
             UnknownDeadLetter: it is not kept any more.
+            InvalidOption: it is neither a letter nor an id.
             UnknownSubscription: nobody of that name is at work; the letter is kept.
             RuntimeClosed: the runtime is not open; the letter is kept.
 
@@ -111,14 +120,17 @@ class DeadLetters:
 
         Raises:
             UnknownDeadLetter: it is not kept any more.
+            InvalidOption: it is neither a letter nor an id.
         """
         del self._letters[self._find(letter).id]
 
     def _find(self, letter: DeadLetter | str) -> DeadLetter:
-        id = letter if isinstance(letter, str) else letter.id
-        found = self._letters.get(id)
+        id: object = letter.id if isinstance(letter, DeadLetter) else letter
+        if not isinstance(id, str):
+            raise InvalidOption("letter", letter, "must be a dead letter or the id of one")
+        found = self._letters.get(word(id))
         if found is None:
-            raise UnknownDeadLetter(id)
+            raise UnknownDeadLetter(word(id))
         return found
 
     def add(

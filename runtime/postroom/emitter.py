@@ -11,6 +11,7 @@ import msgspec
 
 from postroom_actors import Admission, Kernel, TimeSlice, current_hand
 
+from .checks import listed, word
 from .clock import Clock
 from .deadlock import check_here, waiting
 from .deduplication import Deduplication, check_same
@@ -187,7 +188,7 @@ class Emitter:
         """
         checked: list[Draft] = []
         chosen: dict[str, Event] = {}
-        for position, draft in enumerate(events):
+        for position, draft in enumerate(listed("events", events, "events")):
             if self._turn.is_over(self._stopwatch()):
                 await self._breathe()
             try:
@@ -278,7 +279,7 @@ class Emitter:
         hand = current_hand()
         if options or cause is not None or name.__class__ is not str or hand is not None or intercepted:
             event, chosen = self._event(name, data, options, cause)
-            group = options.get("group") if options else None
+            group = word(options.get("group")) if options else None
             if chosen:
                 earlier = self._deduplication.find(event, self._kernel.port.now(), group)
                 if earlier is not None:

@@ -11,7 +11,7 @@ import msgspec
 
 from postroom_actors import Admission
 
-from .checks import check_number
+from .checks import check_number, listed, word
 from .deadlock import check_here
 from .emitter import Emitter
 from .errors import InvalidOption, NoSubscriber
@@ -135,11 +135,9 @@ class GroupEmitter(Emitter):
             RuntimeClosed, WrongThread, WrongBackend: when it is entered.
         """
         if id is not None:
-            check_group(id)
-        if ttl is not None:
-            check_number("ttl", ttl, "seconds", above=True, finite=False)
-        ttl = math.inf if ttl is None else float(ttl)
-        return Group(id or self._ids(), ttl, self, self._end_well, self._open_block, self._end_badly)
+            id = check_group(id)
+        seconds = math.inf if ttl is None else check_number("ttl", ttl, "seconds", above=True, finite=False)
+        return Group(id or self._ids(), seconds, self, self._end_well, self._open_block, self._end_badly)
 
     async def release_group(self, id: str) -> list[Receipt]:
         """Accept all events of a group, in their order, or none of them; then the group is forgotten.
@@ -157,7 +155,7 @@ class GroupEmitter(Emitter):
 
         Cancellation: while it yields nothing was accepted; while it waits for room all of them were.
         """
-        check_group(id)
+        id = check_group(id)
         await self._before("release_group")
         receipts, admission = self._accept_group(id)
         await self._admitted(receipts, admission)
@@ -174,7 +172,7 @@ class GroupEmitter(Emitter):
 
         Cancellation: only before anything was dropped.
         """
-        check_group(id)
+        id = check_group(id)
         wanted = None if names is None else _names(names)
         await self._before("clear_group")
         return self._stages.clear(id, wanted)
@@ -234,9 +232,7 @@ def _names(names: object) -> frozenset[str]:
     Raises:
         InvalidName, InvalidOption: they are none.
     """
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise InvalidOption("names", names, "must be a list of names of events")
-    wanted = list(names)
+    wanted = listed("names", names, "names of events")
     for name in wanted:
         tokens_of_name(name)
-    return frozenset(wanted)
+    return frozenset(map(word, wanted))
