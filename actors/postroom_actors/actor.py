@@ -14,6 +14,7 @@ import anyio
 import attrs
 
 from .admission import Admission
+from .generators import Generators, close_after
 from .guard import Verdict, interrupt_of, judge
 from .mailbox import Mailbox
 from .port import Port, Sleeper, cancellation_was_asked_for
@@ -72,6 +73,7 @@ class Hand(Generic[M]):
         since: When it took that, on the kernel's stopwatch.
         task: The task that runs here; compared by identity only.
         wait: What that task waits for other hands to do; None while it is idle or at work.
+        generators: The async generators that began in this attempt; None while none has.
     """
 
     actor: "Actor[M]"
@@ -83,6 +85,14 @@ class Hand(Generic[M]):
     since: float = attrs.field(default=0.0, init=False)
     task: object = attrs.field(default=None, init=False)
     wait: "Wait | None" = attrs.field(default=None, init=False)
+    generators: Generators | None = attrs.field(default=None, init=False, repr=False)
+
+    def is_here(self) -> bool:
+        """Whether the caller runs in this hand's own task."""
+        try:
+            return self.port.current_task() is self.task
+        except RuntimeError:  # no task runs: a collection of garbage between two of them
+            return False
 
 
 _CURRENT_HAND: Final[ContextVar["Hand[Any] | None"]] = ContextVar("postroom_hand", default=None)
@@ -208,7 +218,11 @@ class Actor(Generic[M]):
             hand.since = started
             try:
                 result = await receive(message)
+                if hand.generators is not None:
+                    await self.close_generators(hand)
             except BaseException as error:
+                if hand.generators is not None:
+                    error = await self.close_generators_after(hand, error)
                 ended = stopwatch()
                 hand.message = None
                 await self.sort_out(message, self.behaviour, error, started, ended)
@@ -225,6 +239,25 @@ class Actor(Generic[M]):
                 ended = stopwatch()
                 turn.restart(ended)
             started = ended
+
+    async def close_generators(self, hand: Hand[M]) -> None:
+        """Close the async generators that an attempt has left.
+
+        Cancellation: as `Generators.close`.
+        """
+        if hand.generators is not None:
+            await hand.generators.close()
+            hand.generators = None
+
+    async def close_generators_after(self, hand: Hand[M], error: BaseException) -> BaseException:
+        """Close the async generators that an attempt has left that raised `error`; returns the error that counts.
+
+        Cancellation: is returned.
+        """
+        if hand.generators is not None:
+            error = await close_after(hand.generators, error)
+            hand.generators = None
+        return error
 
     async def breathe(self, hand: Hand[M]) -> None:
         """Let others run, between two messages.
