@@ -185,6 +185,17 @@ class Emitter:
 
         Cancellation: while it checks them, nothing is accepted; afterwards all are, as with `emit`.
         """
+        checked = await self._check_all(events, None)
+        self._check_open()
+        receipts, admission = self._accept_all(checked)
+        await self._admitted(receipts, admission)
+        return receipts
+
+    async def _check_all(self, events: Iterable[Emitted], group: str | None) -> list[Draft]:
+        """Check events that are to be accepted, or staged in a group, all of them or none.
+
+        Cancellation: nothing was done.
+        """
         checked: list[Draft] = []
         chosen: dict[str, Event] = {}
         for position, draft in enumerate(events):
@@ -199,17 +210,16 @@ class Emitter:
                 is_new = not has_chosen_id or given.id not in chosen
                 if has_chosen_id:
                     check_same(chosen.setdefault(given.id, given), given)
-                    is_new = is_new and self._deduplication.find(given, self._kernel.port.now()) is None
-                event = self._intercept(given, None) if is_new else given
+                    is_new = is_new and self._deduplication.find(given, self._kernel.port.now(), group) is None
+                event = given if group is None else msgspec.structs.replace(given, accepted_at=None)
+                if is_new:
+                    event = self._intercept(event, group)
                 self._dispatcher.routes.match(event.name)
             except Exception as error:
-                error.add_note(f"in emit_many, event number {position} (from 0); none of them was accepted")
+                error.add_note(note_of_position(position, "accepted" if group is None else "staged"))
                 raise
             checked.append((event, given if has_chosen_id else None))
-        self._check_open()
-        receipts, admission = self._accept_all(checked)
-        await self._admitted(receipts, admission)
-        return receipts
+        return checked
 
     def _accept_all(self, checked: list[Draft]) -> tuple[list[Receipt], Admission]:
         """Accept events that were checked, all of them or none, and place them in order.
@@ -361,6 +371,11 @@ class Emitter:
 
     def _closed_error(self) -> PostroomError:
         return ForkedProcess() if self._state is State.FORKED else RuntimeClosed(self._state.value)
+
+
+def note_of_position(position: int, what: str) -> str:
+    """What an error of one event says where several were emitted in one call."""
+    return f"in emit_many, event number {position} (from 0); none of them was {what}"
 
 
 def _refuse_group(options: EmitOptions) -> None:
