@@ -11,9 +11,11 @@ import attrs
 from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Moment, Need, Order, Overflow, Port
 
 from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
+from .dead_letters import reason_of
 from .delivery import Delivery, LongDelivery, as_long
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
+from .log import printable
 from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
@@ -246,9 +248,8 @@ class SubscriptionBehaviour(Supervised):
             )
 
     def _give_up(self, delivery: Delivery, error: Exception, policy: Decided) -> None:
-        reason = f"{type(error).__name__} in attempt {delivery.attempt}"
-        if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
-            reason = str(error)
+        is_unreadable = isinstance(error, UnreadableEvent) and error.id == delivery.event.id
+        reason = printable(str(error)) if is_unreadable else reason_of(error, delivery.attempt)
         self.teller.gave_up(delivery, error, quiet=policy.quiet)
         self.tally.failed += 1
         self._bury(delivery, reason, error, delivery.attempt)

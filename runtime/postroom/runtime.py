@@ -72,7 +72,7 @@ def _check_defaults(_runtime: object, _attribute: object, defaults: object) -> N
         raise InvalidOption("defaults", defaults, "must be a Policy(attempts=…, backoff=…, timeout=…, quiet=…)")
 
 
-@attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
+@attrs.define(eq=False, repr=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
 class Runtime(Observable):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
 

@@ -37,6 +37,13 @@ class Observable(GroupEmitter):
     _changes: Watches[Change] = attrs.field(factory=lambda: Watches[Change](), init=False)
     _recordings: list[Recording] = attrs.field(factory=list, init=False)
 
+    def __repr__(self) -> str:
+        stats, count = self.stats, len(self._roster.subscriptions)
+        return (
+            f"<Runtime: {self._state.value}; {count} subscription(s), {stats.accepted} event(s) accepted, "
+            f"{stats.pending} pending>"
+        )
+
     @property
     def subscriptions(self) -> Mapping[str, Subscription]:
         """What is at work, by name."""
