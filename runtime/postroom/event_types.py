@@ -42,11 +42,15 @@ _NATIVE: Final = (
 _is_version = re.compile(r"[1-9][0-9]{0,8}").fullmatch
 
 
-class _Dataclass(Protocol):
+class _Dataclass(Protocol):  # and a class of attrs, too, as pyright sees one
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
-Emitted: TypeAlias = str | Event[Any] | msgspec.Struct | attrs.AttrsInstance | _Dataclass
+class _AttrsClass(Protocol):  # not `attrs.AttrsInstance`, which is anything at all to pyright
+    __attrs_attrs__: ClassVar[Any]
+
+
+Emitted: TypeAlias = str | Event[Any] | msgspec.Struct | _AttrsClass | _Dataclass
 """What an emit takes: a name, an `Event`, or an instance of a class with `@event_type`."""
 
 
@@ -235,7 +239,9 @@ def _place_of(error: msgspec.ValidationError) -> tuple[str, str]:
     reason, mark, path = str(error).rpartition(" - at `")
     if not mark:
         return "$", _lowered(str(error))
-    return path.removesuffix("`"), _lowered(reason)
+    path = path.removesuffix("`")
+    of_mapping = path.removeprefix("key` in `")
+    return of_mapping, _lowered(reason) if of_mapping == path else f"of a key: {_lowered(reason)}"
 
 
 def _lowered(text: str) -> str:

@@ -416,6 +416,20 @@ async def test_the_most_specific_method_handles_an_event_and_no_other() -> None:
         assert [await runtime.request(name) for name in names] == ["exact", "exact", "one", "rest"]
 
 
+async def test_arguments_that_an_actors_constructor_does_not_take_are_refused_and_nothing_is_started() -> None:
+    async with Runtime() as runtime:
+        with pytest.raises(InvalidHandler, match="it can't be made: too many positional arguments"):
+            await runtime.spawn(Clerk, [], 1, "one too many")
+        with pytest.raises(InvalidHandler, match="it can't be made: got an unexpected keyword argument 'other'"):
+            await runtime.spawn(partial(Clerk, [], other=1))
+        with pytest.raises(InvalidHandler, match="it can't be made: missing a required argument: 'told'"):
+            await runtime.spawn(Clerk)
+        with pytest.raises(InvalidHandler, match="it can't be made: multiple values for argument 'start'"):
+            await runtime.spawn(partial(Clerk, [], start=1), 7)
+        await runtime.spawn(partial(partial(Clerk, []), start=1))
+        assert len(runtime.subscriptions) == 1
+
+
 def test_two_methods_that_match_the_same_events_are_refused_when_the_class_is_made() -> None:
     async def handle(self: Any, event: Event) -> None: ...
 

@@ -1,0 +1,279 @@
+"""Typed events by every way to emit: checked alike, and handed over as the very instance with its version."""
+
+import datetime
+import decimal
+import enum
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import anyio
+import anyio.to_thread
+import attrs
+import msgspec
+import pytest
+
+from postroom import (
+    Actor,
+    ConflictingEvent,
+    Context,
+    Event,
+    Failed,
+    InvalidOption,
+    InvalidPayload,
+    Runtime,
+    event_type,
+    on,
+    subscriber,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@event_type("order.placed", version=2)
+@attrs.frozen
+class OrderPlaced:
+    id: str
+    cents: int = 0
+
+
+GOOD = OrderPlaced("1", 1299)
+BAD = OrderPlaced("1", "dear")  # type: ignore[arg-type]
+
+Way = Callable[[Runtime, Any], Awaitable[Event]]
+"""Emits by one way, and returns the event that was accepted."""
+
+
+async def by_emit(runtime: Runtime, event: Any) -> Event:
+    return (await runtime.emit(event, key="k")).event
+
+
+async def by_emit_and_wait(runtime: Runtime, event: Any) -> Event:
+    return (await runtime.emit_and_wait(event, key="k")).event
+
+
+async def by_emit_nowait(runtime: Runtime, event: Any) -> Event:
+    return runtime.emit_nowait(event, key="k").event
+
+
+async def by_emit_many(runtime: Runtime, event: Any) -> Event:
+    return (await runtime.emit_many([event]))[0].event
+
+
+async def by_emit_many_as_an_event(runtime: Runtime, event: Any) -> Event:
+    return (await runtime.emit_many([Event("order.placed", event, key="k")]))[0].event
+
+
+async def by_emit_from_thread(runtime: Runtime, event: Any) -> Event:
+    return await anyio.to_thread.run_sync(lambda: runtime.emit_from_thread(event, key="k").event)
+
+
+async def by_context(runtime: Runtime, event: Any) -> Event:
+    async def handler(cause: Event, context: Context) -> Event:
+        return (await context.emit(event, key="k")).event
+
+    return await by_handler(runtime, handler)
+
+
+async def by_handler(runtime: Runtime, handler: Any) -> Event:
+    patterns = () if isinstance(handler, type) else ("cause",)
+    await runtime.spawn(handler, *patterns, name="causes")
+    outcome = (await runtime.emit_and_wait("cause")).of("causes")
+    if isinstance(outcome, Failed):
+        raise outcome.exception
+    event: Event = outcome.value  # type: ignore[union-attr]  # else the test fails here
+    assert event.cause is not None
+    return event
+
+
+async def by_actor(runtime: Runtime, event: Any) -> Event:
+    class Causes(Actor):
+        @on("cause")
+        async def handle(self, cause: Event) -> Event:
+            return (await self.emit(event, key="k")).event
+
+    return await by_handler(runtime, Causes)
+
+
+async def by_group(runtime: Runtime, event: Any) -> Event:
+    async with runtime.group() as group:
+        receipt = await group.emit(event, key="k")
+    return receipt.event
+
+
+async def by_group_emit_many(runtime: Runtime, event: Any) -> Event:
+    async with runtime.group() as group:
+        (receipt,) = await group.emit_many([event])
+    return receipt.event
+
+
+async def by_id_of_a_group(runtime: Runtime, event: Any) -> Event:
+    await runtime.emit(event, key="k", group="g")
+    (receipt,) = await runtime.release_group("g")
+    return receipt.event
+
+
+WAYS: list[Way] = [
+    by_emit,
+    by_emit_and_wait,
+    by_emit_nowait,
+    by_emit_many,
+    by_emit_many_as_an_event,
+    by_emit_from_thread,
+    by_context,
+    by_actor,
+    by_group,
+    by_group_emit_many,
+    by_id_of_a_group,
+]
+
+every_way = pytest.mark.parametrize("way", WAYS, ids=[way.__name__ for way in WAYS])
+
+
+@every_way
+async def test_the_instance_reaches_its_handler_with_its_name_and_version(way: Way) -> None:
+    seen: list[object] = []
+
+    @subscriber(OrderPlaced)
+    async def handle(order: OrderPlaced) -> None:
+        seen.append(order)
+
+    async with Runtime(subscribers=[handle]) as runtime:
+        event = await way(runtime, GOOD)
+        await runtime.idle()
+    assert len(seen) == 1
+    assert seen[0] is GOOD
+    assert (event.name, event.headers["postroom-version"]) == ("order.placed", "2")
+    assert event.data is GOOD
+    assert event.key == ("k" if "emit_many" not in way.__name__ or "as_an_event" in way.__name__ else None)
+
+
+@every_way
+async def test_an_instance_of_wrong_shape_is_refused_with_the_path_and_nothing_is_accepted(way: Way) -> None:
+    @subscriber(OrderPlaced)
+    async def handle(order: OrderPlaced) -> None:
+        raise AssertionError("never called")
+
+    async with Runtime(subscribers=[handle]) as runtime:
+        with pytest.raises(InvalidPayload, match=r"order\.placed: \$\.cents: expected `int`, got `str`"):
+            await way(runtime, BAD)
+        assert runtime.subscriptions["handle"].stats.accepted == 0
+        assert runtime.stats.staged == 0
+
+
+@every_way
+async def test_in_a_portable_runtime_the_handler_gets_an_equal_instance_of_its_own(way: Way) -> None:
+    seen: list[object] = []
+
+    @subscriber(OrderPlaced)
+    async def handle(order: OrderPlaced) -> None:
+        seen.append(order)
+
+    async with Runtime(subscribers=[handle], portable=True) as runtime:
+        await way(runtime, GOOD)
+        await runtime.idle()
+    assert seen == [GOOD]
+    assert seen[0] is not GOOD
+
+
+@pytest.mark.parametrize("group", [False, True])
+async def test_of_many_typed_events_none_is_accepted_where_one_is_wrong(group: bool) -> None:
+    async with Runtime() as runtime, runtime.group() as block:
+        emit_many = block.emit_many if group else runtime.emit_many
+        with pytest.raises(InvalidPayload) as caught:
+            await emit_many([GOOD, BAD, GOOD])
+        assert (runtime.stats.accepted, runtime.stats.staged) == (0, 0)
+    assert "event number 1 (from 0)" in caught.value.__notes__[0]
+
+
+async def test_a_typed_event_with_data_beside_it_is_refused() -> None:
+    async with Runtime() as runtime:
+        with pytest.raises(InvalidOption, match="comes with a typed event"):
+            await runtime.emit(GOOD, {"id": "1"})
+
+
+async def test_the_header_of_the_version_is_the_classs_own_whatever_the_caller_says() -> None:
+    async with Runtime() as runtime:
+        receipt = await runtime.emit(GOOD, headers={"postroom-version": "7", "trace": "t"})
+    assert receipt.event.headers == {"postroom-version": "2", "trace": "t"}
+
+
+async def test_the_same_id_with_an_equal_instance_is_the_same_event_and_with_another_a_conflict() -> None:
+    async with Runtime() as runtime:
+        first = await runtime.emit(GOOD, id="1")
+        assert await runtime.emit(OrderPlaced("1", 1299), id="1") is first
+        with pytest.raises(ConflictingEvent):
+            await runtime.emit(OrderPlaced("1", 1), id="1")
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+@attrs.frozen
+class Inner:
+    numbers: tuple[int, str]
+
+
+@event_type("all.kinds")
+@dataclass
+class AllKinds:
+    text: str = "t"
+    number: float = 1
+    when: datetime.datetime = datetime.datetime(2020, 1, 1)
+    money: decimal.Decimal = decimal.Decimal(1)
+    id: uuid.UUID | None = None
+    raw: bytes = b"b"
+    colour: Colour = Colour.RED
+    level: Literal["low", "high"] = "low"
+    inner: Inner | None = None
+    names: frozenset[str] = frozenset({"a"})
+    by_name: "dict[str, list[int]] | None" = None
+    anything: Any = None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "path"),
+    [
+        ("text", 1, "$.text"),
+        ("text", b"t", "$.text"),
+        ("number", "1", "$.number"),
+        ("number", True, "$.number"),
+        ("when", "2020-01-01T00:00:00", "$.when"),
+        ("money", "1", "$.money"),
+        ("id", "00000000-0000-0000-0000-000000000001", "$.id"),
+        ("raw", "Yg==", "$.raw"),
+        ("colour", "red", "$.colour"),
+        ("level", "middle", "$.level"),
+        ("inner", Inner((1, 2)), "$.inner.numbers[1]"),  # type: ignore[arg-type]
+        ("inner", Inner([1, "a"]), "$.inner.numbers"),  # type: ignore[arg-type]
+        ("inner", {"numbers": [1, "a"]}, "$.inner"),
+        ("names", {"a"}, "$.names"),
+        ("names", frozenset({1}), "$.names[0]"),
+        ("by_name", {"a": [1, "2"]}, "$.by_name[...][1]"),
+        ("by_name", {"a": (1,)}, "$.by_name[...]"),
+        ("by_name", {1: [1]}, "$.by_name: of a key: expected `str`, got `int`"),
+        ("anything", object(), "$"),
+    ],
+)
+async def test_every_kind_of_field_is_checked_with_its_path(field: str, value: object, path: str) -> None:
+    async with Runtime() as runtime:
+        await runtime.emit(AllKinds())
+        with pytest.raises(InvalidPayload) as caught:
+            await runtime.emit(AllKinds(**{field: value}))  # type: ignore[arg-type]
+        assert runtime.stats.accepted == 1
+    assert str(caught.value).startswith(f"all.kinds: {path}")
+
+
+@event_type("tree")
+class Tree(msgspec.Struct):
+    value: int
+    children: "list[Tree]" = []
+
+
+async def test_a_class_that_holds_itself_is_checked_all_the_way_down() -> None:
+    async with Runtime() as runtime:
+        await runtime.emit(Tree(1, [Tree(2, [Tree(3)])]))
+        with pytest.raises(InvalidPayload, match=r"\$\.children\[0\]\.children\[0\]\.value"):
+            await runtime.emit(Tree(1, [Tree(2, [Tree("3")])]))  # type: ignore[arg-type]
