@@ -82,12 +82,14 @@ async def test_a_restart_makes_a_fresh_instance_of_the_same_arguments_with_the_s
     assert told == ["+clerk", "-clerk", "+clerk", "-clerk"]
 
 
+@pytest.mark.supervision
 async def test_a_burst_of_exactly_the_intensity_is_absorbed() -> None:
     async with Runtime() as runtime:
         await runtime.spawn(Clerk, [], supervision=FRESH)
         assert await values(runtime, *["crash"] * 3, 1) == ["Failed"] * 3 + [1]
 
 
+@pytest.mark.supervision
 async def test_a_subscriber_that_crashes_in_a_loop_stops_and_is_reported_and_others_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -112,6 +114,7 @@ async def test_a_subscriber_that_crashes_in_a_loop_stops_and_is_reported_and_oth
     assert "clerk is stopped by its supervision: more than 3 restart(s) in 60 s" in caplog.text
 
 
+@pytest.mark.supervision
 async def test_the_name_of_a_stopped_subscription_is_free_and_its_dead_letters_can_be_replayed() -> None:
     async with Runtime() as runtime:
         await runtime.spawn(Clerk, [], supervision=Supervision(default="stop"))
@@ -121,6 +124,7 @@ async def test_the_name_of_a_stopped_subscription_is_free_and_its_dead_letters_c
         assert (await (await runtime.dead_letters.replay(last))).succeeded
 
 
+@pytest.mark.supervision
 async def test_restarts_by_one_delivery_count_once() -> None:
     again = Retry(attempts=10, backoff=constant(1.0))
     async with Runtime() as runtime:
@@ -129,6 +133,52 @@ async def test_restarts_by_one_delivery_count_once() -> None:
         assert clerk.stats.restarts == 10
 
 
+@pytest.mark.parametrize(
+    ("error", "directive"),
+    [
+        (Crash(), "restart"),
+        (KeyError(), "stop"),
+        (ValueError(), "resume"),
+        (ExceptionGroup("", [Crash()]), "restart"),
+        (ExceptionGroup("", [ValueError(), ExceptionGroup("", [Crash(), ValueError()])]), "restart"),
+        (ExceptionGroup("", [Crash(), KeyError()]), "stop"),
+        (ExceptionGroup("", [Crash(), OSError(), KeyError()]), "escalate"),
+        (ExceptionGroup("", [ValueError()]), "resume"),
+    ],
+)
+def test_a_group_comes_to_the_gravest_directive_of_what_is_in_it(error: Exception, directive: str) -> None:
+    policy = Supervision(on={Crash: "restart", LookupError: "stop", OSError: "escalate"})
+    assert policy.directive_for(error).value == directive
+
+
+def test_a_directive_for_groups_themselves_counts_for_them_whatever_is_in_them() -> None:
+    policy = Supervision(on={ExceptionGroup: "resume", Crash: "stop", Exception: "restart"})
+    assert policy.directive_for(ExceptionGroup("", [Crash()])).value == "resume"
+    policy = Supervision(on={Crash: "stop", Exception: "restart"})
+    assert policy.directive_for(ExceptionGroup("", [Crash()])).value == "stop"
+
+
+async def test_what_fails_in_an_actors_background_has_the_directive_of_its_own_class() -> None:
+    class Watch(Actor):
+        async def started(self) -> None:
+            tasks = await self.scope.enter_async_context(anyio.create_task_group())
+            tasks.start_soon(self.look)
+
+        async def look(self) -> None:
+            await anyio.sleep(1)
+            raise Crash
+
+        @on("n")
+        async def handle(self, event: Event) -> None: ...
+
+    async with Runtime() as runtime:
+        watch = await runtime.spawn(Watch, supervision=Supervision(on={Crash: "stop"}))
+        await anyio.sleep(2)
+        assert dict(runtime.subscriptions) == {}
+        assert watch.stats.restarts == 0
+
+
+@pytest.mark.supervision
 async def test_beyond_the_intensity_the_runtime_falls_where_the_policy_says_so() -> None:
     with pytest.raises(ExceptionGroup) as fallen:
         async with Runtime() as runtime:
@@ -319,6 +369,7 @@ def attrs_with(member: "Subscriber[..., Any]") -> "Subscriber[..., Any]":
     return attrs.evolve(member, supervision=FRESH if member.name == "b" else None)
 
 
+@pytest.mark.supervision
 async def test_beyond_their_intensity_all_siblings_stop() -> None:
     member = subscriber(name="a", supervision=FRESH)(partial(Clerk, []))
     other = subscriber(name="b")(partial(Clerk, []))
@@ -346,6 +397,7 @@ class Random(Actor):
         self.seen.append(number)
 
 
+@pytest.mark.supervision
 @settings(max_examples=60, deadline=None)
 @given(
     events=st.lists(
@@ -421,7 +473,7 @@ async def test_arguments_that_an_actors_constructor_does_not_take_are_refused_an
         with pytest.raises(InvalidHandler, match="it can't be made: too many positional arguments"):
             await runtime.spawn(Clerk, [], 1, "one too many")
         with pytest.raises(InvalidHandler, match="it can't be made: got an unexpected keyword argument 'other'"):
-            await runtime.spawn(partial(Clerk, [], other=1))
+            await runtime.spawn(partial(Clerk, [], other=1))  # type: ignore[call-arg]
         with pytest.raises(InvalidHandler, match="it can't be made: missing a required argument: 'told'"):
             await runtime.spawn(Clerk)
         with pytest.raises(InvalidHandler, match="it can't be made: multiple values for argument 'start'"):
