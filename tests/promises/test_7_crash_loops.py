@@ -37,6 +37,7 @@ WITHIN: Final = 10.0
 TICKS: Final = [float(number) for number in range(1, 21)]
 MOMENTS: Final[tuple[Moment, ...]] = ("handling", "starting", "living")
 INTENSITIES: Final = (0, 1, 3, 5)
+BEYOND: Final[tuple[Literal["stop", "escalate"], ...]] = ("stop", "escalate")
 
 
 class Crash(Exception):
@@ -67,7 +68,7 @@ class Case:
 BURSTS: Final = [
     Case(moment=moment, intensity=intensity, extra=extra, beyond=beyond, siblings=siblings)
     for moment, intensity, extra, beyond, siblings in itertools.product(
-        MOMENTS, INTENSITIES, (0, 1), ("stop", "escalate"), (False, True)
+        MOMENTS, INTENSITIES, (0, 1), BEYOND, (False, True)
     )
 ]
 RETRIED: Final = [
