@@ -85,12 +85,17 @@ class EventType:
         """Raises InvalidPayload where an instance of the class is not what its annotations say."""
         try:
             if self._kind is None:
-                self._kind = msgspec.inspect.type_info(self.cls)
+                kind = msgspec.inspect.type_info(self.cls)
+                if (found := unsupported(kind)) is not None:
+                    raise InvalidPayload(self.name, *found)
+                self._kind = kind
             plain = msgspec.to_builtins(data, builtin_types=_NATIVE)
             msgspec.convert(plain, self.cls, builtin_types=_NATIVE)
             found = misfit(self._kind, data)
         except msgspec.ValidationError as error:
             raise InvalidPayload(self.name, *_place_of(error)) from None
+        except InvalidPayload:
+            raise
         except Exception as error:  # what msgspec can't encode; a name that can't be resolved; a property that raises
             raise InvalidPayload(self.name, "$", f"{type(error).__name__}: {error}") from error
         if found is not None:
@@ -113,7 +118,7 @@ class EventType:
             return data
         data = self._lifted(data, self._version_of(event.headers))
         try:
-            return msgspec.convert(data, self.cls)
+            return msgspec.convert(data, self.cls, str_keys=True)  # as JSON has all of them
         except msgspec.ValidationError as error:
             raise Unreadable(*_place_of(error)) from error
         except Exception as error:

@@ -20,6 +20,7 @@ from postroom import (
     Context,
     Event,
     Failed,
+    InvalidEventType,
     InvalidOption,
     InvalidPayload,
     Runtime,
@@ -277,3 +278,59 @@ async def test_a_class_that_holds_itself_is_checked_all_the_way_down() -> None:
         await runtime.emit(Tree(1, [Tree(2, [Tree(3)])]))
         with pytest.raises(InvalidPayload, match=r"\$\.children\[0\]\.children\[0\]\.value"):
             await runtime.emit(Tree(1, [Tree(2, [Tree("3")])]))  # type: ignore[arg-type]
+
+
+@attrs.frozen
+class Private:
+    _secret: int = 0
+
+
+async def test_private_fields_of_attrs_classes_are_refused_since_no_encoding_has_them() -> None:
+    @attrs.frozen
+    class Holds:
+        private: list[Private]
+
+    with pytest.raises(InvalidEventType, match=r"Private, \$\._secret: its name begins with `_`"):
+        event_type("n")(Private)
+    with pytest.raises(InvalidEventType, match=r"Holds, \$\.private\[\.\.\.\]\._secret: its name begins"):
+        event_type("n")(Holds)
+
+
+@event_type("early")
+@attrs.frozen
+class Early:
+    later: "Later"
+
+
+@attrs.frozen
+class Later:
+    _secret: int = 0
+
+
+async def test_what_a_class_could_not_be_checked_for_when_it_was_declared_is_found_by_the_first_emit() -> None:
+    async with Runtime() as runtime:
+        for _ in range(2):
+            with pytest.raises(InvalidPayload, match=r"\$\.later\._secret: its name begins with `_`"):
+                await runtime.emit(Early(Later(1)))
+
+
+@event_type("stock.counted")
+@attrs.frozen
+class StockCounted:
+    by_shelf: dict[int, str]
+
+
+async def test_keys_of_mappings_are_read_from_texts_as_json_has_them() -> None:
+    @subscriber(StockCounted)
+    async def count(counted: StockCounted) -> StockCounted:
+        return counted
+
+    async with Runtime(subscribers=[count]) as runtime:
+        assert await runtime.request("stock.counted", {"by_shelf": {"1": "a", "2": "b"}}) == StockCounted(
+            {1: "a", 2: "b"}
+        )
+        assert await runtime.request("stock.counted", {"by_shelf": {1: "a"}}) == StockCounted({1: "a"})
+        with pytest.raises(ExceptionGroup):
+            await runtime.request("stock.counted", {"by_shelf": {"top": "a"}})
+        with pytest.raises(InvalidPayload, match=r"\$\.by_shelf"):
+            await runtime.emit(StockCounted({"1": "a"}))  # type: ignore[dict-item]
