@@ -233,7 +233,7 @@ class SubscriptionBehaviour(Supervised):
 
     def _wait_before_retry(self, delivery: Delivery, error: Exception, policy: Decided) -> float | Exception | None:
         """Seconds until the next attempt, None for no more, or the group of errors when the policy itself fails."""
-        if delivery.attempt >= policy.attempts or not isinstance(error, self.subscriber.retry.on):
+        if delivery.attempt >= policy.attempts or not self.subscriber.retry.is_for(error):
             return None
         if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
             return None  # it will not be any more readable next time

@@ -627,3 +627,38 @@ async def test_nothing_is_lost_when_events_of_keys_meet_restarts_and_pauses() ->
         await keyed.resume()
         assert all([(await receipt).succeeded for receipt in receipts])
         assert keyed.stats.restarts == 10
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [
+        (ExceptionGroup("", [ConnectionError()]), 3),
+        (ExceptionGroup("", [ExceptionGroup("", [ConnectionError()]), ConnectionResetError()]), 3),
+        (ExceptionGroup("", [ConnectionError(), ValueError()]), 1),
+        (ExceptionGroup("", [ValueError()]), 1),
+    ],
+)
+async def test_a_group_is_worth_another_attempt_where_all_that_is_in_it_is(error: Exception, attempts: int) -> None:
+    @subscriber("n", retry=Retry(attempts=3, backoff=constant(1), on=ConnectionError))
+    async def handler(event: Event) -> None:
+        raise error
+
+    async with Runtime(subscribers=[handler]) as runtime:
+        assert (await runtime.emit_and_wait("n")).outcomes[0].attempts == attempts
+
+
+async def test_a_group_with_an_error_that_the_breaker_looks_for_counts_for_it() -> None:
+    error: Exception = ExceptionGroup("", [ValueError()])
+
+    @subscriber("n", breaker=Breaker(failures=2))
+    async def handler(event: Event) -> None:
+        raise error
+
+    async with Runtime(subscribers=[handler], drain_within=0) as runtime:
+        for _ in range(3):
+            await runtime.emit_and_wait("n")
+        assert runtime.subscriptions["handler"].stats.breaker == "closed"
+        error = ExceptionGroup("", [ValueError(), ExceptionGroup("", [ConnectionError()])])
+        for _ in range(2):
+            await runtime.emit_and_wait("n")
+        assert runtime.subscriptions["handler"].stats.breaker == "open"
