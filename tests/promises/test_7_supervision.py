@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from postroom import (
     Actor,
     Breaker,
+    Cancelled,
     Context,
     Event,
     Failed,
@@ -662,3 +663,176 @@ async def test_a_group_with_an_error_that_the_breaker_looks_for_counts_for_it() 
         for _ in range(2):
             await runtime.emit_and_wait("n")
         assert runtime.subscriptions["handler"].stats.breaker == "open"
+
+
+class Slow(Actor):
+    """Takes ten seconds for an event, and tells which attempt it was."""
+
+    @on("slow")
+    async def work(self, event: Event, context: Context) -> int:
+        await anyio.sleep(10)
+        return context.attempt
+
+
+async def test_what_an_instance_has_in_hand_is_cancelled_with_its_subscription() -> None:
+    async with Runtime() as runtime:
+        slow = await runtime.spawn(Slow)
+        receipt = await runtime.emit("slow")
+        await anyio.sleep(1)
+        await slow.stop(drain=False)
+        (outcome,) = (await receipt).outcomes
+    assert isinstance(outcome, Cancelled)
+    assert (outcome.reason, outcome.attempts) == ("unsubscribed", 1)
+
+
+async def test_what_a_restart_interrupts_goes_on_although_its_subscription_is_being_drained() -> None:
+    crashing = subscriber(name="crashing", supervision=FRESH)(partial(Clerk, []))
+    async with Runtime(subscribers=[Siblings([crashing, Slow], strategy="one_for_all")]) as runtime:
+        receipt = await runtime.emit("slow")
+        await anyio.sleep(1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(runtime.subscriptions["slow"].stop)
+            await anyio.sleep(1)
+            await runtime.emit("count", "crash")
+        (outcome,) = (await receipt).outcomes
+        assert isinstance(outcome, Succeeded)
+        assert (outcome.value, outcome.attempts) == (1, 1)
+        assert [*runtime.subscriptions] == ["crashing"]
+
+
+async def test_a_stop_that_fails_is_told_and_kept_as_the_failure_and_ends_nothing_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Untidy(Actor):
+        async def stopped(self) -> None:
+            raise Crash
+
+        @on("n")
+        async def handle(self, event: Event) -> str:
+            return "done"
+
+    async with Runtime() as runtime:
+        untidy = await runtime.spawn(Untidy, supervision=Supervision(default="restart"))
+        assert await runtime.request("n") == "done"
+        await untidy.stop()
+        assert isinstance(untidy.failure, Crash)
+        assert untidy.stats.restarts == 0
+        assert dict(runtime.subscriptions) == {}
+    assert "the instance of untidy failed while stopping (Crash)" in caplog.text
+
+
+async def test_an_interrupt_in_a_stop_ends_the_runtime_and_comes_out() -> None:
+    class Interrupted(Actor):
+        async def stopped(self) -> None:
+            raise SystemExit(3)
+
+        @on("n")
+        async def handle(self, event: Event) -> None: ...
+
+    with pytest.raises(SystemExit, match="3"):
+        async with Runtime() as runtime:
+            stops = await runtime.spawn(Interrupted)
+            await runtime.emit_and_wait("n")
+            await stops.stop()
+            await anyio.sleep_forever()
+
+
+async def test_the_log_tells_a_start_that_fails_from_a_life_that_does(caplog: pytest.LogCaptureFixture) -> None:
+    class Frail(Actor):
+        async def started(self) -> None:
+            told.append("start")
+            if len(told) == 1:
+                raise Crash
+            tasks = await self.scope.enter_async_context(anyio.create_task_group())
+            if len(told) == 2:
+                tasks.start_soon(self.fail)
+
+        async def fail(self) -> None:
+            raise Crash
+
+        @on("n")
+        async def handle(self, event: Event) -> None: ...
+
+    told: list[str] = []
+    async with Runtime() as runtime:
+        await runtime.spawn(Frail)
+        await anyio.sleep(1)
+    lines = [record.getMessage() for record in caplog.records if "the instance of" in record.getMessage()]
+    assert lines == [
+        "the instance of frail failed while starting (Crash)",
+        "the instance of frail failed while living (ExceptionGroup)",
+    ]
+
+
+async def test_one_that_is_stopped_is_subscribed_to_nothing_while_it_still_ends() -> None:
+    class Leaving(Actor):
+        async def stopped(self) -> None:
+            await anyio.sleep(3)
+
+        @on("n")
+        async def handle(self, event: Event) -> None:
+            raise Crash
+
+    async with Runtime() as runtime:
+        await runtime.spawn(Leaving, supervision=Supervision(default="stop"))
+        await runtime.emit_and_wait("n")
+        assert "leaving" in runtime.subscriptions
+        assert (await runtime.emit_and_wait("n")).outcomes == ()
+        assert runtime.stats.unrouted == 1
+
+
+async def test_a_function_that_is_an_actors_child_waits_for_its_parents_next_instance_and_goes_on() -> None:
+    handled: list[tuple[float, int]] = []
+    lives: list[int] = []
+
+    class Boss(Actor):
+        async def started(self) -> None:
+            lives.append(len(lives))
+            if len(lives) > 1:
+                await anyio.sleep(5)
+
+            async def child(event: Event, life: int = lives[-1]) -> None:
+                handled.append((round(anyio.current_time() - began), life))
+
+            await self.spawn(child, "child", name="child")
+
+        @on("boss")
+        async def work(self, event: Event) -> None:
+            raise Crash
+
+    began = anyio.current_time()
+    async with Runtime() as runtime:
+        await runtime.spawn(Boss, supervision=FRESH)
+        await anyio.sleep(1)
+        await runtime.emit_and_wait("child")
+        await runtime.emit_and_wait("boss")
+        for _ in range(2):
+            await runtime.emit("child")
+        await anyio.sleep(1)
+        assert handled == [(1, 0)]
+        await runtime.idle()
+        await runtime.emit_and_wait("child")
+    assert [life for _, life in handled] == [0, 1, 1, 1]
+    assert [at for at, _ in handled] == [1, 6, 6, 6]
+
+
+async def test_a_sibling_that_is_down_already_is_not_restarted_once_more() -> None:
+    starts: list[str] = []
+
+    class Late(Slow):
+        async def started(self) -> None:
+            starts.append(self.name)
+            if len(starts) == 1:
+                raise Crash
+
+    first = subscriber(name="first", supervision=FRESH)(partial(Clerk, []))
+    late = subscriber(supervision=Supervision(default="restart", backoff=constant(10)))(Late)
+    async with Runtime(subscribers=[Siblings([first, late], strategy="one_for_all", intensity=5)]) as runtime:
+        await anyio.sleep(1)  # the first one has been restarted with it, and late waits for its backoff
+        before = runtime.subscriptions["late"].stats.restarts
+        await runtime.emit("count", "crash")
+        await anyio.sleep(1)
+        assert before == 1
+        assert runtime.subscriptions["late"].stats.restarts == 1
+        await anyio.sleep(20)
+        assert starts == ["late", "late"]
