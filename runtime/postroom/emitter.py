@@ -196,6 +196,8 @@ class Emitter:
 
         Cancellation: nothing was done.
         """
+        if not isinstance(events, Iterable):
+            raise InvalidOption("events", events, "must be a list, or another iterable, of Event(…)s or typed events")
         checked: list[Draft] = []
         chosen: dict[str, Event] = {}
         for position, draft in enumerate(events):

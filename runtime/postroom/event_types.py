@@ -103,9 +103,10 @@ class EventType:
 
     def headers_with(self, given: Mapping[str, str]) -> Mapping[str, str]:
         """The headers of an event of this type, whose user gave some."""
-        if given is NO_HEADERS or not self.headers:
-            return given or self.headers
-        return MappingProxyType({**given, **self.headers})
+        if given is NO_HEADERS:
+            return self.headers
+        others = {name: value for name, value in given.items() if name != VERSION_HEADER}
+        return MappingProxyType({**others, **self.headers}) or NO_HEADERS
 
     def read(self, event: Event) -> Any:
         """An instance from the data of `event`: that itself where it is one, or made from plain data of any version.

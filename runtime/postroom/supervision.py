@@ -110,11 +110,16 @@ class Supervision:
         while unseen:  # not recursion: groups may be nested deeper than Python recurses
             current = unseen.pop()
             kind = next((kind for kind in type(current).__mro__ if kind in self.on), None)
-            if isinstance(current, BaseExceptionGroup) and (kind is None or not issubclass(kind, BaseExceptionGroup)):
+            is_named = kind is not None and issubclass(kind, BaseExceptionGroup)
+            if isinstance(current, BaseExceptionGroup) and not is_named:
                 unseen.extend(current.exceptions)
             else:
-                found.add(Directive(self.default if kind is None else self.on[kind]))
+                found.add(self._directive_of(type(current)))
         return max(found, key=GRAVITY.index)
+
+    def _directive_of(self, kind: type[BaseException]) -> Directive:
+        named = next((self.on[each] for each in kind.__mro__ if each in self.on), None)
+        return Directive(self.default if named is None else named)
 
     @property
     def restarts(self) -> bool:

@@ -334,3 +334,31 @@ async def test_keys_of_mappings_are_read_from_texts_as_json_has_them() -> None:
             await runtime.request("stock.counted", {"by_shelf": {"top": "a"}})
         with pytest.raises(InvalidPayload, match=r"\$\.by_shelf"):
             await runtime.emit(StockCounted({"1": "a"}))  # type: ignore[dict-item]
+
+
+@event_type("plain.told")
+@attrs.frozen
+class PlainTold:
+    text: str
+
+
+async def test_an_event_of_version_1_carries_no_version_whatever_the_caller_or_an_interceptor_leaves_there() -> None:
+    def swap(event: Event) -> Event | None:
+        if event.name != "order.placed":
+            return None
+        return msgspec.structs.replace(event, name="plain.told", data=PlainTold("swapped"))
+
+    async with Runtime(interceptors=[swap]) as runtime:
+        told = await runtime.emit(PlainTold("a"), headers={"postroom-version": "7", "trace": "t"})
+        swapped = await runtime.emit(GOOD, headers={"trace": "t"})
+    assert told.event.headers == swapped.event.headers == {"trace": "t"}
+    assert swapped.event.data == PlainTold("swapped")
+
+
+@pytest.mark.parametrize("events", [None, 5, Event("n"), GOOD, "n", {"n": 1}])
+@pytest.mark.parametrize("group", [False, True])
+async def test_many_events_that_are_no_list_of_them_are_refused_by_name(events: Any, group: bool) -> None:
+    async with Runtime() as runtime, runtime.group() as block:
+        with pytest.raises(InvalidOption, match=r"^events="):
+            await (block.emit_many if group else runtime.emit_many)(events)
+        assert (runtime.stats.accepted, runtime.stats.staged) == (0, 0)
