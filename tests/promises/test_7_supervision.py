@@ -519,11 +519,6 @@ def test_a_declaration_that_makes_no_sense_is_refused(declare: Any, message: str
         made(values)
 
 
-def test_an_actor_made_by_hand_says_what_it_lacks() -> None:
-    with pytest.raises(OutsideRuntime, match=r"Clerk\.scope"):
-        _ = Clerk([]).scope
-
-
 async def test_a_paused_subscription_keeps_its_mailbox_and_holds_its_emitters_back() -> None:
     async with Runtime() as runtime:
         clerk = await runtime.spawn(Clerk, [], capacity=2)
@@ -836,3 +831,46 @@ async def test_a_sibling_that_is_down_already_is_not_restarted_once_more() -> No
         assert runtime.subscriptions["late"].stats.restarts == 1
         await anyio.sleep(20)
         assert starts == ["late", "late"]
+
+
+async def test_an_actor_that_was_made_by_hand_says_what_it_lacks() -> None:
+    clerk = Clerk([])
+    for what, call in {
+        "name": lambda: clerk.name,
+        "scope": lambda: clerk.scope,
+    }.items():
+        with pytest.raises(OutsideRuntime, match=rf"Clerk\.{what} is there from `started` on"):
+            call()
+    with pytest.raises(OutsideRuntime, match=r"Clerk\.emit"):
+        await clerk.emit("n")
+    with pytest.raises(OutsideRuntime, match=r"Clerk\.spawn"):
+        await clerk.spawn(Clerk, [])
+
+
+def test_an_override_that_forgot_its_mark_is_refused_when_the_class_is_made_and_a_marked_one_counts() -> None:
+    with pytest.raises(InvalidHandler, match="its 'add' overrides a method that is marked with @on"):
+
+        class Forgot(Clerk):
+            async def add(self, event: Event) -> int:
+                return 0
+
+    class Other(Clerk):
+        @on("other")
+        async def add(self, event: Event) -> int:
+            return 0
+
+    assert subscriber()(partial(Other, [])).patterns == ("other",)
+
+
+async def test_a_restart_whose_backoff_fails_is_a_stop_with_both_errors(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(restarts: int, random: object) -> float:
+        raise LookupError
+
+    async with Runtime() as runtime:
+        clerk = await runtime.spawn(Clerk, [], supervision=Supervision(default="restart", backoff=broken))
+        assert await values(runtime, "crash", 1) == ["Failed", "Failed"]
+        await anyio.sleep(1)
+        assert dict(runtime.subscriptions) == {}
+        assert isinstance(clerk.failure, ExceptionGroup)
+        assert [type(each) for each in clerk.failure.exceptions] == [Crash, LookupError]
+    assert "clerk is stopped by its supervision: its backoff failed" in caplog.text
