@@ -184,11 +184,12 @@ async def test_beyond_the_intensity_the_runtime_falls_where_the_policy_says_so()
     with pytest.raises(ExceptionGroup) as fallen:
         async with Runtime() as runtime:
             policy = Supervision(default="restart", intensity=0, beyond="escalate")
-            await runtime.spawn(Clerk, [], supervision=policy)
+            clerk = await runtime.spawn(Clerk, [], supervision=policy)
             await runtime.emit("count", "crash")
             await anyio.sleep_forever()
     assert [type(each) for each in fallen.value.exceptions] == [Crash]
     assert fallen.value.exceptions[0].__notes__ == ["postroom: escalated by clerk"]
+    assert clerk.failure is fallen.value.exceptions[0]
 
 
 async def test_when_the_runtime_falls_the_errors_of_its_block_are_told_as_well() -> None:
@@ -874,3 +875,33 @@ async def test_a_restart_whose_backoff_fails_is_a_stop_with_both_errors(caplog: 
         assert isinstance(clerk.failure, ExceptionGroup)
         assert [type(each) for each in clerk.failure.exceptions] == [Crash, LookupError]
     assert "clerk is stopped by its supervision: its backoff failed" in caplog.text
+
+
+async def test_a_declared_actor_keeps_its_policies_when_it_is_spawned_with_arguments() -> None:
+    declared = subscriber(name="declared", capacity=7, supervision=FRESH)(partial(Clerk, []))
+    async with Runtime() as runtime:
+        clerk = await runtime.spawn(declared, 40, name="spawned")
+        assert (clerk.name, clerk.subscriber.capacity, clerk.subscriber.supervision) == ("spawned", 7, FRESH)
+        assert await values(runtime, 1, "crash", 1) == [41, "Failed", 41]
+
+
+async def test_failures_at_both_ends_of_the_breakers_time_count() -> None:
+    @subscriber("n", breaker=Breaker(failures=2, within=8.0))
+    async def handler(event: Event) -> None:
+        raise ConnectionError
+
+    async with Runtime(subscribers=[handler], drain_within=0) as runtime:
+        breaker = lambda: runtime.subscriptions["handler"].stats.breaker  # noqa: E731 - reads as what it is
+        await runtime.emit_and_wait("n")
+        await anyio.sleep(8.5)
+        await runtime.emit_and_wait("n")
+        assert breaker() == "closed"
+        await anyio.sleep(7.5)
+        await runtime.emit_and_wait("n")
+        assert breaker() == "open"
+
+
+@pytest.mark.parametrize("backoff", [3, "soon"])
+def test_a_backoff_that_is_no_function_is_refused(backoff: Any) -> None:
+    with pytest.raises(InvalidOption, match="backoff"):
+        Supervision(backoff=backoff)
