@@ -22,7 +22,6 @@ from postroom.contract import (
     Fetched,
     Letter,
     Loan,
-    News,
     Notice,
     Published,
     Settlement,
