@@ -4,11 +4,11 @@ import math
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from random import Random
 from types import TracebackType
-from typing import Any, Final, Self, Unpack
+from typing import Any, Final, Literal, Self, TypeAlias, Unpack
 
 import anyio
 import anyio.lowlevel
@@ -19,10 +19,13 @@ from postroom_actors import Kernel, Timers, Wait, cancellation_was_asked_for, cu
 
 from . import log
 from .behaviour import SubscriptionBehaviour
+from .capabilities import Capability, as_capabilities, check_capability
+from .carrying import StoredGroups, StoredReceipt, open_carrier
 from .changes import Change, ChangeKind
 from .checks import count_of, seconds
 from .clock import Clock, SystemClock
 from .context import Context
+from .contract import EventModule
 from .dead_letters import DeadLetter, DeadLetters
 from .deadlock import END, check_here, waiting
 from .delivery import fields_of
@@ -33,6 +36,8 @@ from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, Unkn
 from .forks import tell_in_children
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
+from .loans import LentDelivery
+from .local import Local
 from .overtime import Alarm
 from .policy import SILENT, Policy
 from .portable import copy_for_handler
@@ -56,6 +61,11 @@ DEFAULT_CLEANUP: Final = 5.0
 DEFAULT_DEAD_LETTERS: Final = 1000
 DEFAULT_CAUSATION_DEPTH: Final = 64
 DEFAULT_WATCHDOG: Final = 1.0
+DEFAULT_LOSSES: Final = 3
+
+ROLES: Final = ("both", "emit", "handle")
+
+Role: TypeAlias = Literal["both", "emit", "handle"]
 
 
 def _never_dropped(_alarm: Alarm, _reason: str) -> None:
@@ -65,6 +75,20 @@ def _never_dropped(_alarm: Alarm, _reason: str) -> None:
 def _check_flag(_runtime: object, attribute: "attrs.Attribute[bool]", value: object) -> None:
     if not isinstance(value, bool):
         raise InvalidOption(attribute.name, value, "must be True or False")
+
+
+def _check_module(_runtime: object, _attribute: object, module: Any) -> None:
+    if not isinstance(module, Local) and not (
+        hasattr(module, "capabilities") and callable(getattr(module, "open", None))
+    ):
+        raise InvalidOption("module", module, "must be an event module, such as Local() or SqliteModule(path)")
+
+
+def _check_role(runtime: Any, _attribute: object, role: object) -> None:
+    if role not in ROLES:
+        raise InvalidOption("role", role, f"must be one of {', '.join(ROLES)}")
+    if role != "both":
+        check_capability(runtime._module.name, runtime._module.capabilities, Capability.SHARED, f"role={role!r}")
 
 
 def _check_defaults(_runtime: object, _attribute: object, defaults: object) -> None:
@@ -81,6 +105,11 @@ class Runtime(Observable):
     cancellation, cancels at once. Nothing runs after the block.
 
     Attributes:
+        module: What carries the events: `Local()`, in memory, or a durable one, such as `SqliteModule(path)`.
+        role: `both`; `emit`, by which the subscribers are registered in the store and others handle their events; or
+            `handle`, by which only handlers emit.
+        requires: Capabilities that the event module must have, or making the runtime is an error.
+        losses: After how many times that a delivery was lost with its process it is given up on.
         subscribers: What is at work from the start: subscribers, `Actor` classes, `Siblings`. `spawn` adds more.
         drain_within: Seconds that handlers have to finish what was accepted.
         cleanup_within: Seconds that cancelled handlers have to clean up. One that takes longer cannot be abandoned:
@@ -103,6 +132,10 @@ class Runtime(Observable):
     """
 
     subscribers: tuple[Subscriber[..., Any] | Siblings, ...] = attrs.field(default=(), converter=as_declarations)
+    _module: "Local | EventModule" = attrs.field(factory=Local, validator=_check_module)
+    role: Role = attrs.field(default="both", validator=_check_role)
+    requires: frozenset[Capability] = attrs.field(default=frozenset(), converter=as_capabilities)
+    losses: int = attrs.field(default=DEFAULT_LOSSES, validator=count_of("losses"))
     drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=seconds(finite=False))
     cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=seconds(finite=False))
     watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
@@ -118,12 +151,18 @@ class Runtime(Observable):
     _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
+        for capability in self.requires:
+            check_capability(self._module.name, self._module.capabilities, capability, "`requires`")
         names: set[str] = set()
         for each in members_of(self.subscribers):
             if each.name in names:
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
             reader_of(each)
+            if each.backlog is not None:
+                check_capability(
+                    self._module.name, self._module.capabilities, Capability.BACKLOG, f"`backlog` of {each.name!r}"
+                )
         self._interception = Interception(self.interceptors, self._log)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
 
@@ -163,6 +202,7 @@ class Runtime(Observable):
         subscriber = declared(handler, arguments, name, options)
         await anyio.lowlevel.checkpoint()
         self._check_open("spawn")
+        await self._bind([subscriber])
         return self._roster.start(subscriber)
 
     async def supervise(self, siblings: Siblings) -> tuple[Subscription, ...]:
@@ -182,6 +222,7 @@ class Runtime(Observable):
             raise InvalidOption("siblings", siblings, "must be Siblings([…], strategy=…)")
         await anyio.lowlevel.checkpoint()
         self._check_open("supervise")
+        await self._bind(siblings.members)
         return tuple(self._roster.start_siblings(siblings))
 
     async def idle(self) -> None:
@@ -201,6 +242,9 @@ class Runtime(Observable):
         await anyio.lowlevel.checkpoint()
         with waiting(self._kernel.port, self._wait_for_all):
             await self._wait_until_settled()
+            while self._carrier is not None and await self._carrier.has_something_for(self._roster.behaviours):
+                await self._carrier.wait_for_a_change()
+                await self._wait_until_settled()
 
     def _wait_for_all(self) -> Wait:
         needs = lambda: [need for each in self._roster.behaviours.values() for need in each.needs_to_settle_all()]  # noqa: E731 - reads as what it is
@@ -213,7 +257,15 @@ class Runtime(Observable):
         child = declared(handler, arguments, name, options)
         await anyio.lowlevel.checkpoint()
         self._check_open("spawn")
-        return self._roster.start_child(attrs.evolve(child, name=f"{parent.name}.{child.name}"), parent)
+        child = attrs.evolve(child, name=f"{parent.name}.{child.name}")
+        await self._bind([child])
+        return self._roster.start_child(child, parent)
+
+    async def _bind(self, subscribers: Sequence[Subscriber[..., Any]]) -> None:
+        """Register subscriptions in the store, where there is one."""
+        if self._carrier is not None:
+            await self._carrier.bind(subscribers, serve=True)
+            self._check_open("spawn")
 
     @asynccontextmanager
     async def _life(self) -> AsyncGenerator[None]:
@@ -229,10 +281,13 @@ class Runtime(Observable):
             lambda hand: fields_of(hand.message, hand.actor.name),
         )
         try:
-            with watchdog:
+            async with AsyncExitStack() as stack:
+                await self._open_store(stack)
+                stack.enter_context(watchdog)
                 async with open_kernel() as kernel:
                     self._open(kernel)
                     try:
+                        await self._begin()
                         yield
                         await self._drain()
                     except GeneratorExit:
@@ -247,6 +302,47 @@ class Runtime(Observable):
         finally:
             self._close()
         raise_what_ended_it(bodys_error, others, self._fallen)
+
+    async def _open_store(self, stack: AsyncExitStack) -> None:
+        """Begin a session on the store, where the module has one."""
+        if isinstance(self._module, Local):
+            return
+        self._carrier = await stack.enter_async_context(
+            open_carrier(
+                self._module,
+                self._ids(),
+                random=self._random,
+                log=self._log,
+                losses=self.losses,
+                hand_over=self._hand_over,
+                recorded=self._record,
+                lost=self._lose_loans,
+            )
+        )
+        self._stored_groups = StoredGroups(self._carrier)
+        self._carrier.staged_heard = self._stored_groups.heard
+
+    async def _begin(self) -> None:
+        """Register what there is in the store, and only then let it be fetched for."""
+        if self._carrier is None:
+            return
+        await self._carrier.bind(members_of(self.subscribers), serve=self.role != "emit")
+        for behaviour in self._roster.behaviours.values():
+            self._carrier.fetcher.serve(behaviour)
+        self._around.serve = self._carrier.fetcher.serve
+
+    def _hand_over(self, behaviour: SubscriptionBehaviour, delivery: LentDelivery) -> None:
+        self._dispatcher.hand_over(behaviour, delivery)
+
+    def _record(self, receipt: StoredReceipt) -> None:
+        self._dispatcher.accepted += 1
+        self._dispatcher.unrouted += not receipt.targets
+        for recording in self._recordings:
+            recording.take(receipt, self._kernel.port.now)
+
+    def _lose_loans(self) -> tuple[int, int]:
+        lost = [behaviour.lose_loans() for behaviour in self._roster.behaviours.values()]
+        return sum(in_hand for in_hand, _ in lost), sum(waiting for _, waiting in lost)
 
     def _is_busy(self) -> bool:
         """Whether a handler is at work. Called in the watchdog's thread, hence the copies."""
@@ -284,7 +380,12 @@ class Runtime(Observable):
             emit=self.emit,
             defaults=self.defaults,
             interception=self._interception,
+            is_durable=self._carrier is not None,
         )
+        if self._carrier is not None:
+            self._around.reopened = self._carrier.fetcher.look
+            self._around.leave = self._carrier.leave
+            self._around.pause = self._carrier.pause
         self._roster.open(self._dispatcher, self._around)
         self._stages = Stages(kernel.port, self._around.alarms, self._deduplication, self._log)
         listen(self._dispatcher, self._recordings)
@@ -292,14 +393,15 @@ class Runtime(Observable):
         kernel.keep(self._dispatcher.timers.run, "postroom timers")
         kernel.keep(self._around.alarms.run, "postroom alarms")
         kernel.keep(self._name_the_stuck, "postroom end")
-        for each in self.subscribers:
+        for each in self.subscribers if self.role != "emit" else ():
             if isinstance(each, Siblings):
                 self._roster.start_siblings(each)
             else:
                 self._roster.start(each)
         self._state = State.OPEN
         # What is intercepted, and payloads that are checked, take the way of the calls that are looked at more closely.
-        self._open_in = None if self.portable or self._interception.emits else self._thread
+        plain = not self.portable and not self._interception.emits and self._carrier is None
+        self._open_in = self._thread if plain else None
 
     def _stop_intake(self, drain_until: float) -> None:
         """Refuse new events, but for those of handlers while there is time."""
@@ -307,9 +409,13 @@ class Runtime(Observable):
         self._open_in = None
         self._until = self._around.give_up_after = drain_until
         self._tell("draining")
+        if self._carrier is not None:
+            self._carrier.fetcher.stop()
         for behaviour in self._roster.behaviours.values():
             behaviour.leaving = behaviour.leaving or CLOSED
             behaviour.resume()
+            if self._carrier is not None:
+                behaviour.cancel_waiting()  # hands it back
             behaviour.cancel_retries(due_after=drain_until)
 
     async def _drain(self) -> None:
@@ -361,6 +467,8 @@ class Runtime(Observable):
             behaviour.leaving = CLOSED
             behaviour.cancel_waiting()
         self._stages.close()
+        if self._carrier is not None:
+            self._stored_groups.close("the runtime closed")
         if self._inbox is not None:
             self._inbox.close()
         self._tell("closed")

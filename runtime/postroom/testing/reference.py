@@ -13,9 +13,11 @@ from typing import Final, TypeVar, cast
 
 import anyio
 import attrs
+import msgspec
 
 from postroom.codec import encode_outcome
 from postroom.contract import (
+    EXPIRED,
     Answer,
     Binding,
     Emit,
@@ -176,7 +178,7 @@ class ReferenceStore:
                 self._forget_session(name)
         for group, staged in list(self.groups.items()):
             if staged.expires_at <= now:
-                self.clear(group, None, "it was not released in time")
+                self.clear(group, None, EXPIRED)
         pending = {id(delivery.event) for delivery in self.deliveries}
         for event_id, event in list(self.known.items()):
             if id(event) not in pending and (event.stored.digest is None or event.at + self.window <= now):
@@ -440,6 +442,10 @@ class ReferenceStore:
         answer = self._accept(session, events, now, watchers)
         if isinstance(answer, list):
             del self.groups[group]
+            answer = [
+                msgspec.structs.replace(published, body=event.body)
+                for event, published in zip(events, answer, strict=True)
+            ]
             for event, watcher, published in zip(events, watchers, answer, strict=True):
                 if watcher != session:
                     self._notify(watcher, Notice(event.id, published=published))
