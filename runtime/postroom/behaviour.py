@@ -48,7 +48,6 @@ class SubscriptionBehaviour(Supervised):
     _call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     _child_call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     _by_event: bool = attrs.field(default=False, init=False)
-    when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         subscriber = self.subscriber
@@ -365,35 +364,6 @@ class SubscriptionBehaviour(Supervised):
     def end_hands(self) -> None:
         """Cancel what the workers have in hand; others take their places."""
         self.around.kernel.replace(self.actor)
-
-    async def wait_until_settled(self) -> None:
-        """Wait until nothing is pending here.
-
-        Cancellation: changes nothing.
-        """
-        if not self.tally.pending:
-            return
-        settled = anyio.Event()
-        self.when_settled.append(settled.set)
-        try:
-            await settled.wait()
-        finally:
-            self.when_settled.remove(settled.set)
-
-    async def wait_until_ended(self) -> None:
-        """Wait until the actor's last hand has ended.
-
-        Cancellation: changes nothing.
-        """
-        if not self.actor.hands:
-            await anyio.lowlevel.checkpoint()
-            return
-        ended = anyio.Event()
-        self.when_ended.append(ended.set)
-        try:
-            await ended.wait()
-        finally:
-            self.when_ended.remove(ended.set)
 
     def has_time_until(self, due: float) -> bool:
         """Whether something may still happen at `due`, on the loop's clock: the runtime stays open, or drains."""

@@ -11,8 +11,7 @@ import msgspec
 
 from postroom_actors import Admission, Kernel, TimeSlice, current_hand
 
-from .capabilities import OF_OPTIONS, Capability, check_capability
-from .carrying import Carrier, StoredGroups
+from .carrying import Outbox
 from .clock import Clock
 from .contract import EventModule
 from .deadlock import check_here, waiting
@@ -37,7 +36,7 @@ from .outcomes import Report
 from .portable import portable_copy
 from .receipt import Entrance, Receipt, wait_for_room
 from .room import check_room
-from .staging import TIME_TO_LIVE, Stages
+from .staging import Stages
 from .threads import Inbox, ThreadReceipt, accept_for_thread
 
 Draft: TypeAlias = tuple[Event, Event | None]
@@ -78,8 +77,7 @@ class Emitter:
     _deduplication: Deduplication = attrs.field(factory=Deduplication, init=False)
     _stages: Stages = attrs.field(init=False)
     _interception: Interception = attrs.field(factory=Interception, init=False)
-    _carrier: Carrier | None = attrs.field(default=None, init=False)  # where events go into a store
-    _stored_groups: StoredGroups = attrs.field(init=False)
+    _outbox: Outbox | None = attrs.field(default=None, init=False)  # where events go into a store
     _module: "Local | EventModule" = attrs.field(factory=Local, init=False)
 
     async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
@@ -207,8 +205,8 @@ class Emitter:
                 if has_chosen_id:
                     check_same(chosen.setdefault(given.id, given), given)
                     is_new = is_new and self._deduplication.find(given, self._kernel.port.now()) is None
-                if self._carrier is not None:
-                    self._check_capabilities(given, has_chosen_id, None)
+                if self._outbox is not None:
+                    self._outbox.check(given, has_chosen_id)
                 event = self._intercept(given, None) if is_new else given
                 self._dispatcher.routes.match(event.name)
             except Exception as error:
@@ -228,8 +226,8 @@ class Emitter:
         Returns:
             The receipts, and what to wait for room by.
         """
-        if self._carrier is not None:
-            sent = self._carrier.submit(checked)
+        if self._outbox is not None:
+            sent = self._outbox.carrier.submit(checked)
             return list(sent), sent[0].admission if sent else None
         now, since = self._kernel.port.now(), self._stopwatch()
         routed: list[tuple[Event, Targets, Event | None]] = []
@@ -289,15 +287,19 @@ class Emitter:
         special = intercepted = False
         if get_ident() != self._open_in:
             self._check_open()
-            intercepted = bool(self._interception.emits) or self._carrier is not None
+            intercepted = bool(self._interception.emits) or self._outbox is not None
             if self.portable and isinstance(name, str):
                 name, data = Event(name, data), None  # a draft takes the careful way
         hand = current_hand()
         if options or cause is not None or name.__class__ is not str or hand is not None or intercepted:
             event, chosen = self._event(name, data, options, cause)
             group = options.get("group") if options else None
-            if self._carrier is not None:
-                return self._submit(self._carrier, event, chosen, options, must_fit=must_fit)
+            if self._outbox is not None:
+                if must_fit:
+                    self._outbox.refuse_nowait()
+                self._outbox.check(event, chosen, group)
+                sent = self._intercept(event, group)
+                return self._outbox.send(sent, event if chosen else None, group, bool(options.get("require")))
             if chosen:
                 earlier = self._deduplication.find(event, self._kernel.port.now(), group)
                 if earlier is not None:
@@ -333,34 +335,6 @@ class Emitter:
         if given is not None:
             self._deduplication.remember(given, receipt, self._kernel.port.now())
         return receipt
-
-    def _submit(self, carrier: Carrier, event: Event, chosen: bool, options: EmitOptions, *, must_fit: bool) -> Receipt:
-        """Send one event that was checked to the store, or to a group there; never waits."""
-        group = options.get("group")
-        require = bool(options.get("require"))
-        if must_fit:
-            check_capability(self._module.name, self._module.capabilities, Capability.NOWAIT, "emit_nowait")
-        self._check_capabilities(event, chosen, group)
-        given = event if chosen else None
-        event = self._intercept(event, group)
-        if group is not None:
-            block = self._stored_groups.blocks.get(group)
-            ttl = TIME_TO_LIVE if block is None else block.ttl
-            return self._stored_groups.stage(group, [(event, given)], require, ttl if ttl < math.inf else None)[0]
-        return carrier.submit([(event, given)], require)[0]
-
-    def _check_capabilities(self, event: Event, chosen: bool, group: str | None) -> None:
-        """Raises Unsupported where the event module does not promise what an event asks for."""
-        wanted = {
-            "delay": event.delay is not None,
-            "priority": event.priority not in ("default", "lowest" if event.quiet else "default"),
-            "key": event.key is not None,
-            "id": chosen,
-            "group": group is not None,
-        }
-        for option, is_wanted in wanted.items():
-            if is_wanted:
-                check_capability(self._module.name, self._module.capabilities, OF_OPTIONS[option], f"{option}=")
 
     def _event(self, name: Emitted, data: Any, options: EmitOptions, cause: Event | None) -> tuple[Event, bool]:
         """Make the event that would be accepted, without accepting it; and whether its user chose its id."""

@@ -162,8 +162,8 @@ class GroupEmitter(Emitter):
         """
         check_group(id)
         await self._before("release_group")
-        if self._carrier is not None:
-            return await self._stored_groups.release(id)
+        if self._outbox is not None:
+            return await self._outbox.groups.release(id)
         receipts, admission = self._accept_group(id)
         await self._admitted(receipts, admission)
         return receipts
@@ -182,8 +182,8 @@ class GroupEmitter(Emitter):
         check_group(id)
         wanted = None if names is None else _names(names)
         await self._before("clear_group")
-        if self._carrier is not None:
-            return await self._stored_groups.clear(id, wanted, CLEARED)
+        if self._outbox is not None:
+            return await self._outbox.groups.clear(id, wanted, CLEARED)
         return self._stages.clear(id, wanted)
 
     async def _before(self, call: str) -> None:
@@ -212,7 +212,7 @@ class GroupEmitter(Emitter):
     def _open_block(self, id: str, ttl: float) -> Block:
         self._check_open("group")
         check_here(self._kernel.port)
-        groups = self._stages if self._carrier is None else self._stored_groups
+        groups = self._stages if self._outbox is None else self._outbox.groups
         if id in groups.blocks:
             raise InvalidOption("id", id, "another block of this group is open; leave it out for a group of your own")
         block = Block(self._kernel.port.current_task(), ttl)
@@ -224,9 +224,9 @@ class GroupEmitter(Emitter):
             await self._before("group")
             if block.expired:
                 raise GroupClosed(id, "what was staged has waited for too long, and was dropped")
-            if self._carrier is not None:
-                await self._stored_groups.release(id)
-                del self._stored_groups.blocks[id]
+            if self._outbox is not None:
+                await self._outbox.groups.release(id)
+                del self._outbox.groups.blocks[id]
                 return
             receipts, admission = self._accept_group(id)
         except BaseException as error:
@@ -240,10 +240,10 @@ class GroupEmitter(Emitter):
 
         Cancellation: does not stop it; a store that takes longer than 5 seconds forgets the group in its time.
         """
-        if self._carrier is not None:
+        if self._outbox is not None:
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
-                await self._stored_groups.clear(id, None, reason)
-            del self._stored_groups.blocks[id]
+                await self._outbox.groups.clear(id, None, reason)
+            del self._outbox.groups.blocks[id]
             return
         del self._stages.blocks[id]
         self._stages.clear(id, reason=reason)

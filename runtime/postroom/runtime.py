@@ -4,39 +4,36 @@ import math
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from random import Random
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias, Unpack
+from typing import Any, Self
 
 import anyio
 import anyio.lowlevel
 import attrs
 import msgspec
 
-from postroom_actors import Kernel, Timers, Wait, cancellation_was_asked_for, current_port, open_kernel
+from postroom_actors import Kernel, Timers, cancellation_was_asked_for, current_port, open_kernel
 
 from . import log
-from .behaviour import SubscriptionBehaviour
 from .capabilities import Capability, as_capabilities, check_capability
-from .carrying import StoredGroups, StoredReceipt, open_carrier
+from .carried import Carried
 from .changes import Change, ChangeKind
 from .checks import count_of, seconds
 from .clock import Clock, SystemClock
 from .context import Context
 from .contract import EventModule
 from .dead_letters import DeadLetter, DeadLetters
-from .deadlock import END, check_here, waiting
 from .delivery import fields_of
 from .dispatcher import Dispatcher
 from .emitter import State
 from .endings import raise_what_ended_it
-from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
+from .errors import DuplicateSubscription, RuntimeReentered, UnknownSubscription
 from .forks import tell_in_children
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
-from .loans import LentDelivery
 from .local import Local
 from .overtime import Alarm
 from .policy import SILENT, Policy
@@ -44,11 +41,22 @@ from .portable import copy_for_handler
 from .reading import reader_of
 from .receipt import Receipt
 from .room import check_room
-from .seeing import Observable
-from .siblings import Siblings, as_declarations, declared, members_of
+from .settings import (
+    DEFAULT_CAUSATION_DEPTH,
+    DEFAULT_CLEANUP,
+    DEFAULT_DEAD_LETTERS,
+    DEFAULT_DRAIN,
+    DEFAULT_LOSSES,
+    DEFAULT_WATCHDOG,
+    Role,
+    check_defaults,
+    check_flag,
+    check_module,
+    check_role,
+)
+from .siblings import Siblings, as_declarations, members_of
 from .staging import Stages
-from .subscriber import Subscriber, SubscriberOptions
-from .subscription import Subscription
+from .subscriber import Subscriber
 from .supervised import CLOSED
 from .supervisor import Turns
 from .surroundings import Surroundings
@@ -56,48 +64,13 @@ from .taps import listen
 from .threads import Inbox
 from .watchdog import open_watchdog
 
-DEFAULT_DRAIN: Final = 10.0
-DEFAULT_CLEANUP: Final = 5.0
-DEFAULT_DEAD_LETTERS: Final = 1000
-DEFAULT_CAUSATION_DEPTH: Final = 64
-DEFAULT_WATCHDOG: Final = 1.0
-DEFAULT_LOSSES: Final = 3
-
-ROLES: Final = ("both", "emit", "handle")
-
-Role: TypeAlias = Literal["both", "emit", "handle"]
-
 
 def _never_dropped(_alarm: Alarm, _reason: str) -> None:
     raise AssertionError("there is room for every alarm")
 
 
-def _check_flag(_runtime: object, attribute: "attrs.Attribute[bool]", value: object) -> None:
-    if not isinstance(value, bool):
-        raise InvalidOption(attribute.name, value, "must be True or False")
-
-
-def _check_module(_runtime: object, _attribute: object, module: Any) -> None:
-    if not isinstance(module, Local) and not (
-        hasattr(module, "capabilities") and callable(getattr(module, "open", None))
-    ):
-        raise InvalidOption("module", module, "must be an event module, such as Local() or SqliteModule(path)")
-
-
-def _check_role(runtime: Any, _attribute: object, role: object) -> None:
-    if role not in ROLES:
-        raise InvalidOption("role", role, f"must be one of {', '.join(ROLES)}")
-    if role != "both":
-        check_capability(runtime._module.name, runtime._module.capabilities, Capability.SHARED, f"role={role!r}")
-
-
-def _check_defaults(_runtime: object, _attribute: object, defaults: object) -> None:
-    if not isinstance(defaults, Policy):
-        raise InvalidOption("defaults", defaults, "must be a Policy(attempts=…, backoff=…, timeout=…, quiet=…)")
-
-
 @attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
-class Runtime(Observable):
+class Runtime(Carried):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
 
     Leaving the block stops intake, lets the mailboxes drain for `drain_within` seconds (retries that are due by
@@ -132,8 +105,8 @@ class Runtime(Observable):
     """
 
     subscribers: tuple[Subscriber[..., Any] | Siblings, ...] = attrs.field(default=(), converter=as_declarations)
-    _module: "Local | EventModule" = attrs.field(factory=Local, validator=_check_module)
-    role: Role = attrs.field(default="both", validator=_check_role)
+    _module: "Local | EventModule" = attrs.field(factory=Local, validator=check_module)
+    role: Role = attrs.field(default="both", validator=check_role)
     requires: frozenset[Capability] = attrs.field(default=frozenset(), converter=as_capabilities)
     losses: int = attrs.field(default=DEFAULT_LOSSES, validator=count_of("losses"))
     drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=seconds(finite=False))
@@ -141,8 +114,8 @@ class Runtime(Observable):
     watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
     dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=count_of("dead letters"))
     interceptors: tuple[Interceptor, ...] = attrs.field(default=(), converter=interceptors_of)
-    portable: bool = attrs.field(default=False, validator=_check_flag)
-    defaults: Policy = attrs.field(default=SILENT, validator=_check_defaults)
+    portable: bool = attrs.field(default=False, validator=check_flag)
+    defaults: Policy = attrs.field(default=SILENT, validator=check_defaults)
     _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
     _clock: Clock = attrs.field(factory=SystemClock)
     _ids: Callable[[], str] = attrs.field(factory=unique_ids)
@@ -178,94 +151,6 @@ class Runtime(Observable):
     ) -> bool | None:
         assert self._block is not None
         return await self._block.__aexit__(kind, error, traceback)
-
-    async def spawn(
-        self,
-        handler: Subscriber[..., Any] | Callable[..., Any],
-        *arguments: Any,
-        name: str | None = None,
-        **options: Unpack[SubscriberOptions],
-    ) -> Subscription:
-        """Put one more subscriber to work: a `Subscriber`, a handler with patterns, or an `Actor` class.
-
-        `arguments` are the patterns, or what an actor's constructor takes; keywords for that go into a
-        `functools.partial`. The options are those of `Subscriber`; what is given here wins over what the subscriber
-        declares. It gets the events accepted from now on.
-
-        Raises:
-            DuplicateSubscription: the name is taken.
-            InvalidHandler, InvalidName, InvalidOption, RuntimeClosed, WrongThread: nothing was started.
-
-        Cancellation: only before anything was started.
-        """
-        self._check_open("spawn")
-        subscriber = declared(handler, arguments, name, options)
-        await anyio.lowlevel.checkpoint()
-        self._check_open("spawn")
-        await self._bind([subscriber])
-        return self._roster.start(subscriber)
-
-    async def supervise(self, siblings: Siblings) -> tuple[Subscription, ...]:
-        """Put siblings to work: actors that are restarted together.
-
-        Returns:
-            Their subscriptions, in the order of the members.
-
-        Raises:
-            DuplicateSubscription: a name is taken.
-            InvalidOption, RuntimeClosed, WrongThread: nothing was started.
-
-        Cancellation: only before anything was started.
-        """
-        self._check_open("supervise")
-        if not isinstance(siblings, Siblings):
-            raise InvalidOption("siblings", siblings, "must be Siblings([…], strategy=…)")
-        await anyio.lowlevel.checkpoint()
-        self._check_open("supervise")
-        await self._bind(siblings.members)
-        return tuple(self._roster.start_siblings(siblings))
-
-    async def idle(self) -> None:
-        """Wait until no delivery is pending, retries and delays included.
-
-        With emitters at work that may never be, and in the next moment it may be over: it is meant for tests, and
-        for programs that have emitted all that they will.
-
-        Raises:
-            WouldDeadlock: in a handler, whose own delivery is pending.
-            RuntimeClosed, WrongThread, WrongBackend: it is not open here.
-
-        Cancellation: changes nothing.
-        """
-        self._check_open("idle")
-        check_here(self._kernel.port)
-        await anyio.lowlevel.checkpoint()
-        with waiting(self._kernel.port, self._wait_for_all):
-            await self._wait_until_settled()
-            while self._carrier is not None and await self._carrier.has_something_for(self._roster.behaviours):
-                await self._carrier.wait_for_a_change()
-                await self._wait_until_settled()
-
-    def _wait_for_all(self) -> Wait:
-        needs = lambda: [need for each in self._roster.behaviours.values() for need in each.needs_to_settle_all()]  # noqa: E731 - reads as what it is
-        return Wait(END, "all that is pending", needs)
-
-    async def _spawn_child(
-        self, parent: SubscriptionBehaviour, handler: Any, arguments: tuple[Any, ...], name: str | None, options: Any
-    ) -> Subscription:
-        self._check_open("spawn")
-        child = declared(handler, arguments, name, options)
-        await anyio.lowlevel.checkpoint()
-        self._check_open("spawn")
-        child = attrs.evolve(child, name=f"{parent.name}.{child.name}")
-        await self._bind([child])
-        return self._roster.start_child(child, parent)
-
-    async def _bind(self, subscribers: Sequence[Subscriber[..., Any]]) -> None:
-        """Register subscriptions in the store, where there is one."""
-        if self._carrier is not None:
-            await self._carrier.bind(subscribers, serve=True)
-            self._check_open("spawn")
 
     @asynccontextmanager
     async def _life(self) -> AsyncGenerator[None]:
@@ -303,47 +188,6 @@ class Runtime(Observable):
             self._close()
         raise_what_ended_it(bodys_error, others, self._fallen)
 
-    async def _open_store(self, stack: AsyncExitStack) -> None:
-        """Begin a session on the store, where the module has one."""
-        if isinstance(self._module, Local):
-            return
-        self._carrier = await stack.enter_async_context(
-            open_carrier(
-                self._module,
-                self._ids(),
-                random=self._random,
-                log=self._log,
-                losses=self.losses,
-                hand_over=self._hand_over,
-                recorded=self._record,
-                lost=self._lose_loans,
-            )
-        )
-        self._stored_groups = StoredGroups(self._carrier)
-        self._carrier.staged_heard = self._stored_groups.heard
-
-    async def _begin(self) -> None:
-        """Register what there is in the store, and only then let it be fetched for."""
-        if self._carrier is None:
-            return
-        await self._carrier.bind(members_of(self.subscribers), serve=self.role != "emit")
-        for behaviour in self._roster.behaviours.values():
-            self._carrier.fetcher.serve(behaviour)
-        self._around.serve = self._carrier.fetcher.serve
-
-    def _hand_over(self, behaviour: SubscriptionBehaviour, delivery: LentDelivery) -> None:
-        self._dispatcher.hand_over(behaviour, delivery)
-
-    def _record(self, receipt: StoredReceipt) -> None:
-        self._dispatcher.accepted += 1
-        self._dispatcher.unrouted += not receipt.targets
-        for recording in self._recordings:
-            recording.take(receipt, self._kernel.port.now)
-
-    def _lose_loans(self) -> tuple[int, int]:
-        lost = [behaviour.lose_loans() for behaviour in self._roster.behaviours.values()]
-        return sum(in_hand for in_hand, _ in lost), sum(waiting for _, waiting in lost)
-
     def _is_busy(self) -> bool:
         """Whether a handler is at work. Called in the watchdog's thread, hence the copies."""
         return any(
@@ -380,12 +224,12 @@ class Runtime(Observable):
             emit=self.emit,
             defaults=self.defaults,
             interception=self._interception,
-            is_durable=self._carrier is not None,
+            is_durable=self._outbox is not None,
         )
-        if self._carrier is not None:
-            self._around.reopened = self._carrier.fetcher.look
-            self._around.leave = self._carrier.leave
-            self._around.pause = self._carrier.pause
+        if self._outbox is not None:
+            self._around.reopened = self._outbox.carrier.fetcher.look
+            self._around.leave = self._outbox.carrier.leave
+            self._around.pause = self._outbox.carrier.pause
         self._roster.open(self._dispatcher, self._around)
         self._stages = Stages(kernel.port, self._around.alarms, self._deduplication, self._log)
         listen(self._dispatcher, self._recordings)
@@ -400,7 +244,7 @@ class Runtime(Observable):
                 self._roster.start(each)
         self._state = State.OPEN
         # What is intercepted, and payloads that are checked, take the way of the calls that are looked at more closely.
-        plain = not self.portable and not self._interception.emits and self._carrier is None
+        plain = not self.portable and not self._interception.emits and self._outbox is None
         self._open_in = self._thread if plain else None
 
     def _stop_intake(self, drain_until: float) -> None:
@@ -409,12 +253,12 @@ class Runtime(Observable):
         self._open_in = None
         self._until = self._around.give_up_after = drain_until
         self._tell("draining")
-        if self._carrier is not None:
-            self._carrier.fetcher.stop()
+        if self._outbox is not None:
+            self._outbox.carrier.fetcher.stop()
         for behaviour in self._roster.behaviours.values():
             behaviour.leaving = behaviour.leaving or CLOSED
             behaviour.resume()
-            if self._carrier is not None:
+            if self._outbox is not None:
                 behaviour.cancel_waiting()  # hands it back
             behaviour.cancel_retries(due_after=drain_until)
 
@@ -427,12 +271,6 @@ class Runtime(Observable):
         self._stop_intake(deadline)
         with anyio.CancelScope(deadline=deadline):
             await self._wait_until_settled()
-
-    async def _wait_until_settled(self) -> None:
-        # One subscription after the other, and again: handlers emit to each other meanwhile.
-        while busy := [each for each in self._roster.behaviours.values() if each.tally.pending]:
-            for behaviour in busy:
-                await behaviour.wait_until_settled()
 
     async def _name_the_stuck(self) -> None:
         """Once everything is cancelled, say who does not end.
@@ -467,8 +305,8 @@ class Runtime(Observable):
             behaviour.leaving = CLOSED
             behaviour.cancel_waiting()
         self._stages.close()
-        if self._carrier is not None:
-            self._stored_groups.close("the runtime closed")
+        if self._outbox is not None:
+            self._outbox.groups.close("the runtime closed")
         if self._inbox is not None:
             self._inbox.close()
         self._tell("closed")

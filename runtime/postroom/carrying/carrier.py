@@ -19,7 +19,7 @@ import msgspec
 from postroom_actors import Need, Port, Wait, current_port
 
 from ..behaviour import SubscriptionBehaviour
-from ..codec import Unreadable, decode_event, decode_outcome, digest_of, encode_event
+from ..codec import UnreadableRecord, decode_event, decode_outcome, digest_of, encode_event
 from ..contract import Binding, EventModule, News, Notice, Published, Store, StoredEvent
 from ..deadlock import ROOM, own_hand
 from ..event import HEAD_STARTS, Event
@@ -182,7 +182,7 @@ class Carrier:
             return
         try:
             receipt.settle(decode_outcome(encoded))
-        except Unreadable as error:
+        except UnreadableRecord as error:
             self._log.write(REFUSED, str(error))
 
     def _stir(self) -> None:

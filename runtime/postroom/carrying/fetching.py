@@ -13,7 +13,7 @@ import attrs
 from postroom_actors import Port, Sleeper, cancellation_was_asked_for
 
 from ..behaviour import SubscriptionBehaviour
-from ..codec import Unreadable, decode_event
+from ..codec import UnreadableRecord, decode_event
 from ..contract import Loan, Store
 from ..errors import PostroomError
 from ..event import Event
@@ -189,7 +189,7 @@ class Fetcher:
             return
         try:
             event = decode_event(loan.body, loan.id, loan.accepted_at)
-        except Unreadable as error:
+        except UnreadableRecord as error:
             event = Event("unreadable", None, id=loan.id, accepted_at=loan.accepted_at)
             self._give_up(behaviour, loan, event, error, str(error))
             return
