@@ -49,7 +49,8 @@ class Carrier:
     """One runtime's session on a store.
 
     Attributes:
-        store: The session.
+        store: The session on it.
+        session: Its name.
         recorded: Told of each receipt whose event was accepted.
         lost: Told that the session was taken for dead; says how many deliveries were in hand, and how many waited.
         staged_heard: Told of each notice first; whether it was about something staged.
@@ -73,7 +74,7 @@ class Carrier:
     elsewhere: frozenset[str] = attrs.field(default=frozenset(), init=False)
     refused: int = attrs.field(default=0, init=False)
     stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
-    _session: str = attrs.field(kw_only=True)
+    session: str = attrs.field(kw_only=True)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
     _receipts: "weakref.WeakValueDictionary[str, StoredReceipt]" = attrs.field(
         factory=weakref.WeakValueDictionary, init=False
@@ -227,7 +228,7 @@ class Carrier:
 
     async def _learn_routes(self) -> None:
         listing = await self.ask("list its subscriptions", self.store.subscriptions)
-        self.elsewhere = frozenset(each.name for each in listing if set(each.served_by) - {self._session})
+        self.elsewhere = frozenset(each.name for each in listing if set(each.served_by) - {self.session})
 
     # The life of subscriptions
 
