@@ -3,23 +3,26 @@
 import math
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Final, Self, Unpack
 
+import anyio
 import anyio.lowlevel
 import attrs
 import msgspec
 
-from postroom_actors import Admission
-
 from .checks import check_number
 from .deadlock import check_here
-from .emitter import Draft, Emitter, note_of_position
 from .errors import InvalidOption, NoSubscriber, quoted
 from .event_types import Emitted
+from .many import Draft, ManyEmitter, note_of_position
 from .names import tokens_of_name
 from .options import EmitOptions, check_group
-from .receipt import Receipt
+from .receipt import Entrance, Receipt
+from .staged import CLEARED
 from .staging import MOST_STAGED, TIME_TO_LIVE, Block, GroupClosed, GroupFull
+
+GRACE: Final = 5.0
+"""How long a group that failed waits for its store to drop what is staged, seconds."""
 
 
 @attrs.define(eq=False)
@@ -65,7 +68,7 @@ class Group:
         if kind is None:
             await self._emitter._end_well(self.id, self._block)
         else:
-            self._emitter._end_badly(self.id, f"its block raised {kind.__name__}")
+            await self._emitter._end_badly(self.id, f"its block raised {kind.__name__}")
 
     async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """Stage an event. Arguments as `Runtime.emit`, but that `delay` and `expires_after` count from the release.
@@ -104,7 +107,7 @@ class Group:
         self._check_usable()
         checked = await self._emitter._check_all(events, self.id)
         self._check_usable()  # others may have had their turns
-        return self._emitter._stage_all(self.id, checked)
+        return await self._emitter._stage_all(self.id, checked)
 
     async def clear(self, names: Iterable[str] | None = None) -> int:
         """Drop what is staged, or of it the events of these names; the block goes on.
@@ -130,7 +133,7 @@ class Group:
 
 
 @attrs.define(eq=False)
-class GroupEmitter(Emitter):
+class GroupEmitter(ManyEmitter):
     """What a runtime does with groups."""
 
     def group(self, id: str | None = None, ttl: float | None = TIME_TO_LIVE) -> Group:
@@ -171,6 +174,8 @@ class GroupEmitter(Emitter):
         """
         check_group(id)
         await self._before("release_group")
+        if self._outbox is not None:
+            return await self._outbox.groups.release(id)
         receipts, admission = self._accept_group(id)
         await self._admitted(receipts, admission)
         return receipts
@@ -189,6 +194,8 @@ class GroupEmitter(Emitter):
         check_group(id)
         wanted = None if names is None else _names(names)
         await self._before("clear_group")
+        if self._outbox is not None:
+            return await self._outbox.groups.clear(id, wanted, CLEARED)
         return self._stages.clear(id, wanted)
 
     async def _before(self, call: str) -> None:
@@ -204,12 +211,24 @@ class GroupEmitter(Emitter):
             await self._breathe()
             check()
         receipt = self._accept(self._stopwatch(), name, data, options, None)
-        await receipt.admitted()  # one that was accepted before, under its id
+        if receipt.admission is not None:  # one that was accepted before, under its id; and all that go to a store
+            await receipt.admitted()
         return receipt
 
-    def _stage_all(self, id: str, checked: list[Draft]) -> list[Receipt]:
-        """Stage events that were checked, all of them or none; without a yield, as `_accept_all`."""
+    async def _stage_all(self, id: str, checked: list[Draft]) -> list[Receipt]:
+        """Stage events that were checked, all of them or none; in memory without a yield, as `_accept_all`.
+
+        Cancellation: while a store is asked, all of them may be staged or none.
+        """
         self._check_open()
+        if self._outbox is not None:
+            receipts = self._outbox.stage(checked, id) if checked else []
+            for receipt in receipts:
+                await receipt.admitted()
+            return receipts
+        return self._stage_here(id, checked)
+
+    def _stage_here(self, id: str, checked: list[Draft]) -> list[Receipt]:
         now = self._kernel.port.now()
         known: dict[str, Receipt | None] = {}  # by ids that were chosen; None for those that are new
         new: list[int] = []
@@ -235,10 +254,10 @@ class GroupEmitter(Emitter):
             receipts.append(receipt)
         return receipts
 
-    def _accept_group(self, id: str) -> tuple[list[Receipt], Admission]:
+    def _accept_group(self, id: str) -> tuple[list[Receipt], Entrance | None]:
         stage = self._stages.find(id)
         if stage is None:
-            return [], self._kernel.admission()
+            return [], None
         for staged in stage.receipts:
             if staged.require and not self._dispatcher.routes.match(staged.event.name):
                 raise NoSubscriber(staged.event.name)
@@ -254,10 +273,11 @@ class GroupEmitter(Emitter):
     def _open_block(self, id: str, ttl: float) -> Block:
         self._check_open("group")
         check_here(self._kernel.port)
-        if id in self._stages.blocks:
+        groups = self._stages if self._outbox is None else self._outbox.groups
+        if id in groups.blocks:
             raise InvalidOption("id", id, "another block of this group is open; leave it out for a group of your own")
         block = Block(self._kernel.port.current_task(), ttl)
-        self._stages.open(id, block)
+        groups.open(id, block)
         return block
 
     async def _end_well(self, id: str, block: Block) -> None:
@@ -265,14 +285,27 @@ class GroupEmitter(Emitter):
             await self._before("group")
             if block.expired:
                 raise GroupClosed(id, "what was staged has waited for too long, and was dropped")
+            if self._outbox is not None:
+                await self._outbox.groups.release(id)
+                del self._outbox.groups.blocks[id]
+                return
             receipts, admission = self._accept_group(id)
         except BaseException as error:
-            self._end_badly(id, f"it could not be released ({type(error).__name__})")
+            await self._end_badly(id, f"it could not be released ({type(error).__name__})")
             raise
         del self._stages.blocks[id]
         await self._admitted(receipts, admission)
 
-    def _end_badly(self, id: str, reason: str) -> None:
+    async def _end_badly(self, id: str, reason: str) -> None:
+        """Drop what is staged.
+
+        Cancellation: does not stop it; a store that takes longer than 5 seconds forgets the group in its time.
+        """
+        if self._outbox is not None:
+            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
+                await self._outbox.groups.clear(id, None, reason)
+            del self._outbox.groups.blocks[id]
+            return
         del self._stages.blocks[id]
         self._stages.clear(id, reason=reason)
 

@@ -56,7 +56,7 @@ class Observable(GroupEmitter):
         return RuntimeStats(
             accepted=0 if self._state is State.NEW else self._dispatcher.accepted,
             unrouted=0 if self._state is State.NEW else self._dispatcher.unrouted,
-            staged=0 if self._state is State.NEW else len(self._stages),
+            staged=self._staged_count,
             deliveries=total.accepted,
             succeeded=total.succeeded,
             failed=total.failed,
@@ -64,8 +64,15 @@ class Observable(GroupEmitter):
             expired=total.expired,
             cancelled=total.cancelled,
             retried=total.retried,
+            returned=total.returned,
             pending=total.pending,
         )
+
+    @property
+    def _staged_count(self) -> int:
+        if self._state is State.NEW:
+            return 0
+        return len(self._stages if self._outbox is None else self._outbox.groups)
 
     def snapshot(self) -> Snapshot:
         """The whole state at this moment, as values that can be kept, compared and encoded as JSON.
@@ -89,7 +96,7 @@ class Observable(GroupEmitter):
             scheduled_in_line=0 if new else len(self._dispatcher.timers.line),
             stats=self.stats,
             dead_letters=DeadLettersSnapshot(
-                kept=len(self.dead_letters),
+                kept=self.dead_letters.kept,
                 limit=self.dead_letters.limit,
                 total=self.dead_letters.total,
                 evicted=self.dead_letters.evicted,

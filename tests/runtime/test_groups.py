@@ -30,6 +30,7 @@ from postroom import (
     subscriber,
 )
 from postroom.staging import TIME_TO_LIVE
+from postroom.testing.reference import ReferenceModule
 
 pytestmark = pytest.mark.anyio
 
@@ -276,7 +277,7 @@ async def test_a_chain_of_causes_that_is_too_long_is_refused_when_it_is_staged()
     async with Runtime(subscribers=[again], causation_depth=3) as runtime:
         await runtime.emit("n")
         await runtime.idle()
-        [letter] = runtime.dead_letters.list()
+        [letter] = await runtime.dead_letters.list()
 
     assert isinstance(letter.exception, CausationTooDeep)
     assert runtime.stats.accepted == 4
@@ -777,3 +778,40 @@ async def test_a_cancelled_staging_of_many_stages_none(heard: Heard) -> None:
             await group.emit_many([Event("n", 1), Event("n", 2)])
         assert scope.cancelled_caught
         assert runtime.stats.staged == 0
+
+
+async def test_in_a_store_many_are_staged_all_or_none_too(heard: Heard) -> None:
+    async with Runtime(subscribers=[heard.listen], module=ReferenceModule()) as runtime:
+        async with runtime.group() as group:
+            first = await group.emit("n", 1)
+            many = await group.emit_many([Event("n", 2, key="k"), Event("n", 3, id="three"), Event("n", 3, id="three")])
+            assert await group.emit_many([]) == []
+            with pytest.raises(ConflictingEvent):
+                await group.emit_many([Event("n", 4), Event("n", 5, id="three")])
+            with pytest.raises(InvalidName) as caught:
+                await group.emit_many([Event("n", 4), Event("bad name")])
+            assert caught.value.__notes__ == ["in emit_many, event number 1 (from 0); none of them was staged"]
+            await anyio.sleep(1)
+            assert heard.data == []
+        reports = [await receipt for receipt in (first, *many)]
+    assert heard.data == [1, 2, 3]
+    assert all(report.succeeded for report in reports)
+    assert reports[2].event.id == reports[3].event.id == "three"
+
+
+@pytest.mark.parametrize("dropped", [False, True])
+async def test_in_a_store_every_receipt_of_the_same_staged_event_hears_what_became_of_it(
+    heard: Heard, dropped: bool
+) -> None:
+    async with Runtime(subscribers=[heard.listen], module=ReferenceModule()) as runtime:
+        receipts = [await runtime.emit("n", 1, id="one", group="g") for _ in range(2)]
+        assert runtime.stats.staged == 1
+        if dropped:
+            await runtime.clear_group("g")
+            for receipt in receipts:
+                with pytest.raises(GroupCleared):
+                    await receipt
+        else:
+            await runtime.release_group("g")
+            assert [(await receipt).succeeded for receipt in receipts] == [True, True]
+    assert heard.data == ([] if dropped else [1])

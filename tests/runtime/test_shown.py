@@ -68,7 +68,7 @@ async def test_a_dead_letter_tells_what_the_error_says_and_the_log_does_not(capl
     with caplog.at_level(logging.DEBUG):
         async with Runtime(subscribers=[fails]) as runtime, runtime.watch() as changes:
             await runtime.emit_and_wait("n")
-            (letter,) = runtime.dead_letters.list()
+            (letter,) = await runtime.dead_letters.list()
         told = [change.reason async for change in changes]
     assert letter.reason == f"ConnectionError in attempt 1: {SECRET}\\r\\n\\x1b[31m"
     assert SECRET not in caplog.text

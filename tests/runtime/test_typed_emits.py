@@ -28,6 +28,7 @@ from postroom import (
     on,
     subscriber,
 )
+from postroom.testing.reference import ReferenceModule
 
 pytestmark = pytest.mark.anyio
 
@@ -362,3 +363,20 @@ async def test_many_events_that_are_no_list_of_them_are_refused_by_name(events: 
         with pytest.raises(InvalidOption, match=r"^events="):
             await (block.emit_many if group else runtime.emit_many)(events)
         assert (runtime.stats.accepted, runtime.stats.staged) == (0, 0)
+
+
+@pytest.mark.parametrize("way", [each for each in WAYS if each is not by_emit_nowait], ids=lambda way: way.__name__)
+async def test_a_store_gives_back_an_equal_instance_by_every_way(way: Way) -> None:
+    seen: list[object] = []
+
+    @subscriber(OrderPlaced)
+    async def handle(order: OrderPlaced) -> None:
+        seen.append(order)
+
+    async with Runtime(subscribers=[handle], module=ReferenceModule()) as runtime:
+        event = await way(runtime, GOOD)
+        await runtime.idle()
+        with pytest.raises(InvalidPayload):
+            await runtime.emit(BAD)
+    assert seen == [GOOD]
+    assert event.headers["postroom-version"] == "2"
