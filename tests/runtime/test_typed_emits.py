@@ -16,11 +16,13 @@ import pytest
 
 from postroom import (
     Actor,
+    Batch,
     ConflictingEvent,
     Context,
     Event,
     Failed,
     InvalidEventType,
+    InvalidHandler,
     InvalidOption,
     InvalidPayload,
     Runtime,
@@ -380,3 +382,59 @@ async def test_a_store_gives_back_an_equal_instance_by_every_way(way: Way) -> No
             await runtime.emit(BAD)
     assert seen == [GOOD]
     assert event.headers["postroom-version"] == "2"
+
+
+@event_type("day.closed")
+@attrs.frozen
+class DayClosed:
+    day: datetime.date
+
+
+async def test_a_moment_in_place_of_a_day_is_noticed() -> None:
+    async with Runtime() as runtime:
+        await runtime.emit(DayClosed(datetime.date(2020, 1, 2)))
+        with pytest.raises(InvalidPayload, match=r"\$\.day: expected `date`, got `datetime`"):
+            await runtime.emit(DayClosed(datetime.datetime(2020, 1, 2)))
+
+
+async def test_annotations_may_be_texts_wholly_or_in_part() -> None:
+    seen: list[object] = []
+
+    async def whole(order: "OrderPlaced") -> None:
+        seen.append(order)
+
+    async def around(event: "Event[OrderPlaced]") -> None:
+        seen.append(event.data)
+
+    async def in_part(orders: list["OrderPlaced"]) -> None:
+        seen.extend(orders)
+
+    async def of_a_union(order: "OrderPlaced | DayClosed") -> None:
+        seen.append(order)
+
+    async with Runtime() as runtime:
+        for handler in (whole, around, of_a_union):
+            await runtime.spawn(handler, "order.placed")
+        await runtime.spawn(in_part, "order.placed", batch=Batch(size=1, within=0))
+        await runtime.emit_and_wait("order.placed", {"id": "1", "cents": 3}, headers={"postroom-version": "2"})
+    assert seen == [OrderPlaced("1", 3)] * 4
+
+
+async def test_of_a_union_the_name_of_the_event_says_which_class_it_is() -> None:
+    @subscriber("*.*")
+    async def either(event: PlainTold | StockCounted) -> object:
+        return event
+
+    async with Runtime(subscribers=[either]) as runtime:
+        assert await runtime.request("plain.told", {"text": "a"}) == PlainTold("a")
+        assert await runtime.request("stock.counted", {"by_shelf": {}}) == StockCounted({})
+        outcome = (await runtime.emit_and_wait("other.name", {"text": "a"})).outcomes[0]
+    assert isinstance(outcome, Failed)
+    assert "it is none of plain.told, stock.counted" in str(outcome.exception)
+
+
+def test_a_union_of_which_not_all_are_event_types_is_refused() -> None:
+    async def either(event: PlainTold | int) -> None: ...
+
+    with pytest.raises(InvalidHandler, match="of which not all are event types"):
+        Runtime(subscribers=[subscriber("n")(either)])

@@ -84,11 +84,11 @@ def test_a_runtime_whose_handlers_and_emitters_wait_for_ever_is_such_a_run(libra
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_threads_that_report_late_are_waited_for_each_as_long(library: Library) -> None:
     async def program() -> str:
-        for _ in range(4):
-            await anyio.to_thread.run_sync(time.sleep, 0.15)
+        for _ in range(8):
+            await anyio.to_thread.run_sync(time.sleep, 0.1)
         return "done"
 
-    with patch.object(virtual_time, "PATIENCE", 0.5):
+    with patch.object(virtual_time, "PATIENCE", 0.4):
         assert run(library, program) == "done"
 
 
