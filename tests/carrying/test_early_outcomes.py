@@ -12,21 +12,23 @@ from postroom.testing.reference import ReferenceModule, ReferenceSession, Refere
 
 
 @attrs.define(eq=False)
+class SlowSession(ReferenceSession):
+    """A session whose answers to a publish take a second, in which others go on."""
+
+    async def publish(self, number: int, emits: Sequence[Emit]) -> list[Answer]:
+        answers = await ReferenceSession.publish(self, number, emits)
+        await anyio.sleep(1)
+        return answers
+
+
+@attrs.define(eq=False)
 class SlowToAnswer(ReferenceModule):
-    """A store whose answers to a publish take a second, in which others go on."""
+    """Opens such sessions."""
 
     @asynccontextmanager
     async def open(self, session: str) -> AsyncGenerator[ReferenceSession]:
         async with ReferenceModule.open(self, session) as opened:
-            publish = opened.publish
-
-            async def slowly(number: int, emits: Sequence[Emit]) -> list[Answer]:
-                answers = await publish(number, emits)
-                await anyio.sleep(1)
-                return answers
-
-            opened.publish = slowly  # type: ignore[method-assign]
-            yield opened
+            yield SlowSession(self.store, opened.id)
 
 
 async def test_an_outcome_that_overtakes_the_answer_to_its_emit_settles_the_receipt() -> None:
