@@ -83,9 +83,17 @@ def test_a_runtime_whose_handlers_and_emitters_wait_for_ever_is_such_a_run(libra
 @pytest.mark.slow  # threads are outside of virtual time
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_threads_that_report_late_are_waited_for_each_as_long(library: Library) -> None:
-    async def program() -> str:
+    done = anyio.Event()
+
+    async def work() -> None:
         for _ in range(8):
             await anyio.to_thread.run_sync(time.sleep, 0.1)
+        done.set()
+
+    async def program() -> str:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+            await done.wait()  # where it could be told of a deadlock
         return "done"
 
     with patch.object(virtual_time, "PATIENCE", 0.4):

@@ -144,18 +144,17 @@ class StoredGroups:
         return counts[0]
 
     def heard(self, notice: Notice) -> bool:
-        """Take up what became of something that was staged here; whether it was such news."""
-        if notice.published is None and not notice.cleared:
-            return False
-        for staged in self._staged.pop(notice.event, ()):
+        """Take up what became of something staged; whether that was staged here."""
+        staged = self._staged.pop(notice.event, ())
+        for each in staged:
             if notice.cleared:
-                block = self.blocks.get(staged.stage.id)
+                block = self.blocks.get(each.stage.id)
                 if block is not None and notice.cleared == EXPIRED:
                     block.expired = True
-                staged.clear(notice.cleared)
+                each.clear(notice.cleared)
             elif notice.published is not None:
-                staged.accept(self._adopted(staged.event, notice.published))
-        return True
+                each.accept(self._adopted(each.event, notice.published))
+        return bool(staged)
 
     def close(self, reason: str) -> None:
         """The runtime has ended: what it staged outside of blocks may still be released by others."""
