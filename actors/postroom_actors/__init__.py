@@ -1,9 +1,10 @@
-"""The actor kernel: mailboxes, the loop of an actor, time slices and timers. It knows no events."""
+"""The actor kernel: mailboxes, the loop of an actor, time slices, timers and schedules. It knows no events."""
 
 from .actor import Actor as Actor
 from .actor import Behaviour as Behaviour
 from .actor import Hand as Hand
 from .actor import current_hand as current_hand
+from .actor import current_message as current_message
 from .admission import ABANDONED as ABANDONED
 from .admission import Admission as Admission
 from .batches import BatchActor as BatchActor
@@ -81,6 +82,7 @@ __all__ = [
     "affected",
     "cancellation_was_asked_for",
     "current_hand",
+    "current_message",
     "current_port",
     "effective",
     "find_circle",

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, Unpack
 import attrs
 import msgspec
 
-from postroom_actors import Admission, Kernel, TimeSlice, current_hand
+from postroom_actors import Admission, Kernel, TimeSlice, current_hand, current_message
 
 from .clock import Clock
 from .deadlock import check_here, waiting
@@ -319,9 +319,7 @@ class Emitter:
         """Make the event that would be accepted, without accepting it; and whether its user chose its id."""
         event, has_chosen_id = event_of(name, data, options, self._ids, self._wall_time(), self.portable)
         if cause is None:
-            hand = current_hand()
-            if hand is not None:
-                cause = event_in_hand(hand.message)
+            cause = event_in_hand(current_message())
         if cause is not None:
             event = caused(event, cause, self._causation_depth)
         return event, has_chosen_id
