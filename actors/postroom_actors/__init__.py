@@ -27,6 +27,7 @@ from .port import Sleeper as Sleeper
 from .port import Wakeable as Wakeable
 from .port import cancellation_was_asked_for as cancellation_was_asked_for
 from .port import current_port as current_port
+from .schedules import Schedule as Schedule
 from .slices import TimeSlice as TimeSlice
 from .supervision import Directive as Directive
 from .supervision import Intensity as Intensity
@@ -69,6 +70,7 @@ __all__ = [
     "Owner",
     "Phase",
     "Port",
+    "Schedule",
     "Shut",
     "SingleNeed",
     "Sleeper",

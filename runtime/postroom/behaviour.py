@@ -119,7 +119,7 @@ class SubscriptionBehaviour(Supervised):
         if self.overtime is None:
             around = self.around
             self.overtime = Overtime(
-                self.limit_of, around.grace, self.actor, around.kernel.port, around.alarms, self.teller.stuck
+                self.limit_of, around.grace, self.actor, around.kernel.port, self.alarms, self.teller.stuck
             )
         return self.overtime
 
@@ -213,9 +213,10 @@ class SubscriptionBehaviour(Supervised):
         self.tally.retried += 1
         delivery.attempt += 1
         self.teller.retrying(delivery, delivery.attempt - 1, exception, wait, quiet=policy.quiet)
-        if delivery.event.key is not None:
-            self.mailbox.hold(delivery.event.key)
-        return self.around.timers.set(due, (self, delivery))
+        key = delivery.event.key
+        if key is not None:
+            self.mailbox.hold(key)
+        return self.schedule.set(due, delivery, key=key)
 
     def as_exception(self, error: BaseException) -> Exception:
         """What is told of something that a handler let out."""
@@ -272,9 +273,6 @@ class SubscriptionBehaviour(Supervised):
     def ended(self) -> None:
         self.mailbox.close()
         self.cancel_waiting()  # at once: somebody who must end first may wait for it
-        own = (self.overtime, self.breaker, self.rate)
-        if any(own):
-            self.around.alarms.cancel(lambda alarm: alarm in own)
         Supervised.ended(self)
 
     def cancel(self, delivery: Delivery) -> None:
@@ -314,8 +312,9 @@ class SubscriptionBehaviour(Supervised):
 
     def cancel_retries(self, due_after: float) -> None:
         """Settle what waits for a next attempt that is due after `due_after`, on the loop's clock."""
-        for _, delivery in self.around.timers.cancel(lambda message: message[0] is self, due_after):
-            self.cancel(delivery)
+        if self._schedule is not None:
+            for delivery in self._schedule.cancel(due_after):
+                self.cancel(delivery)
 
     async def wait_until_settled(self) -> None:
         """Wait until nothing is pending here.
@@ -361,8 +360,12 @@ class SubscriptionBehaviour(Supervised):
 
     def _finish(self, delivery: Delivery, *, was_taken: bool) -> None:
         """What is to be done after a delivery has settled; one that was never taken holds no key."""
-        if was_taken and delivery.event.key is not None:
-            self.mailbox.release(delivery.event.key)
+        key = delivery.event.key
+        if was_taken and key is not None:
+            if self._schedule is not None and self._schedule.finished(key, delivery):
+                self.mailbox.hold(key)  # others of it failed together with this one, and come back before the rest
+            else:
+                self.mailbox.release(key)
         if self.when_settled and not self.tally.pending:
             for call in self.when_settled:
                 call()

@@ -301,12 +301,12 @@ class Emitter:
         if options and not targets and options.get("require"):
             raise NoSubscriber(event.name)
         if must_fit:
-            timers = dispatcher.timers
-            if event.delay is not None and targets and len(timers) + len(targets) > timers.capacity:
-                raise MailboxFull(targets[0].name, timers.capacity)
             for target in targets:
                 mailbox = target.mailbox
-                if len(mailbox.queue) >= mailbox.room and event.delay is None and mailbox.would_wait(event.key):
+                if event.delay is not None:
+                    if target.schedule.is_full:
+                        raise MailboxFull(target.name, target.schedule.capacity)
+                elif len(mailbox.queue) >= mailbox.room and mailbox.would_wait(event.key):
                     raise MailboxFull(target.name, mailbox.capacity)
         elif hand is not None:
             check_room(self._kernel.port, [(event, targets)])

@@ -1,7 +1,6 @@
 """The runtime: the block inside which subscriptions are at work."""
 
 import math
-import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -33,7 +32,7 @@ from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, Unkn
 from .forks import tell_in_children
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
-from .overtime import Alarm
+from .overtime import alarms_on
 from .policy import SILENT, Policy
 from .portable import copy_for_handler
 from .reading import reader_of
@@ -56,10 +55,6 @@ DEFAULT_CLEANUP: Final = 5.0
 DEFAULT_DEAD_LETTERS: Final = 1000
 DEFAULT_CAUSATION_DEPTH: Final = 64
 DEFAULT_WATCHDOG: Final = 1.0
-
-
-def _never_dropped(_alarm: Alarm, _reason: str) -> None:
-    raise AssertionError("there is room for every alarm")
 
 
 def _check_flag(_runtime: object, attribute: "attrs.Attribute[bool]", value: object) -> None:
@@ -267,8 +262,8 @@ class Runtime(Observable):
         self._dispatcher = Dispatcher(kernel)
         self._around = Surroundings(
             kernel=kernel,
-            timers=self._dispatcher.timers,
-            alarms=Timers(kernel.port, lambda alarm: alarm.look(), sys.maxsize, _never_dropped),
+            schedule_of=self._dispatcher.schedule_of,
+            alarms=Timers(kernel.port),
             grace=self.cleanup_within,
             dead_letters=self.dead_letters,
             clock=self._clock,
@@ -286,7 +281,7 @@ class Runtime(Observable):
             interception=self._interception,
         )
         self._roster.open(self._dispatcher, self._around)
-        self._stages = Stages(kernel.port, self._around.alarms, self._deduplication, self._log)
+        self._stages = Stages(kernel.port, alarms_on(self._around.alarms), self._deduplication, self._log)
         listen(self._dispatcher, self._recordings)
         kernel.start(self._dispatcher.actor)
         kernel.keep(self._dispatcher.timers.run, "postroom timers")

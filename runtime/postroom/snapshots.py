@@ -66,7 +66,7 @@ class SubscriptionSnapshot:
         leaving: Why no new events are routed to it; None while they are.
         age: How long it has been at work.
         in_hand: What its handler has now, one for each delivery.
-        scheduled: Its deliveries that are delayed or wait for their next attempt.
+        scheduled: Its deliveries that are delayed or wait for their next attempt, or for room to do so.
         stats: Its counters, of which `stuck` and `pending` are of this moment.
     """
 
@@ -184,9 +184,7 @@ def _rates(now: SubscriptionStats, before: SubscriptionStats | None, window: flo
     return Rates(**counts)
 
 
-def snapshot_of(
-    behaviour: SubscriptionBehaviour, stats: SubscriptionStats, now: float, scheduled: int
-) -> SubscriptionSnapshot:
+def snapshot_of(behaviour: SubscriptionBehaviour, stats: SubscriptionStats, now: float) -> SubscriptionSnapshot:
     """One subscription now, on the kernel's stopwatch."""
     subscriber, mailbox = behaviour.subscriber, behaviour.mailbox
     return SubscriptionSnapshot(
@@ -203,7 +201,7 @@ def snapshot_of(
             overflow=mailbox.overflow.value,
         ),
         in_hand=tuple(each for hand in behaviour.actor.hands for each in _in_hand(hand, now)),
-        scheduled=scheduled,
+        scheduled=behaviour.scheduled + behaviour.scheduled_in_line,
         stats=stats,
     )
 

@@ -5,10 +5,11 @@ from typing import Any, Final
 
 import attrs
 
-from postroom_actors import Actor, Gate, Mailbox, Owner, Phase, Shut
+from postroom_actors import Actor, Gate, Mailbox, Owner, Phase, Schedule, Shut
 
 from .actor import class_of
 from .delivery import Delivery
+from .overtime import Alarm, alarms_on
 from .pacing import BreakerAtWork, RateAtWork
 from .subscriber import Subscriber
 from .supervision import SubscriptionStopped, Supervision
@@ -59,6 +60,8 @@ class Supervised(Owner[Delivery]):
     when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     _held: Gate | None = attrs.field(default=None, init=False)
     _paused: Gate | None = attrs.field(default=None, init=False)
+    _schedule: Schedule[Delivery] | None = attrs.field(default=None, init=False)
+    _alarms: Schedule[Alarm] | None = attrs.field(default=None, init=False)
 
     def find_teller(self) -> None:
         """Make what tells the log and those who watch."""
@@ -85,13 +88,37 @@ class Supervised(Owner[Delivery]):
             parent.children.append(supervisor)
             self.when_ended.append(lambda: parent.children.remove(supervisor))
 
+    @property
+    def schedule(self) -> Schedule[Delivery]:
+        """What is delayed, or waits for its next attempt; made when it is first asked for."""
+        if self._schedule is None:
+            self._schedule = self.around.schedule_of(self)
+        return self._schedule
+
+    @property
+    def scheduled(self) -> int:
+        """How many deliveries are delayed or wait for their next attempt."""
+        return 0 if self._schedule is None else len(self._schedule)
+
+    @property
+    def scheduled_in_line(self) -> int:
+        """How many wait until there is room for them to be scheduled."""
+        return 0 if self._schedule is None else len(self._schedule.line)
+
+    @property
+    def alarms(self) -> Schedule[Alarm]:
+        """Its own alarms; made when they are first asked for."""
+        if self._alarms is None:
+            self._alarms = alarms_on(self.around.alarms)
+        return self._alarms
+
     def set_gates(self) -> None:
         """Put up the breaker and the rate that are asked for."""
-        alarms, port = self.around.alarms, self.around.kernel.port
+        port = self.around.kernel.port
         if self.subscriber.breaker is not None:
-            self.breaker = BreakerAtWork(self.subscriber.breaker, self.mailbox, port, alarms, self.teller.breaker)
+            self.breaker = BreakerAtWork(self.subscriber.breaker, self.mailbox, port, self.alarms, self.teller.breaker)
         if self.subscriber.rate is not None:
-            self.rate = RateAtWork(self.subscriber.rate, self.mailbox, port, alarms)
+            self.rate = RateAtWork(self.subscriber.rate, self.mailbox, port, self.alarms)
             self.mailbox.add_gate(self.rate)
 
     @property
@@ -151,6 +178,8 @@ class Supervised(Owner[Delivery]):
 
     def ended(self) -> None:
         """The actor's last hand has ended."""
+        if self._alarms is not None:
+            self._alarms.cancel()
         if self.supervisor is not None:
             self.supervisor.enter(Phase.ENDED)
         for call in self.when_ended:

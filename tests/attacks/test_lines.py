@@ -46,7 +46,6 @@ async def test_emit_nowait_with_a_delay_is_refused_where_no_more_may_be_delayed(
                 runtime.emit_nowait("n", delay=100)
 
 
-@pytest.mark.xfail(strict=True, reason="the cap on delays and retries is one for the runtime")
 async def test_delays_of_one_subscription_do_not_stop_another_whose_attempts_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
