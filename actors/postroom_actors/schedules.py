@@ -146,9 +146,11 @@ class Schedule(Generic[M]):
         return cancelled
 
     def holds(self, number: int) -> bool:
+        """Whether the timer of this number is one of a message that is set."""
         return number in self._set
 
     def fall_due(self, number: int) -> None:
+        """Deliver the message of this timer."""
         later = self._set.pop(number)
         self._admit()
         self.deliver(later.message)

@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from random import Random
@@ -29,12 +30,12 @@ from .dispatcher import Dispatcher
 from .emitter import State
 from .endings import raise_what_ended_it
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
-from .forks import tell_in_children
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
 from .overtime import alarms_on
 from .policy import SILENT, Policy
 from .portable import copy_for_handler
+from .processes import tell
 from .reading import reader_of
 from .receipt import Receipt
 from .room import check_room
@@ -255,7 +256,7 @@ class Runtime(Observable):
         self._kernel = kernel
         self._thread = threading.get_ident()
         self._inbox = Inbox(kernel.port)
-        tell_in_children(self)
+        tell(self)
         self._turn = kernel.turn
         self._stopwatch = kernel.port.stopwatch
         self._wall_time = self._clock.time
@@ -370,6 +371,13 @@ class Runtime(Observable):
         if self._state is not State.NEW:
             self._state = State.FORKED
             self._open_in = None
+
+    def outlived(self) -> None:
+        """At the end of the process: say that nothing will be settled or closed, if this is still open."""
+        if self._state in (State.OPEN, State.DRAINING):
+            pending = self.stats.pending
+            message = f"the program ends with a postroom runtime open and {pending} of its deliveries not settled"
+            warnings.warn(f"{message}: leave its `async with` block first", ResourceWarning, source=self, stacklevel=2)
 
     def _place_again(self, letter: DeadLetter) -> Receipt:
         """Place a dead letter's event anew, for its subscription alone."""
