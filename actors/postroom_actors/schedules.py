@@ -44,17 +44,22 @@ class Schedule(Generic[M]):
         capacity: How many messages may be set, those behind others of their key included.
         dropped: Told of each message that is removed for lack of room, and why.
         line: Messages that wait for room, with the admission they belong to.
+        keeps: A message that has come takes up its room until it has got in elsewhere, which `wake` says. Otherwise a
+            mailbox that is full would hold nobody back who sets its messages.
+        kept: How many do.
     """
 
     _timers: Timers
     deliver: Callable[[M], object]
     capacity: int
     dropped: Callable[[M, str], None]
+    keeps: bool = False
     line: deque[tuple[_Later[M], Admission]] = attrs.field(factory=deque, init=False, repr=False)
     _abandoned: int = attrs.field(default=0, init=False)
     _set: dict[int, _Later[M]] = attrs.field(factory=dict, init=False, repr=False)
     _successions: dict[str, _Succession[M]] = attrs.field(factory=dict, init=False, repr=False)
     _behind: int = attrs.field(default=0, init=False)
+    kept: int = attrs.field(default=0, init=False)
 
     def __len__(self) -> int:
         """How many are set, those behind others included."""
@@ -63,7 +68,16 @@ class Schedule(Generic[M]):
     @property
     def is_full(self) -> bool:
         """Whether one more would have to wait."""
-        return len(self) >= self.capacity
+        return len(self) + self.kept >= self.capacity
+
+    def has_in_line(self, admission: Admission) -> bool:
+        """Whether a message of `admission` waits for room."""
+        return any(other is admission for _, other in self.line)
+
+    def wake(self) -> None:
+        """One that has come, and whose room is kept, has got in elsewhere."""
+        self.kept -= 1
+        self._admit()
 
     def messages(self) -> Iterator[M]:
         """Those that are set, in no order that means anything, then those in line."""
@@ -152,7 +166,10 @@ class Schedule(Generic[M]):
     def fall_due(self, number: int) -> None:
         """Deliver the message of this timer."""
         later = self._set.pop(number)
-        self._admit()
+        if self.keeps:
+            self.kept += 1
+        else:
+            self._admit()
         self.deliver(later.message)
 
     def _enter(self, later: _Later[M]) -> None:

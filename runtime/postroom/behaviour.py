@@ -14,7 +14,7 @@ from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
 from .delivery import Delivery, LongDelivery, as_long
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
-from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
+from .needs import need_to_settle, needs_of_admission, needs_of_delay, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
 from .policy import SILENT, Decided, decide, says_nothing
@@ -145,7 +145,7 @@ class SubscriptionBehaviour(Supervised):
 
     def needs_to_admit(self, admission: Admission) -> Sequence[Need]:
         """Who must move before what `admission` has in line here gets into the mailbox."""
-        return needs_of_admission(self.actor, admission)
+        return [*needs_of_admission(self.actor, admission), *needs_of_delay(self.actor, self._delays, admission)]
 
     def need_to_settle(self, receipt: Receipt) -> Need:
         """Who must move before the delivery of `receipt` settles."""
@@ -181,7 +181,7 @@ class SubscriptionBehaviour(Supervised):
     def failed(self, message: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
         delivery = self._with_time(message, started, ended)
         exception = self.as_exception(error)
-        if self.breaker is not None and self.breaker.excuses(error) and self.leaving is None:
+        if self.goes_back(error):
             self.mailbox.hand_back(delivery)
             return None
         if self.supervisor is None:
@@ -191,6 +191,10 @@ class SubscriptionBehaviour(Supervised):
         room = self._attempt_failed(delivery, exception, is_last=is_last)
         self.supervisor.apply(decision, exception)
         return room
+
+    def goes_back(self, error: BaseException) -> bool:
+        """Whether what has just failed with `error` costs no attempt, and goes to the front of the mailbox."""
+        return self.breaker is not None and self.breaker.excuses(error) and self.leaving is None
 
     def _attempt_failed(
         self, delivery: LongDelivery, exception: Exception, *, is_last: bool = False
@@ -216,7 +220,7 @@ class SubscriptionBehaviour(Supervised):
         key = delivery.event.key
         if key is not None:
             self.mailbox.hold(key)
-        return self.schedule.set(due, delivery, key=key)
+        return self.retries.set(due, delivery, key=key)
 
     def as_exception(self, error: BaseException) -> Exception:
         """What is told of something that a handler let out."""
@@ -311,10 +315,11 @@ class SubscriptionBehaviour(Supervised):
         self.cancel_retries(due_after=-math.inf)
 
     def cancel_retries(self, due_after: float) -> None:
-        """Settle what waits for a next attempt that is due after `due_after`, on the loop's clock."""
-        if self._schedule is not None:
-            for delivery in self._schedule.cancel(due_after):
-                self.cancel(delivery)
+        """Settle what is delayed or waits for its next attempt, and is due after `due_after`, on the loop's clock."""
+        for schedule in (self._retries, self._delays):
+            if schedule is not None:
+                for delivery in schedule.cancel(due_after):
+                    self.cancel(delivery)
 
     async def wait_until_settled(self) -> None:
         """Wait until nothing is pending here.
@@ -362,7 +367,7 @@ class SubscriptionBehaviour(Supervised):
         """What is to be done after a delivery has settled; one that was never taken holds no key."""
         key = delivery.event.key
         if was_taken and key is not None:
-            if self._schedule is not None and self._schedule.finished(key, delivery):
+            if self._retries is not None and self._retries.finished(key, delivery):
                 self.mailbox.hold(key)  # others of it failed together with this one, and come back before the rest
             else:
                 self.mailbox.release(key)

@@ -58,9 +58,10 @@ class Dispatcher:
         self.actor = Actor("dispatcher", Mailbox(Owner(), CAPACITY), self)
         self.timers = Timers(self.kernel.port)
 
-    def schedule_of(self, target: SubscriptionBehaviour) -> Schedule[Delivery]:
+    def schedule_of(self, target: SubscriptionBehaviour, keeps: bool) -> Schedule[Delivery]:
         """A new schedule: bounded for each subscription by itself, so that none holds up another's retries."""
-        return Schedule(self.timers, lambda delivery: self.post((target, delivery)), MOST_DELAYED, target.dropped)
+        deliver = lambda delivery: self.post((target, delivery))  # noqa: E731 - reads as what it is
+        return Schedule(self.timers, deliver, MOST_DELAYED, target.dropped, keeps)
 
     def dispatch(
         self,
@@ -119,7 +120,7 @@ class Dispatcher:
             if not target.has_time_until(due):
                 target.cancel(delivery)
                 return None
-            return target.schedule.set(due, delivery, admission)
+            return target.delays.set(due, delivery, admission)
         if target.mailbox.put(delivery):
             return None
         admission = admission or self.kernel.admission()
@@ -143,8 +144,12 @@ class Dispatcher:
         delivery.since = self.kernel.port.stopwatch()
         if delivery.attempt > 1:
             target.mailbox.put_back(delivery)
-        elif not target.mailbox.put(delivery):  # it was delayed, and comes for the first time
-            target.mailbox.stand_in_line(delivery)
+        elif target.mailbox.put(delivery):  # it was delayed, and comes for the first time
+            target.delays.wake()
+        else:
+            place = self.kernel.admission()
+            place.attend(target.delays)
+            target.mailbox.stand_in_line(delivery, place)
 
     def receive(self, message: Due) -> Awaitable[object]:
         return self._take_turn(message)

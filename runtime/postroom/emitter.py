@@ -304,8 +304,8 @@ class Emitter:
             for target in targets:
                 mailbox = target.mailbox
                 if event.delay is not None:
-                    if target.schedule.is_full:
-                        raise MailboxFull(target.name, target.schedule.capacity)
+                    if target.delays.is_full:
+                        raise MailboxFull(target.name, target.delays.capacity)
                 elif len(mailbox.queue) >= mailbox.room and mailbox.would_wait(event.key):
                     raise MailboxFull(target.name, mailbox.capacity)
         elif hand is not None:

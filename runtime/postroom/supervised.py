@@ -60,7 +60,8 @@ class Supervised(Owner[Delivery]):
     when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     _held: Gate | None = attrs.field(default=None, init=False)
     _paused: Gate | None = attrs.field(default=None, init=False)
-    _schedule: Schedule[Delivery] | None = attrs.field(default=None, init=False)
+    _retries: Schedule[Delivery] | None = attrs.field(default=None, init=False)
+    _delays: Schedule[Delivery] | None = attrs.field(default=None, init=False)
     _alarms: Schedule[Alarm] | None = attrs.field(default=None, init=False)
 
     def find_teller(self) -> None:
@@ -89,21 +90,28 @@ class Supervised(Owner[Delivery]):
             self.when_ended.append(lambda: parent.children.remove(supervisor))
 
     @property
-    def schedule(self) -> Schedule[Delivery]:
-        """What is delayed, or waits for its next attempt; made when it is first asked for."""
-        if self._schedule is None:
-            self._schedule = self.around.schedule_of(self)
-        return self._schedule
+    def retries(self) -> Schedule[Delivery]:
+        """What waits for its next attempt; made when it is first asked for."""
+        if self._retries is None:
+            self._retries = self.around.schedule_of(self, False)
+        return self._retries
+
+    @property
+    def delays(self) -> Schedule[Delivery]:
+        """What is delayed; made when it is first asked for. Apart, so that emitters never hold up retries."""
+        if self._delays is None:
+            self._delays = self.around.schedule_of(self, True)
+        return self._delays
 
     @property
     def scheduled(self) -> int:
         """How many deliveries are delayed or wait for their next attempt."""
-        return 0 if self._schedule is None else len(self._schedule)
+        return sum(len(each) for each in (self._retries, self._delays) if each is not None)
 
     @property
     def scheduled_in_line(self) -> int:
         """How many wait until there is room for them to be scheduled."""
-        return 0 if self._schedule is None else len(self._schedule.line)
+        return sum(len(each.line) for each in (self._retries, self._delays) if each is not None)
 
     @property
     def alarms(self) -> Schedule[Alarm]:

@@ -43,7 +43,7 @@ class Surroundings:
     """
 
     kernel: Kernel
-    schedule_of: Callable[[Any], Schedule[Delivery]]
+    schedule_of: Callable[[Any, bool], Schedule[Delivery]]
     alarms: Timers
     grace: float
     dead_letters: DeadLetters

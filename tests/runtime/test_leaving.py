@@ -65,7 +65,7 @@ async def test_stopping_while_a_due_retry_is_on_its_way_leaves_nothing_pending()
         receipt = await runtime.emit("n")
         await anyio.sleep(0.5)
         behaviour = runtime._roster.behaviours["fail"]
-        [delivery] = behaviour.schedule.cancel()
+        [delivery] = behaviour.retries.cancel()
         runtime._dispatcher.actor.mailbox.queue.append(
             (behaviour, delivery)
         )  # as the timers do, and its task has not run yet
