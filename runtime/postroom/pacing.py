@@ -202,11 +202,15 @@ class RateAtWork:
         now = self._port.now()
         self._due = max(self._due, now) + interval
         self._opens_at = self._due - (self.policy.burst - 1) * interval
-        if self._opens_at > now and not self._has_alarm:
-            self._has_alarm = True
-            self._alarms.set(self._opens_at, self)
+        self._set_alarm()
 
     def look(self) -> None:
-        """The alarm: it may be open again."""
+        """The alarm: it may be open again, unless an attempt has begun just before the alarm came."""
         self._has_alarm = False
+        self._set_alarm()
         self._mailbox.reopened()
+
+    def _set_alarm(self) -> None:
+        if not self._has_alarm and not self.is_open():
+            self._has_alarm = True
+            self._alarms.set(self._opens_at, self)
