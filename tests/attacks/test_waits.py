@@ -139,3 +139,25 @@ async def test_a_retry_that_waits_for_its_time_is_no_reason_to_refuse_a_wait() -
         await runtime.spawn(fails_once, "flaky", capacity=1, retry=Retry(attempts=2, backoff=constant(5)))
         await runtime.spawn(waits, "n")
         assert (await runtime.emit_and_wait("n")).succeeded
+
+
+async def test_what_a_handler_waits_for_comes_back_although_the_mailbox_is_full_of_what_waits_for_that_handler() -> (
+    None
+):
+    seen: list[object] = []
+
+    async def work(event: Event) -> None:
+        seen.append(event.data)
+        if event.data == "asks":
+            await runtime.emit_and_wait("n", "fails once")
+        elif seen.count("fails once") == 1:
+            raise ValueError
+
+    async with Runtime(drain_within=100) as runtime:
+        await runtime.spawn(work, "n", capacity=1, concurrency=2, retry=Retry(attempts=2, backoff=constant(1)))
+        receipt = await runtime.emit("n", "asks", key="k")
+        await anyio.sleep(0.5)
+        await runtime.emit("n", "behind it", key="k")
+        with anyio.fail_after(50):
+            assert (await receipt).succeeded
+    assert seen == ["asks", "fails once", "fails once", "behind it"]
