@@ -11,9 +11,12 @@ import attrs
 from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Moment, Need, Order, Overflow, Port
 
 from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
-from .delivery import Delivery, LongDelivery, as_long
+from .contract import letter_id
+from .dead_letters import letter_of
+from .delivery import Delivery, LongDelivery, as_long, deliveries_in
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
+from .loans import Grave, LoanReceipt
 from .needs import need_to_settle, needs_of_admission, needs_of_delay, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
@@ -47,13 +50,13 @@ class SubscriptionBehaviour(Supervised):
     _call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     _child_call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     _by_event: bool = attrs.field(default=False, init=False)
-    when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         subscriber = self.subscriber
         self.name = subscriber.name
         self.find_teller()
-        overflow = Overflow(subscriber.overflow)
+        # Of what a store has lent nothing is dropped: the policy holds for the backlog there.
+        overflow = Overflow.WAIT if self.around.is_durable else Overflow(subscriber.overflow)
         by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
         self.find_supervisor()
@@ -212,11 +215,17 @@ class SubscriptionBehaviour(Supervised):
             return None
         due = self.around.kernel.port.now() + wait
         if self.leaving == CLOSED and not self.has_time_until(due):
+            if isinstance(delivery.receipt, LoanReceipt):  # its store remembers the attempt, and when the next is due
+                delivery.receipt.due = due
+                delivery.attempt += 1
             self._cancel(delivery, CLOSED, delivery.attempt)
             return None
         self.tally.retried += 1
         delivery.attempt += 1
         self.teller.retrying(delivery, delivery.attempt - 1, exception, wait, quiet=policy.quiet)
+        loan = delivery.receipt
+        if isinstance(loan, LoanReceipt):
+            loan.desk.retrying(loan, delivery.attempt - 1, wait)
         key = delivery.event.key
         if key is not None:
             self.mailbox.hold(key)
@@ -284,6 +293,12 @@ class SubscriptionBehaviour(Supervised):
         self._cancel(delivery, self.leaving or CLOSED, delivery.attempt - 1)
 
     def _cancel(self, delivery: Delivery, reason: str, attempts: int) -> None:
+        loan = delivery.receipt
+        if isinstance(loan, LoanReceipt):
+            self.tally.returned += 1
+            loan.desk.returned(loan, delivery.attempt - 1)
+            self._finish(delivery, was_taken=True)
+            return
         if self.stopped_for is not None:
             self.tally.failed += 1
             self._bury(delivery, str(self.stopped_for), self.stopped_for, attempts)
@@ -316,39 +331,39 @@ class SubscriptionBehaviour(Supervised):
 
     def cancel_retries(self, due_after: float) -> None:
         """Settle what is delayed or waits for its next attempt, and is due after `due_after`, on the loop's clock."""
-        for schedule in (self._retries, self._delays):
-            if schedule is not None:
-                for delivery in schedule.cancel(due_after):
-                    self.cancel(delivery)
+        for delivery in self.take_scheduled(due_after):
+            self.cancel(delivery)
 
-    async def wait_until_settled(self) -> None:
-        """Wait until nothing is pending here.
+    def may_take(self) -> bool:
+        """Whether its gates let anything through now."""
+        return self.mailbox.gates_are_open
 
-        Cancellation: changes nothing.
+    def reopened(self) -> None:
+        self.around.reopened()
+
+    def lose_loans(self) -> tuple[int, int]:
+        """All that a store has lent is worth nothing any more: end what is in hand, forget the rest.
+
+        Returns:
+            How many were in hand, and how many waited.
         """
-        if not self.tally.pending:
-            return
-        settled = anyio.Event()
-        self.when_settled.append(settled.set)
-        try:
-            await settled.wait()
-        finally:
-            self.when_settled.remove(settled.set)
+        in_hand = self.actor.in_hand
+        waiting = self.mailbox.clear()
+        waiting += self.take_scheduled()
+        self.tally.returned += len(waiting)
+        for delivery in waiting:
+            self._finish(delivery, was_taken=True)
+        taken = [delivery for message in in_hand for delivery in deliveries_in(message)]
+        for delivery in taken:
+            if isinstance(delivery.receipt, LoanReceipt):
+                delivery.receipt.lost = True
+        if in_hand:
+            self.end_hands()
+        return len(taken), len(waiting)
 
-    async def wait_until_ended(self) -> None:
-        """Wait until the actor's last hand has ended.
-
-        Cancellation: changes nothing.
-        """
-        if not self.actor.hands:
-            await anyio.lowlevel.checkpoint()
-            return
-        ended = anyio.Event()
-        self.when_ended.append(ended.set)
-        try:
-            await ended.wait()
-        finally:
-            self.when_ended.remove(ended.set)
+    def end_hands(self) -> None:
+        """Cancel what the workers have in hand; others take their places."""
+        self.around.kernel.replace(self.actor)
 
     def has_time_until(self, due: float) -> bool:
         """Whether something may still happen at `due`, on the loop's clock: the runtime stays open, or drains."""
@@ -356,6 +371,15 @@ class SubscriptionBehaviour(Supervised):
         return end is None or due <= end
 
     def _bury(self, delivery: Delivery, reason: str, error: Exception | None, attempts: int) -> None:
+        loan = delivery.receipt
+        if isinstance(loan, LoanReceipt):
+            loan.grave = Grave(reason, error, attempts)
+            time = self.around.clock.time()
+            self.around.dead_letters.stored(
+                letter_of(letter_id(loan.token), delivery.event, self.name, reason, error, attempts, time)
+            )
+            self.teller.buried(delivery.event, error, reason, attempts)
+            return
         self.around.dead_letters.add(delivery.event, self.name, reason, error, attempts, self.around.clock.time())
         self.teller.buried(delivery.event, error, reason, attempts)
 

@@ -25,6 +25,8 @@ LARGEST: Final = 1024 * 1024
 _LEAST_INT: Final = -(2**63)
 _MOST_INT: Final = 2**64 - 1
 
+_SIMPLE: Final = frozenset((str, float, bool, type(None)))
+
 _UNCHANGED: Final = "would not come back from JSON as it was"
 
 
@@ -37,18 +39,49 @@ def portable_copy(data: Any) -> Any:
     Raises:
         NotPortable: it would not come back as it was; with the path of the first value that would not.
     """
+    return _encoded_and_copy(data)[1]
+
+
+def portable_json(data: Any) -> bytes:
+    """`data` as a store keeps it.
+
+    Raises:
+        NotPortable: as `portable_copy`.
+    """
+    return _encoded_and_copy(data)[0]
+
+
+def _encoded_and_copy(data: Any) -> tuple[bytes, Any]:
     kind = type(data) if _has_fields(data) else None
-    _check(data, "data", (), typed=kind is not None)
     try:
         encoded = msgspec.json.encode(data)
+        if len(encoded) > LARGEST:
+            raise NotPortable("data", f"takes {len(encoded)} bytes as JSON, and {LARGEST} is the most")
         copy = msgspec.json.decode(encoded, type=Any if kind is None else kind)
     except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        _check(data, "data", (), typed=kind is not None)  # knows the place, where it finds one
         raise NotPortable("data", f"can't be stored and read again ({error})") from error
-    if len(encoded) > LARGEST:
-        raise NotPortable("data", f"takes {len(encoded)} bytes as JSON, and {LARGEST} is the most")
-    if not _equal(copy, data):
-        raise NotPortable("data", _UNCHANGED)
-    return copy
+    if kind is not None or not _is_sure(data, copy) or encoded.count(b"[") + encoded.count(b"{") > DEEPEST:
+        _check(data, "data", (), typed=kind is not None)
+        if not _equal(copy, data):
+            raise NotPortable("data", _UNCHANGED)
+    return encoded, copy
+
+
+def _is_sure(data: Any, copy: Any) -> bool:
+    """Whether `data` is certain to be what came back: the same built-in types all the way, and equal."""
+    kind = data.__class__
+    if kind is not copy.__class__:
+        return False
+    if kind is dict:
+        if data.keys() != copy.keys():
+            return False
+        return all(each.__class__ is str for each in data) and all(_is_sure(data[each], copy[each]) for each in data)
+    if kind is list:
+        return len(data) == len(copy) and all(map(_is_sure, data, copy))
+    if kind is int:
+        return bool(_LEAST_INT <= data <= _MOST_INT and data == copy)
+    return kind in _SIMPLE and bool(data == copy)
 
 
 def copy_for_handler(delivery: Delivery) -> Delivery:

@@ -55,6 +55,7 @@ class Observable(GroupEmitter):
             expired=total.expired,
             cancelled=total.cancelled,
             retried=total.retried,
+            returned=total.returned,
             pending=total.pending,
         )
 
@@ -77,7 +78,7 @@ class Observable(GroupEmitter):
             scheduled_in_line=sum(behaviour.scheduled_in_line for behaviour in behaviours.values()),
             stats=self.stats,
             dead_letters=DeadLettersSnapshot(
-                kept=len(self.dead_letters),
+                kept=self.dead_letters.kept,
                 limit=self.dead_letters.limit,
                 total=self.dead_letters.total,
                 evicted=self.dead_letters.evicted,

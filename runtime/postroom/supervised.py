@@ -1,8 +1,11 @@
 """A subscription as its user and its supervisor see it: something that is paused, held, stopped, and ends."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
+import anyio
+import anyio.lowlevel
 import attrs
 
 from postroom_actors import Actor, Gate, Mailbox, Owner, Phase, Schedule, Shut
@@ -57,6 +60,7 @@ class Supervised(Owner[Delivery]):
     stopped_for: SubscriptionStopped | None = attrs.field(default=None, init=False)
     started: float = attrs.field(default=0.0, init=False)
     leaving: str | None = attrs.field(default=None, init=False)
+    when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     _held: Gate | None = attrs.field(default=None, init=False)
     _paused: Gate | None = attrs.field(default=None, init=False)
@@ -112,6 +116,11 @@ class Supervised(Owner[Delivery]):
     def scheduled_in_line(self) -> int:
         """How many wait until there is room for them to be scheduled."""
         return sum(len(each.line) for each in (self._retries, self._delays) if each is not None)
+
+    def take_scheduled(self, due_after: float = -math.inf) -> list[Delivery]:
+        """Cancel what is delayed or waits for its next attempt, and is due after `due_after`, on the loop's clock."""
+        schedules = (self._retries, self._delays)
+        return [delivery for each in schedules if each is not None for delivery in each.cancel(due_after)]
 
     @property
     def alarms(self) -> Schedule[Alarm]:
@@ -192,3 +201,32 @@ class Supervised(Owner[Delivery]):
             self.supervisor.enter(Phase.ENDED)
         for call in self.when_ended:
             call()
+
+    async def wait_until_settled(self) -> None:
+        """Wait until nothing is pending here.
+
+        Cancellation: changes nothing.
+        """
+        if not self.tally.pending:
+            return
+        settled = anyio.Event()
+        self.when_settled.append(settled.set)
+        try:
+            await settled.wait()
+        finally:
+            self.when_settled.remove(settled.set)
+
+    async def wait_until_ended(self) -> None:
+        """Wait until the actor's last hand has ended.
+
+        Cancellation: changes nothing.
+        """
+        if not self.actor.hands:
+            await anyio.lowlevel.checkpoint()
+            return
+        ended = anyio.Event()
+        self.when_ended.append(ended.set)
+        try:
+            await ended.wait()
+        finally:
+            self.when_ended.remove(ended.set)
