@@ -43,6 +43,7 @@ class BatchActor(Actor[M]):
                 await self.sleep_for_mail(hand)
                 turn.restart(stopwatch())
                 continue
+            hand.turn_over()
             started = stopwatch()
             batch = [first]
             hand.message, hand.since = cast("M", batch), started

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 import attrs
 import msgspec
 
-from postroom_actors import Kernel, TimeSlice, current_hand
+from postroom_actors import Kernel, TimeSlice, current_hand, current_message
 
 from .carrying import Outbox
 from .clock import Clock
@@ -223,12 +223,12 @@ class Emitter:
         if options and not targets and options.get("require"):
             raise NoSubscriber(event.name)
         if must_fit:
-            timers = dispatcher.timers
-            if event.delay is not None and targets and len(timers) + len(targets) > timers.capacity:
-                raise MailboxFull(targets[0].name, timers.capacity)
             for target in targets:
                 mailbox = target.mailbox
-                if len(mailbox.queue) >= mailbox.room and event.delay is None and mailbox.would_wait(event.key):
+                if event.delay is not None:
+                    if target.delays.is_full:
+                        raise MailboxFull(target.name, target.delays.capacity)
+                elif len(mailbox.queue) >= mailbox.room and mailbox.would_wait(event.key):
                     raise MailboxFull(target.name, mailbox.capacity)
         elif hand is not None:
             check_room(self._kernel.port, [(event, targets)])
@@ -241,9 +241,7 @@ class Emitter:
         """Make the event that would be accepted, without accepting it; and whether its user chose its id."""
         event, has_chosen_id = event_of(name, data, options, self._ids, self._wall_time(), self.portable)
         if cause is None:
-            hand = current_hand()
-            if hand is not None:
-                cause = event_in_hand(hand.message)
+            cause = event_in_hand(current_message())
         if cause is not None:
             event = caused(event, cause, self._causation_depth)
         return event, has_chosen_id

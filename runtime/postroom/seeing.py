@@ -3,14 +3,12 @@
 All of it is read from what the runtime keeps anyway, or is told on ways that no successful event takes.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import MappingProxyType
 
 import attrs
 
-from .behaviour import SubscriptionBehaviour
 from .changes import DEFAULT_KEPT, Change, Watch, Watches
 from .dead_letters import DeadLetters
 from .emitter import State
@@ -83,17 +81,14 @@ class Observable(GroupEmitter):
             WrongThread: while the runtime is open in another one, where it may change in between.
         """
         self._check_thread("snapshot")
-        new = self._state is State.NEW
-        scheduled: Counter[SubscriptionBehaviour] = Counter()
-        if not new:
-            scheduled.update(target for target, _ in self._dispatcher.timers.messages())
+        behaviours = self._roster.behaviours
         now = self._stopwatch()
         return Snapshot(
             time=self._clock.time(),
             stopwatch=now,
             state=self._state.value,
-            scheduled=0 if new else len(self._dispatcher.timers),
-            scheduled_in_line=0 if new else len(self._dispatcher.timers.line),
+            scheduled=sum(behaviour.scheduled for behaviour in behaviours.values()),
+            scheduled_in_line=sum(behaviour.scheduled_in_line for behaviour in behaviours.values()),
             stats=self.stats,
             dead_letters=DeadLettersSnapshot(
                 kept=self.dead_letters.kept,
@@ -102,8 +97,8 @@ class Observable(GroupEmitter):
                 evicted=self.dead_letters.evicted,
             ),
             subscriptions=tuple(
-                snapshot_of(behaviour, self._roster.subscriptions[name].stats, now, scheduled[behaviour])
-                for name, behaviour in self._roster.behaviours.items()
+                snapshot_of(behaviour, self._roster.subscriptions[name].stats, now)
+                for name, behaviour in behaviours.items()
             ),
         )
 

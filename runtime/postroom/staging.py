@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from postroom_actors import Port, Timers
+from postroom_actors import Port, Schedule
 
 from .deduplication import Deduplication
 from .errors import Closed, Full
@@ -72,7 +72,7 @@ class Stages:
     """The groups of a runtime, by id."""
 
     port: Port
-    alarms: Timers[Alarm]
+    alarms: Schedule[Alarm]
     deduplication: Deduplication
     log: Log
     blocks: dict[str, Block] = attrs.field(factory=dict, init=False)
