@@ -92,12 +92,19 @@ def seconds(*, above: bool = False, finite: bool = True, optional: bool = False)
     return check
 
 
-def count_of(what: str, most: int | None = None) -> Validator:
-    """A field's check: a whole number, at least 1, and at most `most`."""
-    bounds = "at least 1" if most is None else f"at least 1 and at most {most}"
+def check_count(name: str, value: object, what: str, most: int | None = None) -> None:
+    """Raises InvalidOption for what is no whole number, at least 1, and at most `most`."""
+    if not is_count(value, 1, most):
+        bounds = "at least 1" if most is None else f"at least 1 and at most {most}"
+        raise InvalidOption(name, value, f"must be a whole number of {what}, {bounds}")
+
+
+def count_of(what: str, most: int | None = None, *, optional: bool = False) -> Validator:
+    """A field's check: a whole number, at least 1, and at most `most`; with `optional`, or None."""
 
     def check(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if not is_count(value, 1, most):
-            raise InvalidOption(attribute.alias or attribute.name, value, f"must be a whole number of {what}, {bounds}")
+        if optional and value is None:
+            return
+        check_count(attribute.alias or attribute.name, value, what, most)
 
     return check

@@ -54,8 +54,10 @@ def event_of(
         name = str.__str__(name)  # the text of a subclass, such as a member of an enumeration
     chosen = checked(options)
     headers = chosen.get("headers") or NO_HEADERS
-    if declared is not None and declared.headers:
-        headers = check_headers(declared.headers_with(headers))
+    if declared is not None:
+        headers = declared.headers_with(headers)
+        if declared.headers:  # which may be what they have too many of
+            headers = check_headers(headers)
     event = Event(
         name,  # pyright: ignore[reportArgumentType] - a str by now
         data,

@@ -158,7 +158,7 @@ def check_headers(headers: object) -> Mapping[str, str]:
             raise InvalidOption("headers", [name], "has a lone surrogate, which no encoding can carry") from None
     if size > LARGEST_HEADERS:
         raise InvalidOption("headers", sorted(copy), f"take {size} bytes, and {LARGEST_HEADERS} is the most")
-    return MappingProxyType(copy)
+    return MappingProxyType(copy) if copy else NO_HEADERS
 
 
 def _priority(priority: object) -> Priority:

@@ -11,6 +11,7 @@ from .deadlock import check_here
 from .errors import Closed, Rejected
 from .event import Event
 from .outcomes import Report
+from .quoting import quoted
 from .receipt import Receipt
 
 CLEARED: Final = "it was cleared"
@@ -58,6 +59,12 @@ class StagedReceipt(Receipt, eq=False, kw_only=True):
     require: bool = False
     accepted: Receipt | None = None
     cleared: str | None = None
+
+    def _state(self) -> str:
+        if self.accepted is not None:
+            return self.accepted._state()
+        fate = "staged" if self.cleared is None else "dropped"
+        return f"{fate} in group {quoted(self.stage.id)}"
 
     @property
     def pending(self) -> int:

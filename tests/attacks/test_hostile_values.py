@@ -162,9 +162,13 @@ async def test_what_is_no_dead_letter_is_an_invalid_option(letter: Any) -> None:
         with pytest.raises(InvalidOption):
             await runtime.dead_letters.replay(letter)
         with pytest.raises(InvalidOption):
-            runtime.dead_letters.discard(letter)
+            await runtime.dead_letters.discard(letter)
         with pytest.raises(UnknownDeadLetter) as unknown:
-            runtime.dead_letters.discard("x" * 100_000)
+            await runtime.dead_letters.discard("x" * 100_000)
+        with pytest.raises(InvalidOption):
+            await runtime.dead_letters.list(letter, limit=anything(letter))
+        with pytest.raises(InvalidOption):
+            await runtime.dead_letters.list(after="the first")
     assert len(str(unknown.value)) < 1000
 
 

@@ -41,7 +41,7 @@ def _places(world: World) -> int:
     """How many deliveries there are, counted where they are."""
     dispatcher = world.runtime._dispatcher
     actors: list[Actor[Any]] = [dispatcher.actor, *(each.actor for each in _behaviours(world))]
-    found = len(dispatcher.timers) + len(dispatcher.timers.line)
+    found = sum(each.scheduled + each.scheduled_in_line for each in _behaviours(world))
     for actor in actors:
         found += len(actor.mailbox.waiting()) + len(actor.mailbox.line) + len(actor.in_hand)
     return found
@@ -84,9 +84,9 @@ def settled(world: World, tasks: int, deadlines: int) -> Iterator[str]:
     dispatcher = runtime._dispatcher
     if len(dispatcher.actor._idle) != 1 or dispatcher.actor.mailbox.queue or dispatcher.busy:
         yield "the dispatcher is not at rest"
-    if len(dispatcher.timers) or dispatcher.timers.line or dispatcher.timers._abandoned:
+    if len(dispatcher.timers) or any(each.scheduled or each.scheduled_in_line for each in _behaviours(world)):
         yield "timers are left"
-    if len(runtime._around.alarms) or runtime._around.alarms.line:
+    if len(runtime._around.alarms):
         yield "alarms are left"
     stages = runtime._stages
     if stages.blocks or stages._stages or runtime._deduplication._staged:
@@ -124,6 +124,9 @@ def _is_at_rest(behaviour: SubscriptionBehaviour) -> Iterator[str]:
     gates = [gate for gate in mailbox.gates if gate is not behaviour.rate]
     if gates or behaviour.is_paused:
         yield f"gates are left in front of {name}: {gates}"
+    for schedule in filter(None, (behaviour._delays, behaviour._retries)):
+        if schedule.kept or schedule._abandoned or schedule._successions or schedule.line:
+            yield f"a schedule of {name} is not empty"
     if behaviour.when_settled:
         yield f"somebody still waits for {name} to settle"
     own = 1 if behaviour.parent is None else 2  # the roster's, and the parent's

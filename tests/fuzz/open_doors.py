@@ -181,11 +181,16 @@ async def _call_replay(runtime: Runtime, given: Given) -> None:
 
 
 async def _call_discard(runtime: Runtime, given: Given) -> None:
-    runtime.dead_letters.discard(given["value"])
+    await runtime.dead_letters.discard(given["value"])
+
+
+def _page(random: Random) -> Given:
+    names = options.one_of(None, "n")
+    return some(random, {"subscription": names, "after": options.one_of(None, "3"), "limit": options.COUNT})
 
 
 async def _call_list(runtime: Runtime, given: Given) -> None:
-    runtime.dead_letters.list(given["value"])
+    await runtime.dead_letters.list(**given)
 
 
 async def _call_intercepted(runtime: Runtime, given: Given) -> None:
@@ -212,5 +217,5 @@ OPEN_DOORS: Final = (
     OpenDoor("supervise", _value, _call_supervise),
     OpenDoor("replay", _value, _call_replay),
     OpenDoor("discard", _value, _call_discard),
-    OpenDoor("list", _value, _call_list),
+    OpenDoor("list", _page, _call_list),
 )

@@ -149,6 +149,6 @@ async def watching_dead_letters(world: World) -> None:
         if world.victim == "stop":
             tasks.cancel_scope.cancel()  # the second letter never comes
     world.expect(seen == [0, 1][: len(seen)], f"seen were {seen}")
-    for letter in world.runtime.dead_letters:
-        world.runtime.dead_letters.discard(letter)
+    for letter in await world.runtime.dead_letters.list():
+        await world.runtime.dead_letters.discard(letter)
     del world.places["one"]  # it fails always
