@@ -121,7 +121,7 @@ class DeadLetters:
         await anyio.lowlevel.checkpoint()
         letters = (each for each in self._letters.values() if subscription in (None, each.subscription))
         first = 0 if after is None else _number_of(after)
-        return tuple(islice((each for each in letters if int(each.id) > first), limit))
+        return tuple(islice((each for each in letters if int(each.id) > first), min(limit, self.kept)))
 
     async def replay(self, letter: DeadLetter | str) -> Receipt:
         """Deliver once more, as a new delivery with all its attempts, and forget the letter.
