@@ -5,7 +5,7 @@ hash and iterate as they like, or raise; so what is asked here is asked of the c
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeGuard
 
 import attrs
@@ -68,6 +68,18 @@ def is_word(value: object, known: Iterable[str]) -> bool:
 def _compares_as(value: object, base: type) -> bool:
     kind = type(value)
     return kind is base or all(getattr(kind, name) is getattr(base, name) for name in _COMPARISONS)
+
+
+def paired(option: str, mapping: "Mapping[Any, Any]") -> "dict[Any, Any]":
+    """What is in a mapping.
+
+    Raises:
+        InvalidOption: it can't be read.
+    """
+    try:
+        return dict(mapping)
+    except Exception as error:  # of the user's own mapping; not shown, since headers may be secrets
+        raise InvalidOption(option, type(mapping).__name__, f"can't be read ({type(error).__name__})") from error
 
 
 def listed(option: str, values: Any, what: str) -> "list[Any]":

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypedDict
 
-from .checks import check_number
+from .checks import check_number, paired
 from .errors import InvalidOption
 from .event import HEAD_STARTS, NO_HEADERS, Event, Priority
 from .policy import Policy, check_quiet, check_timeout, first_said
@@ -144,10 +144,7 @@ def check_headers(headers: object) -> Mapping[str, str]:
     """A copy that nobody can change. Values may be secrets, so an error shows names only."""
     if not isinstance(headers, Mapping):
         raise InvalidOption("headers", type(headers).__name__, "must be a mapping of strings to strings")
-    try:
-        copy = dict(headers)
-    except Exception as error:  # of the user's own mapping
-        raise InvalidOption("headers", type(headers).__name__, f"can't be read ({type(error).__name__})") from error
+    copy = paired("headers", headers)
     size = 0
     for name, value in copy.items():
         if not isinstance(name, str) or not isinstance(value, str):

@@ -10,7 +10,7 @@ import attrs
 
 from postroom_actors import Directive, Strategy
 
-from .checks import check_number, is_count, is_word, seconds
+from .checks import check_number, is_count, is_word, paired, seconds
 from .errors import Closed, InvalidOption
 from .retry import Backoff
 
@@ -39,7 +39,7 @@ def one_of(*known: str) -> Any:
 def _check_on(_instance: object, _attribute: object, on: Any) -> None:
     if not isinstance(on, Mapping):
         raise InvalidOption("on", on, 'must map exception classes to directives: {ConnectionError: "restart"}')
-    for kind, directive in on.items():
+    for kind, directive in paired("on", on).items():
         if not isinstance(kind, type) or not issubclass(kind, Exception):
             raise InvalidOption("on", kind, "its keys must be classes of exceptions")
         if not is_word(directive, DIRECTIVES):

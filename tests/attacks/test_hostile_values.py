@@ -1,6 +1,6 @@
 """Promise 10: a clear error at the door, also for values that answer unlike others: found by `python -m tests.fuzz`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -8,6 +8,7 @@ import pytest
 
 from postroom import (
     Actor,
+    BatchFailure,
     Event,
     Failed,
     InvalidEventType,
@@ -77,6 +78,17 @@ class BrokenFloat(float):
         raise RuntimeError("float")
 
 
+class BrokenMapping(Mapping[Any, Any]):
+    def __getitem__(self, key: object) -> Any:
+        raise RuntimeError("getitem")
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(["a"])
+
+    def __len__(self) -> int:
+        return 1
+
+
 class Till(Actor):
     @on("n")
     async def handle(self, event: Event) -> None: ...
@@ -99,6 +111,8 @@ def anything(value: object) -> Any:
         lambda: subscriber("n", timeout=BrokenFloat(3))(handler),
         lambda: Rate(BrokenInt(3)),
         lambda: Supervision(default=anything(Broken())),
+        lambda: Supervision(on=BrokenMapping()),
+        lambda: BatchFailure(BrokenMapping()),
         lambda: Siblings([Till], strategy=anything(Broken())),
         lambda: Siblings(anything(1)),
         lambda: Runtime(subscribers=anything(1)),

@@ -183,7 +183,7 @@ def _table() -> list[Door]:
         Door("event type", _type, _declare_type, (IterationFault,)),
         Door("payload", _payload, lambda given: portable_copy(given["value"])),
         Door("interceptor", _one, lambda given: Interceptor(given["value"])),
-        Door("failures of a batch", _failures, lambda given: BatchFailure(given["value"]), (IterationFault,)),
+        Door("failures of a batch", _failures, lambda given: BatchFailure(given["value"])),
         Door("storefront's arguments", _arguments, _parse, (SystemExit,)),
         Door("storefront's orders", _rows, _read_rows),
         Door("recorder", _times, _emitted, (AssertionError,)),
