@@ -64,7 +64,7 @@ class Behaviour(Protocol[M_contra]):
         ...
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)  # there is one for each worker, and the least ones count
 class Hand(Generic[M]):
     """One task's place at an actor.
 
@@ -218,7 +218,6 @@ class Actor(Generic[M]):
         open_cancellations = hand.port.open_cancellations()
         # A virtual clock stands while a handler runs, so there every handler may have started a task.
         quick = -math.inf if stopwatch is hand.port.now else QUICK
-        hand.turn_over()
         started = stopwatch()
         while True:
             if queue:
