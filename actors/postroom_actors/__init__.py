@@ -10,6 +10,7 @@ from .admission import Admission as Admission
 from .batches import BatchActor as BatchActor
 from .gates import Gate as Gate
 from .gates import Shut as Shut
+from .generators import tidily as tidily
 from .guard import Verdict as Verdict
 from .guard import interrupt_of as interrupt_of
 from .guard import judge as judge
@@ -94,4 +95,5 @@ __all__ = [
     "may_stop",
     "open_kernel",
     "running_library",
+    "tidily",
 ]

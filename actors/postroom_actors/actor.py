@@ -15,6 +15,7 @@ import anyio
 import attrs
 
 from .admission import Admission
+from .generators import Generators, close_after
 from .guard import Verdict, interrupt_of, judge
 from .mailbox import Mailbox
 from .port import Port, Sleeper, cancellation_was_asked_for
@@ -74,6 +75,7 @@ class Hand(Generic[M]):
         task: The task that runs here; compared by identity only.
         wait: What that task waits for other hands to do; None while it is idle or at work.
         mark: Also in the context of the task, and of each task started there: it says for which message.
+        generators: The async generators that began in this attempt; None while none has.
     """
 
     actor: "Actor[M]"
@@ -86,11 +88,19 @@ class Hand(Generic[M]):
     task: object = attrs.field(default=None, init=False)
     wait: "Wait | None" = attrs.field(default=None, init=False)
     mark: object = attrs.field(default=None, init=False, repr=False)
+    generators: Generators | None = attrs.field(default=None, init=False, repr=False)
 
     def turn_over(self) -> None:
         """Tell the tasks that are started from now on from those that were started before."""
         self.mark = object()
         _CURRENT_MARK.set(self.mark)
+
+    def is_here(self) -> bool:
+        """Whether the caller runs in this hand's own task."""
+        try:
+            return self.port.current_task() is self.task
+        except RuntimeError:  # no task runs: a collection of garbage between two of them
+            return False
 
 
 _CURRENT_HAND: Final[ContextVar["Hand[Any] | None"]] = ContextVar("postroom_hand", default=None)
@@ -238,7 +248,11 @@ class Actor(Generic[M]):
             hand.since = started
             try:
                 result = await receive(message)
+                if hand.generators is not None:
+                    await self.close_generators(hand)
             except BaseException as error:
+                if hand.generators is not None:
+                    error = await self.close_generators_after(hand, error)
                 ended = stopwatch()
                 hand.message = None
                 await self.sort_out(message, self.behaviour, error, started, ended)
@@ -258,6 +272,25 @@ class Actor(Generic[M]):
                 ended = stopwatch()
                 turn.restart(ended)
             started = ended
+
+    async def close_generators(self, hand: Hand[M]) -> None:
+        """Close the async generators that an attempt has left.
+
+        Cancellation: as `Generators.close`.
+        """
+        if hand.generators is not None:
+            await hand.generators.close()
+            hand.generators = None
+
+    async def close_generators_after(self, hand: Hand[M], error: BaseException) -> BaseException:
+        """Close the async generators that an attempt has left that raised `error`; returns the error that counts.
+
+        Cancellation: is returned.
+        """
+        if hand.generators is not None:
+            error = await close_after(hand.generators, error)
+            hand.generators = None
+        return error
 
     async def breathe(self, hand: Hand[M]) -> None:
         """Let others run, between two messages.

@@ -55,7 +55,11 @@ class BatchActor(Actor[M]):
                     hand.message = None
                     continue
                 result = await self.batches.receive(batch)
+                if hand.generators is not None:
+                    await self.close_generators(hand)
             except BaseException as error:
+                if hand.generators is not None:
+                    error = await self.close_generators_after(hand, error)
                 hand.message = None
                 await self.sort_out(batch, self.batches, error, started, stopwatch())
             else:

@@ -12,11 +12,12 @@ from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Mom
 
 from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
 from .contract import letter_id
-from .dead_letters import letter_of
+from .dead_letters import letter_of, reason_of
 from .delivery import Delivery, LongDelivery, as_long, deliveries_in
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
 from .loans import Grave, LoanReceipt
+from .log import printable
 from .needs import need_to_settle, needs_of_admission, needs_of_delay, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
@@ -245,7 +246,7 @@ class SubscriptionBehaviour(Supervised):
 
     def _wait_before_retry(self, delivery: Delivery, error: Exception, policy: Decided) -> float | Exception | None:
         """Seconds until the next attempt, None for no more, or the group of errors when the policy itself fails."""
-        if delivery.attempt >= policy.attempts or not isinstance(error, self.subscriber.retry.on):
+        if delivery.attempt >= policy.attempts or not self.subscriber.retry.is_for(error):
             return None
         if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
             return None  # it will not be any more readable next time
@@ -260,9 +261,8 @@ class SubscriptionBehaviour(Supervised):
             )
 
     def _give_up(self, delivery: Delivery, error: Exception, policy: Decided) -> None:
-        reason = f"{type(error).__name__} in attempt {delivery.attempt}"
-        if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
-            reason = str(error)
+        is_unreadable = isinstance(error, UnreadableEvent) and error.id == delivery.event.id
+        reason = printable(str(error)) if is_unreadable else reason_of(error, delivery.attempt)
         self.teller.gave_up(delivery, error, quiet=policy.quiet)
         self.tally.failed += 1
         self._bury(delivery, reason, error, delivery.attempt)

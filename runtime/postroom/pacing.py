@@ -13,7 +13,7 @@ import attrs
 from postroom_actors import Hand, Mailbox, Port, Shut, current_hand
 
 from .checks import count_of, seconds
-from .retry import as_classes, check_classes
+from .retry import as_classes, check_classes, leaves_of
 
 X = TypeVar("X")
 
@@ -29,7 +29,7 @@ class Breaker:
         within: Seconds.
         probe_after: Seconds after which an open breaker lets one event through. Unless that fails with one of `on`,
             the breaker closes.
-        on: Exceptions that say that the dependency is down.
+        on: Exceptions that say that the dependency is down; one of them in a group of exceptions does.
 
     Source: the circuit breaker of Nygard, *Release It!* (2007). This one keeps what it does not let through.
     """
@@ -117,7 +117,9 @@ class BreakerAtWork:
             try:
                 result = await call(hand)
             except Exception as error:
-                if isinstance(error, self.policy.on):
+                if isinstance(error, self.policy.on) or any(
+                    isinstance(each, self.policy.on) for each in leaves_of(error)
+                ):
                     self._is_down(error, period)
                 else:
                     self._answers(period)

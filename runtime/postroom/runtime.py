@@ -65,7 +65,7 @@ from .threads import Inbox
 from .watchdog import open_watchdog
 
 
-@attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
+@attrs.define(eq=False, repr=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
 class Runtime(Carried):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
 
@@ -181,7 +181,8 @@ class Runtime(Carried):
         except BaseException as error:
             others = error
         finally:
-            self._close()
+            if self._state is not State.NEW:  # the store could not be opened
+                self._close()
         raise_what_ended_it(bodys_error, others, self._fallen)
 
     def _is_busy(self) -> bool:

@@ -35,6 +35,13 @@ class Observable(GroupEmitter):
     _changes: Watches[Change] = attrs.field(factory=lambda: Watches[Change](), init=False)
     _recordings: list[Recording] = attrs.field(factory=list, init=False)
 
+    def __repr__(self) -> str:
+        stats, count = self.stats, len(self._roster.subscriptions)
+        return (
+            f"<Runtime: {self._state.value}; {count} subscription(s), {stats.accepted} event(s) accepted, "
+            f"{stats.pending} pending>"
+        )
+
     @property
     def subscriptions(self) -> Mapping[str, Subscription]:
         """What is at work, by name."""
@@ -47,7 +54,7 @@ class Observable(GroupEmitter):
         return RuntimeStats(
             accepted=0 if self._state is State.NEW else self._dispatcher.accepted,
             unrouted=0 if self._state is State.NEW else self._dispatcher.unrouted,
-            staged=0 if self._state is State.NEW else len(self._stages),
+            staged=self._staged_count,
             deliveries=total.accepted,
             succeeded=total.succeeded,
             failed=total.failed,
@@ -58,6 +65,12 @@ class Observable(GroupEmitter):
             returned=total.returned,
             pending=total.pending,
         )
+
+    @property
+    def _staged_count(self) -> int:
+        if self._state is State.NEW:
+            return 0
+        return len(self._stages if self._outbox is None else self._outbox.groups)
 
     def snapshot(self) -> Snapshot:
         """The whole state at this moment, as values that can be kept, compared and encoded as JSON.

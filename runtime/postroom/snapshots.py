@@ -67,7 +67,8 @@ class SubscriptionSnapshot:
         age: How long it has been at work.
         in_hand: What its handler has now, one for each delivery.
         scheduled: Its deliveries that are delayed or wait for their next attempt, or for room to do so.
-        stats: Its counters, of which `stuck` and `pending` are of this moment.
+        failure: The class of what it was last restarted or stopped for by its supervision; None where it never was.
+        stats: Its counters, of which `stuck` and `pending` are of this moment; `stats.restarts` counts fresh instances.
     """
 
     name: str
@@ -78,6 +79,7 @@ class SubscriptionSnapshot:
     mailbox: MailboxSnapshot
     in_hand: tuple[InHand, ...]
     scheduled: int
+    failure: str | None
     stats: SubscriptionStats
 
 
@@ -187,6 +189,7 @@ def _rates(now: SubscriptionStats, before: SubscriptionStats | None, window: flo
 def snapshot_of(behaviour: SubscriptionBehaviour, stats: SubscriptionStats, now: float) -> SubscriptionSnapshot:
     """One subscription now, on the kernel's stopwatch."""
     subscriber, mailbox = behaviour.subscriber, behaviour.mailbox
+    failure = None if behaviour.supervisor is None else behaviour.supervisor.failure
     return SubscriptionSnapshot(
         name=behaviour.name,
         patterns=subscriber.patterns,
@@ -202,6 +205,7 @@ def snapshot_of(behaviour: SubscriptionBehaviour, stats: SubscriptionStats, now:
         ),
         in_hand=tuple(each for hand in behaviour.actor.hands for each in _in_hand(hand, now)),
         scheduled=behaviour.scheduled + behaviour.scheduled_in_line,
+        failure=None if failure is None else type(failure).__name__,
         stats=stats,
     )
 

@@ -127,6 +127,9 @@ class ThreadReceipt:
     _receipt: Receipt
     _inbox: Inbox
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} with {self._receipt!r}>"
+
     @property
     def event(self) -> Event:
         """The event as it was accepted."""
