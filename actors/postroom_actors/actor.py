@@ -65,7 +65,7 @@ class Behaviour(Protocol[M_contra]):
         ...
 
 
-@attrs.define(eq=False, weakref_slot=False)  # there is one for each worker, and the least ones count
+@attrs.define(eq=False)
 class Hand(Generic[M]):
     """One task's place at an actor.
 
@@ -74,8 +74,8 @@ class Hand(Generic[M]):
         since: When it took that, on the kernel's stopwatch.
         task: The task that runs here; compared by identity only.
         wait: What that task waits for other hands to do; None while it is idle or at work.
-        mark: Also in the context of the task, and of each task started there: it says for which message.
         generators: The async generators that began in this attempt; None while none has.
+        mark: Also in the context of the task, and of each task started there: it says for which message.
     """
 
     actor: "Actor[M]"
@@ -87,8 +87,8 @@ class Hand(Generic[M]):
     since: float = attrs.field(default=0.0, init=False)
     task: object = attrs.field(default=None, init=False)
     wait: "Wait | None" = attrs.field(default=None, init=False)
-    mark: object = attrs.field(default=None, init=False, repr=False)
     generators: Generators | None = attrs.field(default=None, init=False, repr=False)
+    mark: object = attrs.field(default=None, init=False, repr=False)
 
     def turn_over(self) -> None:
         """Tell the tasks that are started from now on from those that were started before."""
@@ -228,6 +228,7 @@ class Actor(Generic[M]):
         open_cancellations = hand.port.open_cancellations()
         # A virtual clock stands while a handler runs, so there every handler may have started a task.
         quick = -math.inf if stopwatch is hand.port.now else QUICK
+        hand.turn_over()
         started = stopwatch()
         while True:
             if queue:
