@@ -21,7 +21,7 @@ import attrs
 from attrs.validators import ge
 
 from .admission import ABANDONED, Admission
-from .gates import Gate
+from .gates import Gate, all_open
 from .lanes import Lanes, Order
 
 M = TypeVar("M")
@@ -65,6 +65,9 @@ class Owner(Generic[M]):
 
     def refused(self, message: M) -> None:
         """A message came after the mailbox was closed."""
+
+    def reopened(self) -> None:
+        """A gate may have opened."""
 
 
 def _nobody() -> None:
@@ -112,6 +115,11 @@ class Mailbox(Generic[M]):
 
     def __len__(self) -> int:
         return len(self.queue) if self.lanes is None else len(self.lanes)
+
+    @property
+    def gates_are_open(self) -> bool:
+        """Whether something could be taken now, if there is something."""
+        return all_open(self.gates)
 
     @property
     def has_mail(self) -> bool:
@@ -199,6 +207,7 @@ class Mailbox(Generic[M]):
         """A gate may have opened: wake as many hands as may find something."""
         while self.idle_hands and self.has_mail:
             self.ready()
+        self.owner.reopened()
 
     def would_wait(self, *keys: str | None) -> bool:
         """Whether one of some messages, of these keys and put in one after the other, would have to stand in line."""

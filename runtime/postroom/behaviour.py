@@ -11,9 +11,10 @@ import attrs
 from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Moment, Need, Order, Overflow, Port
 
 from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
-from .delivery import Delivery, LongDelivery, as_long
+from .delivery import Delivery, LongDelivery, as_long, deliveries_in
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
+from .loans import Grave, LoanReceipt
 from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
@@ -47,13 +48,13 @@ class SubscriptionBehaviour(Supervised):
     _call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     _child_call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     _by_event: bool = attrs.field(default=False, init=False)
-    when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         subscriber = self.subscriber
         self.name = subscriber.name
         self.find_teller()
-        overflow = Overflow(subscriber.overflow)
+        # Of what a store has lent nothing is dropped: the policy holds for the backlog there.
+        overflow = Overflow.WAIT if self.around.is_durable else Overflow(subscriber.overflow)
         by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
         self.find_supervisor()
@@ -208,11 +209,17 @@ class SubscriptionBehaviour(Supervised):
             return None
         due = self.around.kernel.port.now() + wait
         if self.leaving == CLOSED and not self.has_time_until(due):
+            if isinstance(delivery.receipt, LoanReceipt):  # its store remembers the attempt, and when the next is due
+                delivery.receipt.due = due
+                delivery.attempt += 1
             self._cancel(delivery, CLOSED, delivery.attempt)
             return None
         self.tally.retried += 1
         delivery.attempt += 1
         self.teller.retrying(delivery, delivery.attempt - 1, exception, wait, quiet=policy.quiet)
+        loan = delivery.receipt
+        if isinstance(loan, LoanReceipt):
+            loan.desk.retrying(loan, delivery.attempt - 1, wait)
         if delivery.event.key is not None:
             self.mailbox.hold(delivery.event.key)
         return self.around.timers.set(due, (self, delivery))
@@ -282,6 +289,12 @@ class SubscriptionBehaviour(Supervised):
         self._cancel(delivery, self.leaving or CLOSED, delivery.attempt - 1)
 
     def _cancel(self, delivery: Delivery, reason: str, attempts: int) -> None:
+        loan = delivery.receipt
+        if isinstance(loan, LoanReceipt):
+            self.tally.returned += 1
+            loan.desk.returned(loan, delivery.attempt - 1)
+            self._finish(delivery, was_taken=True)
+            return
         if self.stopped_for is not None:
             self.tally.failed += 1
             self._bury(delivery, str(self.stopped_for), self.stopped_for, attempts)
@@ -314,37 +327,43 @@ class SubscriptionBehaviour(Supervised):
 
     def cancel_retries(self, due_after: float) -> None:
         """Settle what waits for a next attempt that is due after `due_after`, on the loop's clock."""
-        for _, delivery in self.around.timers.cancel(lambda message: message[0] is self, due_after):
+        for _, delivery in self.around.timers.cancel(_is_of(self), due_after):
             self.cancel(delivery)
 
-    async def wait_until_settled(self) -> None:
-        """Wait until nothing is pending here.
+    def may_take(self) -> bool:
+        """Whether its gates let anything through now."""
+        return self.mailbox.gates_are_open
 
-        Cancellation: changes nothing.
+    def reopened(self) -> None:
+        self.around.reopened()
+
+    def hand_back_waiting(self) -> None:
+        """Return all that a store has lent and no worker has in hand."""
+        self.cancel_waiting()
+
+    def lose_loans(self) -> tuple[int, int]:
+        """All that a store has lent is worth nothing any more: end what is in hand, forget the rest.
+
+        Returns:
+            How many were in hand, and how many waited.
         """
-        if not self.tally.pending:
-            return
-        settled = anyio.Event()
-        self.when_settled.append(settled.set)
-        try:
-            await settled.wait()
-        finally:
-            self.when_settled.remove(settled.set)
+        in_hand = self.actor.in_hand
+        waiting = self.mailbox.clear()
+        waiting += [delivery for _, delivery in self.around.timers.cancel(_is_of(self))]
+        self.tally.returned += len(waiting)
+        for delivery in waiting:
+            self._finish(delivery, was_taken=True)
+        taken = [delivery for message in in_hand for delivery in deliveries_in(message)]
+        for delivery in taken:
+            if isinstance(delivery.receipt, LoanReceipt):
+                delivery.receipt.lost = True
+        if in_hand:
+            self.end_hands()
+        return len(taken), len(waiting)
 
-    async def wait_until_ended(self) -> None:
-        """Wait until the actor's last hand has ended.
-
-        Cancellation: changes nothing.
-        """
-        if not self.actor.hands:
-            await anyio.lowlevel.checkpoint()
-            return
-        ended = anyio.Event()
-        self.when_ended.append(ended.set)
-        try:
-            await ended.wait()
-        finally:
-            self.when_ended.remove(ended.set)
+    def end_hands(self) -> None:
+        """Cancel what the workers have in hand; others take their places."""
+        self.around.kernel.replace(self.actor)
 
     def has_time_until(self, due: float) -> bool:
         """Whether something may still happen at `due`, on the loop's clock: the runtime stays open, or drains."""
@@ -352,6 +371,10 @@ class SubscriptionBehaviour(Supervised):
         return end is None or due <= end
 
     def _bury(self, delivery: Delivery, reason: str, error: Exception | None, attempts: int) -> None:
+        if isinstance(delivery.receipt, LoanReceipt):
+            delivery.receipt.grave = Grave(reason, error, attempts)
+            self.teller.buried(delivery.event, error, reason, attempts)
+            return
         self.around.dead_letters.add(delivery.event, self.name, reason, error, attempts, self.around.clock.time())
         self.teller.buried(delivery.event, error, reason, attempts)
 
@@ -366,3 +389,7 @@ class SubscriptionBehaviour(Supervised):
         if self.when_settled and not self.tally.pending:
             for call in self.when_settled:
                 call()
+
+
+def _is_of(behaviour: SubscriptionBehaviour) -> Callable[[tuple[Any, Delivery]], bool]:
+    return lambda message: message[0] is behaviour

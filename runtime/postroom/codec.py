@@ -28,7 +28,7 @@ LONGEST_MESSAGE: Final = 2000
 
 
 @attrs.define
-class Unreadable(PostroomError):
+class UnreadableRecord(PostroomError):
     """What a store holds is not what this release writes, or the one before."""
 
     what: str
@@ -139,20 +139,20 @@ def decode_event(body: bytes, id: str, accepted_at: float) -> Event:
     """The event of a body.
 
     Raises:
-        Unreadable: it is none that this release or the one before wrote, or it breaks their limits.
+        UnreadableRecord: it is none that this release or the one before wrote, or it breaks their limits.
     """
     if len(body) > 2 * LARGEST:
-        raise Unreadable("event", f"it takes {len(body)} bytes, and {2 * LARGEST} is the most")
+        raise UnreadableRecord("event", f"it takes {len(body)} bytes, and {2 * LARGEST} is the most")
     try:
         read = _bodies.decode(body)
         if len(read.data) > LARGEST:
-            raise Unreadable("event", f"its data takes {len(read.data)} bytes, and {LARGEST} is the most")
+            raise UnreadableRecord("event", f"its data takes {len(read.data)} bytes, and {LARGEST} is the most")
         check_depth(read.data)
         data = _anything.decode(read.data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Unreadable("event", str(error)) from error
+        raise UnreadableRecord("event", str(error)) from error
     if read.version not in (VERSION, VERSION - 1):
-        raise Unreadable("event", f"it has version {read.version}, and this release reads {VERSION}")
+        raise UnreadableRecord("event", f"it has version {read.version}, and this release reads {VERSION}")
     return Event(
         read.name,
         data,
@@ -173,7 +173,7 @@ def decode_event(body: bytes, id: str, accepted_at: float) -> Event:
 
 
 def check_depth(encoded: bytes | msgspec.Raw) -> None:
-    """Raises Unreadable where JSON is nested deeper than any event may be; without recursion, in one pass."""
+    """Raises UnreadableRecord where JSON is nested deeper than any event may be; without recursion, in one pass."""
     text = bytes(encoded)
     if text.count(b"[") + text.count(b"{") <= DEEPEST:
         return
@@ -191,7 +191,7 @@ def check_depth(encoded: bytes | msgspec.Raw) -> None:
         elif byte in b"]}":
             depth -= 1
     if deepest > DEEPEST:
-        raise Unreadable("event", f"it is nested deeper than {DEEPEST} levels")
+        raise UnreadableRecord("event", f"it is nested deeper than {DEEPEST} levels")
 
 
 def digest_of(event: Event) -> bytes:
@@ -244,15 +244,15 @@ def decode_outcome(encoded: bytes) -> Outcome:
     """The outcome that another process wrote.
 
     Raises:
-        Unreadable: it is none that this release or the one before wrote.
+        UnreadableRecord: it is none that this release or the one before wrote.
     """
     try:
         read = _outcomes.decode(encoded)
         value: Any = _anything.decode(read.value)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise Unreadable("outcome", str(error)) from error
+        raise UnreadableRecord("outcome", str(error)) from error
     if read.version not in (VERSION, VERSION - 1):
-        raise Unreadable("outcome", f"it has version {read.version}, and this release reads {VERSION}")
+        raise UnreadableRecord("outcome", f"it has version {read.version}, and this release reads {VERSION}")
     if read.kind == "succeeded":
         if read.type:
             value = NotEncoded(read.type, read.text)
@@ -261,7 +261,7 @@ def decode_outcome(encoded: bytes) -> Outcome:
         failure = RemoteFailure(read.type, read.text, read.traceback)
         return Failed(read.subscription, failure, read.attempts, read.seconds)
     if read.kind not in _SIMPLE:
-        raise Unreadable("outcome", f"it is of an unknown kind, {quoted(read.kind)}")
+        raise UnreadableRecord("outcome", f"it is of an unknown kind, {quoted(read.kind)}")
     return _SIMPLE[read.kind](read.subscription, read.text, read.attempts, read.seconds)
 
 

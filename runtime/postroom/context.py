@@ -44,6 +44,16 @@ class Context:
         return self._delivery.attempt
 
     @property
+    def losses(self) -> int:
+        """How often the event was lost with a process that had it in hand; 0 but on durable modules."""
+        return getattr(self._delivery, "losses", 0)
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether a handler may have begun with this event before: another attempt, or a process that has died."""
+        return self.attempt > 1 or self.losses > 0
+
+    @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":
         """A logger whose records carry `event_id`, `event_name`, `subscription`, `attempt` and `cause`."""
         return SafeAdapter(

@@ -19,7 +19,7 @@ Source: leases (Gray and Cheriton, 1989); fencing tokens (Kleppmann, 2016); dema
 import enum
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -60,7 +60,7 @@ class Published(msgspec.Struct, frozen=True):
         accepted_at: When, in seconds since the epoch.
         targets: The subscriptions that get it, as they were registered at that moment.
         outcomes: Encoded, by subscription: of an event that was accepted before under this id, those so far.
-        body: Of an event that was accepted before under this id; None for one that is new.
+        body: Of an event that was accepted before under this id, and of one that was staged; None for others.
     """
 
     accepted_at: float
@@ -245,11 +245,14 @@ class StoredSubscription(msgspec.Struct, frozen=True):
     paused: bool
 
 
+EXPIRED: Final = "it was not released in time"
+"""The reason in the notice of a group whose time to live is over."""
+
 Emit: TypeAlias = Sequence[StoredEvent]
 """Events that are accepted together, or not at all."""
 
 Answer: TypeAlias = "list[Published] | PostroomError"
-"""One for each event of an emit; or why none of them was accepted: `NoSubscriber`, `ConflictingEvent`, `BacklogFull`."""
+"""One for each event of an emit; or why none was accepted: `NoSubscriber`, `ConflictingEvent`, `BacklogFull`."""
 
 
 class Store(Protocol):
@@ -313,7 +316,7 @@ class Store(Protocol):
         """Accept all events of a group, in their order, or none; then the group is forgotten.
 
         Returns:
-            Their ids, and the answer; both empty where nothing is staged.
+            Their ids, and the answer, in which each one has its body; both empty where nothing is staged.
         """
         ...
 

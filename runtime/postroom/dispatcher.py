@@ -16,6 +16,7 @@ from .behaviour import SubscriptionBehaviour
 from .delivery import Delivery, as_long
 from .errors import EmitInterrupted
 from .event import Event
+from .options import is_special
 from .receipt import Receipt
 from .recordings import Recording
 from .routes import Routes
@@ -121,6 +122,17 @@ class Dispatcher:
         admission = admission or self.kernel.admission()
         target.mailbox.stand_in_line(delivery, admission)
         return admission
+
+    def hand_over(self, target: SubscriptionBehaviour, delivery: Delivery) -> None:
+        """Take in a delivery that a store has lent."""
+        target.tally.accepted += 1
+        event = delivery.event
+        if event.timeout is not None:
+            target.expect_timeouts()
+        mailbox = target.mailbox
+        is_plain = not is_special(event) and not (event.key is not None and mailbox.by_key)
+        if not (is_plain and mailbox.offer(delivery)) and not mailbox.put(delivery):
+            mailbox.stand_in_line(delivery)
 
     def post(self, message: Due) -> None:
         """Take in a delivery that is due."""

@@ -11,7 +11,9 @@ import msgspec
 
 from postroom_actors import Admission, Kernel, TimeSlice, current_hand
 
+from .carrying import Outbox
 from .clock import Clock
+from .contract import EventModule
 from .deadlock import check_here, waiting
 from .deduplication import Deduplication, check_same
 from .dispatcher import Dispatcher, Targets
@@ -28,10 +30,11 @@ from .errors import (
 from .event import NO_HEADERS, Event
 from .event_types import Emitted, declaration_of
 from .interceptors import Interception
+from .local import Local
 from .options import EmitOptions, is_special
 from .outcomes import Report
 from .portable import portable_copy
-from .receipt import Receipt, wait_for_room
+from .receipt import Entrance, Receipt, wait_for_room
 from .room import check_room
 from .staging import Stages
 from .threads import Inbox, ThreadReceipt, accept_for_thread
@@ -74,6 +77,8 @@ class Emitter:
     _deduplication: Deduplication = attrs.field(factory=Deduplication, init=False)
     _stages: Stages = attrs.field(init=False)
     _interception: Interception = attrs.field(factory=Interception, init=False)
+    _outbox: Outbox | None = attrs.field(default=None, init=False)  # where events go into a store
+    _module: "Local | EventModule" = attrs.field(factory=Local, init=False)
 
     async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """Emit an event to every subscription that matches its name.
@@ -200,6 +205,8 @@ class Emitter:
                 if has_chosen_id:
                     check_same(chosen.setdefault(given.id, given), given)
                     is_new = is_new and self._deduplication.find(given, self._kernel.port.now()) is None
+                if self._outbox is not None:
+                    self._outbox.check(given, has_chosen_id)
                 event = self._intercept(given, None) if is_new else given
                 self._dispatcher.routes.match(event.name)
             except Exception as error:
@@ -211,7 +218,7 @@ class Emitter:
         await self._admitted(receipts, admission)
         return receipts
 
-    def _accept_all(self, checked: list[Draft]) -> tuple[list[Receipt], Admission]:
+    def _accept_all(self, checked: list[Draft]) -> tuple[list[Receipt], Entrance | None]:
         """Accept events that were checked, all of them or none, and place them in order.
 
         Without a yield in between, or something else might be accepted in the middle that conflicts with the rest.
@@ -219,6 +226,9 @@ class Emitter:
         Returns:
             The receipts, and what to wait for room by.
         """
+        if self._outbox is not None:
+            sent = self._outbox.carrier.submit(checked)
+            return list(sent), sent[0].admission if sent else None
         now, since = self._kernel.port.now(), self._stopwatch()
         routed: list[tuple[Event, Targets, Event | None]] = []
         wanted: list[tuple[Event, Targets]] = []
@@ -247,12 +257,17 @@ class Emitter:
             receipts.append(receipt)
         return receipts, admission
 
-    async def _admitted(self, receipts: list[Receipt], admission: Admission) -> None:
+    async def _admitted(self, receipts: list[Receipt], admission: Entrance | None) -> None:
         """Wait until every mailbox has taken its share of what was accepted together.
 
         Cancellation: all of it stays accepted.
         """
-        if admission.waiting:
+        if not isinstance(admission, Admission):
+            if admission is not None:
+                await admission.wait()
+            for receipt in receipts:
+                receipt.check_accepted()
+        elif admission.waiting:
             full = dict.fromkeys(target for receipt in receipts for target in receipt.targets)
             with waiting(self._kernel.port, lambda: wait_for_room(full, admission)):
                 await admission.wait()
@@ -272,13 +287,19 @@ class Emitter:
         special = intercepted = False
         if get_ident() != self._open_in:
             self._check_open()
-            intercepted = bool(self._interception.emits)
+            intercepted = bool(self._interception.emits) or self._outbox is not None
             if self.portable and isinstance(name, str):
                 name, data = Event(name, data), None  # a draft takes the careful way
         hand = current_hand()
         if options or cause is not None or name.__class__ is not str or hand is not None or intercepted:
             event, chosen = self._event(name, data, options, cause)
             group = options.get("group") if options else None
+            if self._outbox is not None:
+                if must_fit:
+                    self._outbox.refuse_nowait()
+                self._outbox.check(event, chosen, group)
+                sent = self._intercept(event, group)
+                return self._outbox.send(sent, event if chosen else None, group, bool(options.get("require")))
             if chosen:
                 earlier = self._deduplication.find(event, self._kernel.port.now(), group)
                 if earlier is not None:

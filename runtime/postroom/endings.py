@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import anyio
 
+from postroom_actors import cancellation_was_asked_for
+
 
 def raise_what_ended_it(
     bodys_error: BaseException | None, others: BaseException | None, fallen: Sequence[BaseException]
@@ -18,6 +20,8 @@ def raise_what_ended_it(
             raise error
     if isinstance(others, BaseExceptionGroup):
         others = others.split(cancelled)[1] or others
+    if others is not None and isinstance(bodys_error, cancelled) and not cancellation_was_asked_for():
+        bodys_error = None  # it was cancelled because of the others
     if fallen:
         told = [error for error in (bodys_error, others) if isinstance(error, Exception)]
         raise BaseExceptionGroup("the runtime fell", [*told, *fallen])

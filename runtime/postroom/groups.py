@@ -3,13 +3,12 @@
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Any, Protocol, Self, Unpack
+from typing import Any, Final, Protocol, Self, Unpack
 
+import anyio
 import anyio.lowlevel
 import attrs
 import msgspec
-
-from postroom_actors import Admission
 
 from .checks import check_number
 from .deadlock import check_here
@@ -18,8 +17,12 @@ from .errors import InvalidOption, NoSubscriber
 from .event_types import Emitted
 from .names import tokens_of_name
 from .options import EmitOptions, check_group
-from .receipt import Receipt
+from .receipt import Entrance, Receipt
+from .staged import CLEARED
 from .staging import TIME_TO_LIVE, Block, GroupClosed
+
+GRACE: Final = 5.0
+"""How long a group that failed waits for its store to drop what is staged, seconds."""
 
 
 class Emits(Protocol):
@@ -52,7 +55,7 @@ class Group:
     _emits: Emits
     _release: Callable[[str, Block], Awaitable[None]]
     _open: Callable[[str, float], Block]
-    _drop: Callable[[str, str], object]
+    _drop: Callable[[str, str], Awaitable[None]]
     _block: Block | None = attrs.field(default=None, init=False)
     _has_ended: bool = attrs.field(default=False, init=False)
 
@@ -71,7 +74,7 @@ class Group:
         if kind is None:
             await self._release(self.id, self._block)
         else:
-            self._drop(self.id, f"its block raised {kind.__name__}")
+            await self._drop(self.id, f"its block raised {kind.__name__}")
 
     async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """Stage an event. Arguments as `Runtime.emit`, but that `delay` and `expires_after` count from the release.
@@ -159,6 +162,8 @@ class GroupEmitter(Emitter):
         """
         check_group(id)
         await self._before("release_group")
+        if self._outbox is not None:
+            return await self._outbox.groups.release(id)
         receipts, admission = self._accept_group(id)
         await self._admitted(receipts, admission)
         return receipts
@@ -177,6 +182,8 @@ class GroupEmitter(Emitter):
         check_group(id)
         wanted = None if names is None else _names(names)
         await self._before("clear_group")
+        if self._outbox is not None:
+            return await self._outbox.groups.clear(id, wanted, CLEARED)
         return self._stages.clear(id, wanted)
 
     async def _before(self, call: str) -> None:
@@ -186,10 +193,10 @@ class GroupEmitter(Emitter):
         await anyio.lowlevel.checkpoint()
         self._check_open(call)
 
-    def _accept_group(self, id: str) -> tuple[list[Receipt], Admission]:
+    def _accept_group(self, id: str) -> tuple[list[Receipt], Entrance | None]:
         stage = self._stages.find(id)
         if stage is None:
-            return [], self._kernel.admission()
+            return [], None
         for staged in stage.receipts:
             if staged.require and not self._dispatcher.routes.match(staged.event.name):
                 raise NoSubscriber(staged.event.name)
@@ -205,10 +212,11 @@ class GroupEmitter(Emitter):
     def _open_block(self, id: str, ttl: float) -> Block:
         self._check_open("group")
         check_here(self._kernel.port)
-        if id in self._stages.blocks:
+        groups = self._stages if self._outbox is None else self._outbox.groups
+        if id in groups.blocks:
             raise InvalidOption("id", id, "another block of this group is open; leave it out for a group of your own")
         block = Block(self._kernel.port.current_task(), ttl)
-        self._stages.open(id, block)
+        groups.open(id, block)
         return block
 
     async def _end_well(self, id: str, block: Block) -> None:
@@ -216,14 +224,27 @@ class GroupEmitter(Emitter):
             await self._before("group")
             if block.expired:
                 raise GroupClosed(id, "what was staged has waited for too long, and was dropped")
+            if self._outbox is not None:
+                await self._outbox.groups.release(id)
+                del self._outbox.groups.blocks[id]
+                return
             receipts, admission = self._accept_group(id)
         except BaseException as error:
-            self._end_badly(id, f"it could not be released ({type(error).__name__})")
+            await self._end_badly(id, f"it could not be released ({type(error).__name__})")
             raise
         del self._stages.blocks[id]
         await self._admitted(receipts, admission)
 
-    def _end_badly(self, id: str, reason: str) -> None:
+    async def _end_badly(self, id: str, reason: str) -> None:
+        """Drop what is staged.
+
+        Cancellation: does not stop it; a store that takes longer than 5 seconds forgets the group in its time.
+        """
+        if self._outbox is not None:
+            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
+                await self._outbox.groups.clear(id, None, reason)
+            del self._outbox.groups.blocks[id]
+            return
         del self._stages.blocks[id]
         self._stages.clear(id, reason=reason)
 

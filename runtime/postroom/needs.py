@@ -11,6 +11,7 @@ from typing import Any
 from postroom_actors import Actor, Admission, Every, Hand, Overflow, SingleNeed
 
 from .delivery import Delivery
+from .loans import LoanReceipt
 from .receipt import Receipt
 
 Key = str | None
@@ -33,7 +34,7 @@ def needs_of_admission(actor: Actor[Delivery], admission: Admission) -> list[Sin
 def need_to_settle(actor: Actor[Delivery], receipt: Receipt) -> Every:
     """The hand that holds the delivery of `receipt`; or who must be done before it is taken."""
     for hand in actor.hands:
-        if any(delivery.receipt is receipt for delivery in _deliveries_in(hand)):
+        if any(_is_of(delivery, receipt) for delivery in _deliveries_in(hand)):
             return Every((hand,))
     key, overflow = receipt.event.key, actor.mailbox.overflow
     if overflow is Overflow.DROP_OLDEST or (overflow is Overflow.COALESCE and key is not None):
@@ -41,10 +42,16 @@ def need_to_settle(actor: Actor[Delivery], receipt: Receipt) -> Every:
     needs: list[SingleNeed] = [actor]
     if key is not None and key in _held_keys(actor):
         needs.append(tuple(hand for hand in actor.hands if key in _keys_of(_deliveries_in(hand))))
-    ahead = list(takewhile(lambda delivery: delivery.receipt is not receipt, (each for each, _ in actor.mailbox.line)))
+    ahead = list(takewhile(lambda delivery: not _is_of(delivery, receipt), (each for each, _ in actor.mailbox.line)))
     if len(ahead) < len(actor.mailbox.line):
         needs += _needs_of_takes(actor, _keys_of(ahead))
     return Every(tuple(needs))
+
+
+def _is_of(delivery: Delivery, receipt: Receipt) -> bool:
+    """Whether `receipt` waits for this delivery. One out of a store has a receipt of its own, and the same event."""
+    own = delivery.receipt
+    return own is receipt or (isinstance(own, LoanReceipt) and own.event.id == receipt.event.id)
 
 
 def needs_to_settle_all(actor: Actor[Delivery], pending: int) -> list[SingleNeed]:

@@ -57,6 +57,7 @@ class Observable(GroupEmitter):
             expired=total.expired,
             cancelled=total.cancelled,
             retried=total.retried,
+            returned=total.returned,
             pending=total.pending,
         )
 

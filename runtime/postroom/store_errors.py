@@ -5,7 +5,20 @@
 
 import attrs
 
-from .errors import Full, PostroomError
+from .errors import Full, PostroomError, Rejected
+
+
+@attrs.define
+class WrongRole(Rejected):
+    """A runtime whose role is to handle events was asked to emit one from outside of its handlers. Nothing was done."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name!r} was emitted outside of a handler, in a runtime with role='handle'. "
+            "Emit it in another process, or make the role 'both'."
+        )
 
 
 @attrs.define

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+import anyio
+import anyio.lowlevel
 import attrs
 
 from postroom_actors import Actor, Gate, Mailbox, Owner, Phase, Shut
@@ -56,6 +58,7 @@ class Supervised(Owner[Delivery]):
     stopped_for: SubscriptionStopped | None = attrs.field(default=None, init=False)
     started: float = attrs.field(default=0.0, init=False)
     leaving: str | None = attrs.field(default=None, init=False)
+    when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     _held: Gate | None = attrs.field(default=None, init=False)
     _paused: Gate | None = attrs.field(default=None, init=False)
@@ -155,3 +158,32 @@ class Supervised(Owner[Delivery]):
             self.supervisor.enter(Phase.ENDED)
         for call in self.when_ended:
             call()
+
+    async def wait_until_settled(self) -> None:
+        """Wait until nothing is pending here.
+
+        Cancellation: changes nothing.
+        """
+        if not self.tally.pending:
+            return
+        settled = anyio.Event()
+        self.when_settled.append(settled.set)
+        try:
+            await settled.wait()
+        finally:
+            self.when_settled.remove(settled.set)
+
+    async def wait_until_ended(self) -> None:
+        """Wait until the actor's last hand has ended.
+
+        Cancellation: changes nothing.
+        """
+        if not self.actor.hands:
+            await anyio.lowlevel.checkpoint()
+            return
+        ended = anyio.Event()
+        self.when_ended.append(ended.set)
+        try:
+            await ended.wait()
+        finally:
+            self.when_ended.remove(ended.set)

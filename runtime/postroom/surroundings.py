@@ -36,6 +36,9 @@ class Surroundings:
         defaults: What the runtime says of policies.
         log: Where lines are logged.
         changes: Those who watch what goes on.
+        is_durable: Deliveries come out of a store, and go back there.
+        serve, leave, pause: What a store is told of subscriptions; None where there is none.
+        reopened: Told when a subscription may take events again that could not.
         copy: Makes what a handler gets of a delivery, where it must not be the one that others get as well.
         interception: What stands around attempts.
         turns: Told of every step in the lives of actors.
@@ -60,4 +63,9 @@ class Surroundings:
     defaults: Policy = SILENT
     interception: Interception = attrs.field(factory=Interception)
     copy: Callable[[Delivery], Delivery] | None = None
+    is_durable: bool = False
+    serve: Callable[[Any], None] | None = None
+    leave: Callable[[str], Awaitable[None]] | None = None
+    pause: Callable[[str, bool], Awaitable[None]] | None = None
+    reopened: Callable[[], None] = attrs.field(default=lambda: None)
     give_up_after: float | None = None

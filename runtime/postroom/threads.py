@@ -199,6 +199,7 @@ def accept_for_thread(inbox: Inbox, accept: Callable[[], Receipt]) -> ThreadRece
         sleeper.sleep()
     finally:
         _end_wait(hand)
+    receipt.check_accepted()
     return ThreadReceipt(receipt, inbox)
 
 

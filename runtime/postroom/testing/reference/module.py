@@ -23,7 +23,7 @@ from postroom.contract import (
 from postroom.errors import PostroomError
 from postroom.store_errors import StoreBroken
 
-from .reference import ReferenceStore
+from .store import ReferenceStore
 
 T = TypeVar("T")
 
