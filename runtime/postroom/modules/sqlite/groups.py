@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from postroom.contract import Answer, Emit, Published, StoredEvent
+from postroom.contract import EXPIRED, Answer, Emit, Published, StoredEvent
 from postroom.errors import ConflictingEvent, PostroomError
 from postroom.store_errors import GroupFull
 
@@ -15,8 +15,6 @@ from .transaction import Transaction
 
 MOST_STAGED: Final = 10_000
 """Events in one group."""
-
-EXPIRED: Final = "it was not released in time"
 
 _events: Final = msgspec.msgpack.Decoder(StoredEvent)
 
@@ -85,6 +83,10 @@ def _release(tx: Transaction, group: str) -> tuple[list[str], Answer]:
     intake.write()
     if isinstance(answer, list):
         _forget(tx, cast("int", id))
+        answer = [
+            msgspec.structs.replace(published, body=event.body)
+            for event, published in zip(events, answer, strict=True)
+        ]
         for event, (session, _), published in zip(events, rows, answer, strict=True):
             if session != tx.session:
                 notify_published(tx, session, event.id, published)

@@ -188,7 +188,7 @@ class Worker:
         self._commit(tx)
         self._wakes.open(tx.session)
         self._after(tx)
-        self._version = db.data_version()
+        self._version = changes_of_others(db)
         return tx
 
     def _work(self, tx: Transaction) -> None:
@@ -216,7 +216,7 @@ class Worker:
 
     def _look_around(self, tx: Transaction, what: int) -> None:
         self._check_file()
-        version = tx.db.data_version()
+        version = changes_of_others(tx.db)
         if version != self._version:
             self._version = version
             what = what or EVERYTHING  # a wake-up got lost, or there is nobody who could send one
@@ -334,3 +334,9 @@ class Worker:
 def commit(db: apsw.Connection) -> None:
     """Commit a transaction."""
     db.execute("COMMIT")
+
+
+def changes_of_others(db: apsw.Connection) -> int:
+    """A number that is another one once another connection has changed the file."""
+    # Not `db.data_version()`, which counts the own changes too.
+    return int(db.pragma("data_version"))
