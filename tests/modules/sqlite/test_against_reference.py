@@ -11,9 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from postroom.contract import Binding, Emit, Fetched, Letter, Loan, News, Published, Settlement, Step, StoredEvent
+from postroom.contract import Binding, Emit, Fetched, Letter, Loan, News, Settlement, Step, StoredEvent
 from postroom.modules.sqlite import groups, lending, operating, publishing, settling
-from postroom.modules.sqlite.lives import look
 from postroom.store_errors import BacklogFull
 from postroom.testing.reference import ReferenceStore
 
@@ -248,9 +247,7 @@ class SameAsReference(RuleBasedStateMachine):
     def letters(self, session: str, subscription: str | None, after: str | None, limit: int) -> list[Any]:
         expected, found = self.both(
             session,
-            lambda: self.reference.letters(
-                subscription, None if after is None else self.letter_ids[after], limit
-            ),
+            lambda: self.reference.letters(subscription, None if after is None else self.letter_ids[after], limit),
             operating.letters,
             subscription,
             after,
@@ -348,9 +345,7 @@ class SameAsReference(RuleBasedStateMachine):
     def the_listings_are_the_same(self) -> None:
         if not self.drivers:
             return
-        expected, found = self.both(
-            "one", lambda: self.reference.listing(self.now), operating.subscriptions
-        )
+        expected, found = self.both("one", lambda: self.reference.listing(self.now), operating.subscriptions)
         assert [as_listed(each) for each in found] == [as_listed(each) for each in expected]
 
     @invariant()
