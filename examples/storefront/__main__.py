@@ -122,8 +122,14 @@ def _run(asked: Arguments) -> int:
         anyio.run(replay.run, backend=asked.backend)
     except OSError as error:
         return _cant_read(asked.orders, error)
-    except (StoreBroken, sqlite3.Error) as error:
-        say(f"storefront: {error}")
+    except sqlite3.Error as error:
+        say(f"storefront: can't use the books: {error}")
+        return 2
+    except ExceptionGroup as group:  # out of the block in which the signals are waited for
+        broken, others = group.split(StoreBroken)
+        if broken is None or others is not None:
+            raise
+        say(f"storefront: {broken.exceptions[0]}")
         return 2
     status = 0 if replay.stopped_by is None else 128 + replay.stopped_by
     if replay.cut_short:
