@@ -56,7 +56,7 @@ class SameAsReference(RuleBasedStateMachine):
         self.path = Path(self.folder.name) / "events.db"
         self.reference = ReferenceStore()
         self.drivers: dict[str, Driver] = {}
-        self.names = {slot: f"{slot} 1" for slot in SESSIONS}  # a name is used once
+        self.names = {slot: f"{slot} first" for slot in SESSIONS}  # a name is used once
         self.lapsed: set[str] = set()
         self.count = 0
         self.number = 0
@@ -299,9 +299,8 @@ class SameAsReference(RuleBasedStateMachine):
 
     # Time, and the ends of sessions
 
-    @rule(seconds=st.sampled_from([0.5, 1.0, 4.0, 16.0]), step=st.sampled_from([0.0, 3600.0, -3600.0]))
-    def wait(self, seconds: float, step: float) -> None:
-        """Time goes on; nobody looks at the wall clock for it."""
+    @rule(seconds=st.sampled_from([0.5, 1.0, 4.0, 16.0]))
+    def wait(self, seconds: float) -> None:
         self.clock.now += seconds
 
     @rule(seconds=st.sampled_from([1.0, 8.0]))
