@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -438,4 +438,4 @@ def as_listed(each: Any) -> Any:
 
 
 TestSameAsReference = pytest.mark.slow(SameAsReference.TestCase)
-TestSameAsReference.settings = settings(max_examples=120, stateful_step_count=50)
+TestSameAsReference.settings = settings(max_examples=120, stateful_step_count=50, phases=(Phase.generate, Phase.shrink), report_multiple_bugs=False)

@@ -12,9 +12,7 @@ from .transaction import LINGER, Transaction
 def begin(tx: Transaction) -> None:
     """A session begins."""
     _set_time(tx)
-    tx.changed_registry()
-    tx.session, tx.incarnation = _with_new_lease(tx)
-    tx.lease_until = tx.now + tx.terms.lease
+    _take_new_lease(tx)
     look(tx)
 
 
@@ -27,14 +25,20 @@ def _set_time(tx: Transaction) -> None:
     tx.now = tx.clock.reading() + ahead
 
 
-def _with_new_lease(tx: Transaction) -> tuple[int, int]:
-    incarnation = tx.db.execute("UPDATE state SET incarnation = incarnation + 1 RETURNING incarnation").get
-    row = tx.db.execute(
-        "INSERT INTO sessions (name, incarnation, lease_until) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
-        "SET incarnation = excluded.incarnation, lease_until = excluded.lease_until, over_at = NULL RETURNING id",
-        (tx.name, incarnation, tx.now + tx.terms.lease),
-    ).get
-    return cast("int", row), cast("int", incarnation)
+def _take_new_lease(tx: Transaction) -> None:
+    tx.incarnation = cast(
+        "int", tx.db.execute("UPDATE state SET incarnation = incarnation + 1 RETURNING incarnation").get
+    )
+    tx.lease_until = tx.now + tx.terms.lease
+    tx.session = cast(
+        "int",
+        tx.db.execute(
+            "INSERT INTO sessions (name, incarnation, lease_until) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
+            "SET incarnation = excluded.incarnation, lease_until = excluded.lease_until, over_at = NULL RETURNING id",
+            (tx.name, tx.incarnation, tx.lease_until),
+        ).get,
+    )
+    tx.changed_registry()
 
 
 def look(tx: Transaction) -> None:
@@ -42,9 +46,7 @@ def look(tx: Transaction) -> None:
     if tx.overdue <= tx.now:
         _expire(tx)
     if tx.lease_until is None:
-        tx.changed_registry()
-        tx.session, tx.incarnation = _with_new_lease(tx)
-        tx.lease_until = tx.now + tx.terms.lease
+        _take_new_lease(tx)
         tx.lost = True
     elif tx.lease_until - tx.now < tx.terms.lease * 2 / 3:
         tx.lease_until = tx.now + tx.terms.lease

@@ -200,7 +200,7 @@ class Transaction:
         return self._registry
 
     def changed_registry(self) -> None:
-        """Who subscribes to what, or who serves it, is different from now on; all are told."""
+        """Who subscribes to what, or who serves it, was changed in the tables; all are told."""
         self.db.execute("UPDATE state SET registry = registry + 1")
         self._version += 1
         before = self._registry
