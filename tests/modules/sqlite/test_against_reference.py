@@ -6,14 +6,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from postroom.contract import Binding, Emit, Fetched, Letter, Loan, News, Published, Settlement, Step, StoredEvent
+from postroom.contract import Binding, Emit, Fetched, Letter, Loan, News, Settlement, Step, StoredEvent
 from postroom.modules.sqlite import groups, lending, operating, publishing, settling
-from postroom.modules.sqlite.lives import look
 from postroom.store_errors import BacklogFull
 from postroom.testing.reference import ReferenceStore
 
@@ -24,7 +24,7 @@ PATTERNS = ["order.*", "order.placed", "**", "stock.low"]
 SUBSCRIPTIONS = ["ledger", "mail", "shelf"]
 SESSIONS = ["one", "two"]
 FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-KEYS = [None, "k", "l"]
+KEYS = [None, "k", "k", "l"]
 
 bindings = st.builds(
     Binding,
@@ -179,6 +179,19 @@ class SameAsReference(RuleBasedStateMachine):
             session, lambda: self.reference.settle(self.names[session], theirs, self.now), settling.settle, mine
         )
         assert found == expected
+        for slot in SESSIONS:
+            self.notices(slot)
+
+    @rule(session=sessions, chosen=st.lists(st.tuples(st.integers(0, 5), waits), max_size=6))
+    def give_back(self, session: str, chosen: list[tuple[int, float]]) -> None:
+        held = self.held[session][-6:]
+        mine = [Settlement(held[at % len(held)], Step.RETURNED, wait=wait) for at, wait in chosen if held]
+        theirs = [msgspec.structs.replace(each, token=self.tokens[each.token]) for each in mine]
+        expected, found = self.both(
+            session, lambda: self.reference.settle(self.names[session], theirs, self.now), settling.settle, mine
+        )
+        assert found == expected
+        self.fetch(session, SUBSCRIPTIONS, 3)
 
     @rule(data=st.data(), session=sessions, count=st.integers(1, 4))
     def settle_own(self, data: st.DataObject, session: str, count: int) -> None:
@@ -282,9 +295,7 @@ class SameAsReference(RuleBasedStateMachine):
     def letters(self, session: str, subscription: str | None, after: str | None, limit: int) -> list[Any]:
         expected, found = self.both(
             session,
-            lambda: self.reference.letters(
-                subscription, None if after is None else self.letter_ids[after], limit
-            ),
+            lambda: self.reference.letters(subscription, None if after is None else self.letter_ids[after], limit),
             operating.letters,
             subscription,
             after,
@@ -380,9 +391,7 @@ class SameAsReference(RuleBasedStateMachine):
     def the_listings_are_the_same(self) -> None:
         if not self.drivers:
             return
-        expected, found = self.both(
-            "one", lambda: self.reference.listing(self.now), operating.subscriptions
-        )
+        expected, found = self.both("one", lambda: self.reference.listing(self.now), operating.subscriptions)
         assert [as_listed(each) for each in found] == [as_listed(each) for each in expected]
 
     @invariant()
@@ -438,4 +447,6 @@ def as_listed(each: Any) -> Any:
 
 
 TestSameAsReference = pytest.mark.slow(SameAsReference.TestCase)
-TestSameAsReference.settings = settings(max_examples=120, stateful_step_count=50, phases=(Phase.generate, Phase.shrink), report_multiple_bugs=False)
+TestSameAsReference.settings = settings(
+    max_examples=120, stateful_step_count=50, phases=(Phase.generate, Phase.shrink), report_multiple_bugs=False
+)

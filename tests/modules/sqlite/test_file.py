@@ -222,7 +222,14 @@ def test_what_is_no_path_is_refused(wrong: Any) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"durability": "disk"}, {"lease": 0}, {"window": -1}, {"keep": float("nan")}, {"busy_timeout": "5"}, {"strict": 1}],
+    [
+        {"durability": "disk"},
+        {"lease": 0},
+        {"window": -1},
+        {"keep": float("nan")},
+        {"busy_timeout": "5"},
+        {"strict": 1},
+    ],
 )
 def test_wrong_options_are_refused(options: Any) -> None:
     with pytest.raises(InvalidOption, match=next(iter(options))):

@@ -84,8 +84,7 @@ def _release(tx: Transaction, group: str) -> tuple[list[str], Answer]:
     if isinstance(answer, list):
         _forget(tx, cast("int", id))
         answer = [
-            msgspec.structs.replace(published, body=event.body)
-            for event, published in zip(events, answer, strict=True)
+            msgspec.structs.replace(published, body=event.body) for event, published in zip(events, answer, strict=True)
         ]
         for event, (session, _), published in zip(events, rows, answer, strict=True):
             if session != tx.session:
