@@ -282,6 +282,8 @@ class SameAsReference(RuleBasedStateMachine):
         )
         assert ids == expected_ids
         assert as_answer(found) == as_answer(expected)
+        for slot in SESSIONS:
+            self.notices(slot)
 
     @rule(session=sessions, group=st.sampled_from("gh"), names=st.sampled_from([None, NAMES[:1], NAMES[2:]]))
     def clear(self, session: str, group: str, names: list[str] | None) -> None:
@@ -412,6 +414,8 @@ class SameAsReference(RuleBasedStateMachine):
             GROUP BY subscription, key HAVING count(*) > 1
         """
         assert db.execute(orphans).fetchall() == []
+        self.both("one", lambda: None, lambda tx: None)
+        assert db.execute("SELECT event FROM records WHERE forget_at <= ?", (self.drivers["one"].tx.now,)).get is None
         bounded = "SELECT name, waiting, (SELECT count(*) FROM waiting WHERE subscription = s.id) FROM subscriptions s"
         assert [row for row in db.execute(bounded + " WHERE backlog IS NOT NULL") if row[1] != row[2]] == []
 

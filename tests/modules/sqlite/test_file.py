@@ -237,6 +237,9 @@ def test_wrong_options_are_refused(options: Any) -> None:
 
 
 def test_the_module_does_not_load_sqlite_before_a_file_is_opened() -> None:
-    program = "import sys; from postroom.modules.sqlite import SqliteModule; SqliteModule('x.db'); print('apsw' in sys.modules)"
+    program = (
+        "import sys; from postroom.modules.sqlite import SqliteModule\n"
+        "SqliteModule('x.db'); print('apsw' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

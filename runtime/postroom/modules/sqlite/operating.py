@@ -11,6 +11,7 @@ from postroom.outcomes import Cancelled
 
 from .endings import Ending, finish
 from .line import INSERT
+from .registry import droppable
 from .schema import IN_LINE
 from .transaction import MAIL, ROUTES, Transaction
 
@@ -58,8 +59,9 @@ def bind(tx: Transaction, bindings: Sequence[Binding], serve: bool) -> None:
                     "WHERE id = ?1",
                     (id,),
                 )
-            if each.overflow == "drop_oldest" and old.droppable is None:
-                db.execute("UPDATE waiting SET droppable = 1 WHERE subscription = ?", (id,))
+            mark = droppable(each.backlog, each.overflow)
+            if mark != old.droppable:
+                db.execute("UPDATE waiting SET droppable = ? WHERE subscription = ?", (mark, id))
     tx.changed_registry()
 
 

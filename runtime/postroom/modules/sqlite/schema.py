@@ -114,7 +114,8 @@ CREATE TABLE waiting(
     PRIMARY KEY (subscription, state, sort, due, event)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX waiting_keys ON waiting(subscription, key, state, due, event) WHERE key IS NOT NULL;
-CREATE INDEX waiting_by_age ON waiting(subscription, event) WHERE droppable IS NOT NULL;
+CREATE INDEX waiting_by_age ON waiting(subscription, event) WHERE droppable = 1;
+CREATE INDEX waiting_by_key_and_age ON waiting(subscription, key, event) WHERE droppable = 2;
 
 CREATE TABLE lent(
     token INTEGER PRIMARY KEY,
