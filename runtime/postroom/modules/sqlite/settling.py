@@ -18,6 +18,8 @@ RETURNING subscription, due, event, head_start, key, attempts, losses, not_befor
 
 _TAKE_ALL: Final = _TAKE.replace("token = ?", "token >= ? AND token < ?")
 
+_END: Final = "DELETE FROM lent WHERE token = ? RETURNING token, subscription, event, key"
+
 _BURY: Final = """
 INSERT INTO letters SELECT ?, ?, id, accepted_at, ?, ?, body FROM events WHERE number = ?
 """
@@ -33,22 +35,23 @@ def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
 
 def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
     mine = [(each.token,) for each in settlements if tx.owns(each.token)]
-    taken = {cast("int", row[8]): Share(*row[:7]) for row in tx.db.executemany(_TAKE, mine)}
+    taken = {row[0]: row for row in cast("Any", tx.db.executemany(_END, mine))}
     by_id = tx.registry.by_id
     endings: list[Ending] = []
     keys: dict[tuple[int, str], None] = {}
     done: list[bool] = []
     for settlement in settlements:
-        share = taken.pop(settlement.token, None)
-        done.append(share is not None)
-        if share is None:
+        row = taken.pop(settlement.token, None)
+        done.append(row is not None)
+        if row is None:
             continue
-        name = by_id[share.subscription].name
+        _, subscription, event, key = row
+        name = by_id[subscription].name
         if settlement.letter is not None:
-            _bury(tx, share.event, name, settlement.letter)
-        if share.key is not None:
-            keys[share.subscription, share.key] = None
-        endings.append(Ending(share.event, name, settlement.outcome))
+            _bury(tx, event, name, settlement.letter)
+        if key is not None:
+            keys[subscription, key] = None
+        endings.append(Ending(event, name, settlement.outcome))
     finish(tx, endings, tx.session)
     for subscription, key in keys:
         _tell_of_key(tx, subscription, key)
