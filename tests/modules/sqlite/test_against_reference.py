@@ -56,7 +56,6 @@ class SameAsReference(RuleBasedStateMachine):
         self.reference = ReferenceStore()
         self.drivers: dict[str, Driver] = {}
         self.names = {slot: f"{slot} first" for slot in SESSIONS}  # a name is used once
-        self.lapsed: set[str] = set()
         self.count = 0
         self.number = 0
         self.tokens: dict[int, int] = {}  # the reference's, by the file's
@@ -91,7 +90,6 @@ class SameAsReference(RuleBasedStateMachine):
     def on_reference(self, slot: str, call: Any) -> Any:
         session = self.names[slot]
         self.reference.expire(self.now)
-        self.lapsed |= {name for name in self.names.values() if name not in self.reference.sessions}
         if session not in self.reference.sessions:
             self.reference.renew(session, self.now)
         own = self.reference.sessions[session]
@@ -166,7 +164,8 @@ class SameAsReference(RuleBasedStateMachine):
         held = self.held[owner]
         if not held:
             return
-        mine, theirs = [], []
+        mine: list[Settlement] = []
+        theirs: list[Settlement] = []
         for token in data.draw(st.lists(st.sampled_from(held), min_size=1, max_size=count)):
             step = Step.SETTLED if only_ends else data.draw(st.sampled_from(list(Step)))
             letter = Letter("gave up", "ValueError", "no", "", 2) if data.draw(st.booleans()) else None
@@ -294,7 +293,7 @@ class SameAsReference(RuleBasedStateMachine):
 
     # Dead letters
 
-    def letters(self, session: str, subscription: str | None, after: str | None, limit: int) -> list[Any]:
+    def letters(self, session: str, subscription: str | None, after: str | None, limit: int) -> Any:
         expected, found = self.both(
             session,
             lambda: self.reference.letters(subscription, None if after is None else self.letter_ids[after], limit),
@@ -346,11 +345,11 @@ class SameAsReference(RuleBasedStateMachine):
 
     # Time, and the ends of sessions
 
-    @rule(seconds=st.sampled_from([0.5, 1.0, 4.0, 16.0, 601.0]))
+    @rule(seconds=st.sampled_from([0.5, 1.0, 4.0, 16.0]))
     def wait(self, seconds: float) -> None:
         self.clock.now += seconds
 
-    @rule(seconds=st.sampled_from([1.0, 8.0]))
+    @rule(seconds=st.sampled_from([1.0, 8.0, 8.0, 601.0]))
     def wait_and_renew(self, seconds: float) -> None:
         self.clock.now += seconds
         for name in SESSIONS:
@@ -384,10 +383,7 @@ class SameAsReference(RuleBasedStateMachine):
         after: News = self.drivers[session].run(operating.notices, news.number)
         assert not after.notices
         found, wanted = Counter(map(repr, news.notices)), Counter(map(repr, expected))
-        if self.names[session] in self.lapsed:  # the reference tells those nothing meanwhile
-            assert not wanted - found
-        else:
-            assert found == wanted
+        assert found == wanted
 
     @invariant()
     def the_listings_are_the_same(self) -> None:

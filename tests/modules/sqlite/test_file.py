@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from postroom.errors import InvalidOption
-from postroom.modules.sqlite import SqliteModule, opening, schema
+from postroom.modules.sqlite import SqliteModule, schema
 from postroom.modules.sqlite.opening import check_version, open_database
 from postroom.store_errors import StoreBroken
 
@@ -47,7 +47,7 @@ async def test_nothing_but_the_file_is_left_behind(path: Path) -> None:
 async def test_each_connection_is_set_up(path: Path, durability: Any, synchronous: int) -> None:
     async with SqliteModule(path, durability=durability).open("a") as a, SqliteModule(path).open("b"):
         names = ("journal_mode", "synchronous", "trusted_schema", "cell_size_check")
-        found = [await inside(a)._run(lambda tx, name=name: tx.db.pragma(name)) for name in names]
+        found = await inside(a)._run(lambda tx: [tx.db.pragma(name) for name in names])
     assert found == ["wal", synchronous, 0, 1]
 
 
@@ -183,7 +183,7 @@ def test_a_sqlite_without_it_is_taken(version: str) -> None:
 
 
 async def test_the_version_is_checked_when_a_file_is_opened(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening.apsw, "sqlite_lib_version", lambda: "3.50.4")
+    monkeypatch.setattr(apsw, "sqlite_lib_version", lambda: "3.50.4")
     with pytest.raises(StoreBroken, match=r"SQLite 3\.50\.4"):
         await open_once(path)
     assert not path.exists()

@@ -38,6 +38,9 @@ class ReferenceStore(Deliveries):
         if own is None:
             self.begin(session, now)
             own = self.sessions[session]
+            before = self.lapsed.pop(session, None)
+            if before is not None:
+                own.notices, own.numbers = before.notices, before.numbers
             own.lost = own.routes = True
             own.tell()
         own.lease_until = now + self.lease
@@ -56,6 +59,7 @@ class ReferenceStore(Deliveries):
                         delivery.token = delivery.session = None
                         delivery.losses += 1
                 self._forget_session(name)
+                self.lapsed[name] = session
         for group, staged in list(self.groups.items()):
             if staged.expires_at <= now:
                 self.clear(group, None, EXPIRED)
