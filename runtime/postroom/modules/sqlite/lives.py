@@ -1,12 +1,14 @@
 """Sessions: how one begins, stays alive, is given up and ends; and whatever else has had its time."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from .endings import forget_old
 from .groups import expire_groups
 from .settling import give_back
 from .times import ahead_of
-from .transaction import LINGER, Transaction
+from .transaction import LEASES, LINGER, Transaction
+
+_NEXT_LEASE: Final = "UPDATE state SET incarnation = (incarnation + 1) % ? RETURNING incarnation"
 
 
 def begin(tx: Transaction) -> None:
@@ -26,9 +28,11 @@ def _set_time(tx: Transaction) -> None:
 
 
 def _take_new_lease(tx: Transaction) -> None:
-    tx.incarnation = cast(
-        "int", tx.db.execute("UPDATE state SET incarnation = incarnation + 1 RETURNING incarnation").get
-    )
+    while True:
+        tx.incarnation = cast("int", tx.db.execute(_NEXT_LEASE, (LEASES,)).get)
+        taken = "SELECT 1 FROM sessions WHERE incarnation = ? AND over_at IS NULL"
+        if not tx.db.execute(taken, (tx.incarnation,)).get:
+            break
     tx.lease_until = tx.now + tx.terms.lease
     tx.session = cast(
         "int",

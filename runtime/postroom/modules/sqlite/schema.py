@@ -10,7 +10,8 @@ have a row in `records`.
     1 behind    another one of its key comes first; `sort` means nothing
     2 delayed   `sort` is when it may be lent
 
-Numbers of events, notices and dead letters come from one counter, so that they sort by age.
+Numbers of events, loans and notices come from one counter, so that they sort by age. A dead letter has the token of the
+loan that it was in.
 """
 
 from typing import Final
@@ -142,7 +143,7 @@ CREATE TABLE notices(
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE letters(
-    number INTEGER PRIMARY KEY,
+    token INTEGER PRIMARY KEY,
     subscription TEXT NOT NULL,
     event TEXT NOT NULL,
     accepted_at REAL NOT NULL,
@@ -150,7 +151,7 @@ CREATE TABLE letters(
     letter BLOB NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
-CREATE INDEX letters_by_subscription ON letters(subscription, number);
+CREATE INDEX letters_by_subscription ON letters(subscription, token);
 
 CREATE TABLE groups(
     id INTEGER PRIMARY KEY AUTOINCREMENT,

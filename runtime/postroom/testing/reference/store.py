@@ -73,7 +73,7 @@ class ReferenceStore(Deliveries):
     def letters(self, subscription: str | None, after: str | None, limit: int) -> list[StoredLetter]:
         found = [
             each
-            for each in self.dead.values()
+            for each in sorted(self.dead.values(), key=lambda each: each.id)
             if subscription in (None, each.subscription) and (after is None or each.id > after)
         ]
         return found[:limit]
