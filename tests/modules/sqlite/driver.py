@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 
 import attrs
 
+from postroom.contract import Binding
 from postroom.modules.sqlite.lives import begin, end, look
 from postroom.modules.sqlite.opening import open_database
+from postroom.modules.sqlite.operating import bind
 from postroom.modules.sqlite.times import MachineClock
 from postroom.modules.sqlite.transaction import Terms, Transaction
 
@@ -42,7 +44,6 @@ class Driver:
     terms: Terms = attrs.field(factory=lambda: Terms(lease=15.0, window=600.0, keep=None))
     tx: Transaction = attrs.field(init=False)
     told: int = attrs.field(default=0, init=False)
-    others: "list[Driver]" = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.tx = Transaction(open_database(self.path, "process"), self.clock, self.terms, self.name)
@@ -63,8 +64,11 @@ class Driver:
         self.told |= tx.wakes.get(tx.session, 0)
         return result
 
-    def reopen(self) -> None:
-        """As after a crash of the process, with the session's own memory lost."""
+    def bind(self, *bindings: Binding) -> None:
+        self.run(bind, bindings, True)
+
+    def close(self) -> None:
+        """Without a word, as when its process is killed."""
         self.tx.db.close(True)
 
     def leave(self) -> None:

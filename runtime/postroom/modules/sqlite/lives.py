@@ -1,20 +1,20 @@
 """Sessions: how one begins, stays alive, is given up and ends; and whatever else has had its time."""
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from .endings import forget_old
 from .groups import expire_groups
 from .settling import give_back
 from .times import ahead_of
-from .transaction import LINGER, Transaction
+from .transaction import LEASES, LINGER, Transaction
+
+_NEXT_LEASE: Final = "UPDATE state SET incarnation = (incarnation + 1) % ? RETURNING incarnation"
 
 
 def begin(tx: Transaction) -> None:
     """A session begins."""
     _set_time(tx)
-    tx.changed_registry()
-    tx.session, tx.incarnation = _with_new_lease(tx)
-    tx.lease_until = tx.now + tx.terms.lease
+    _take_new_lease(tx)
     look(tx)
 
 
@@ -27,14 +27,22 @@ def _set_time(tx: Transaction) -> None:
     tx.now = tx.clock.reading() + ahead
 
 
-def _with_new_lease(tx: Transaction) -> tuple[int, int]:
-    incarnation = tx.db.execute("UPDATE state SET incarnation = incarnation + 1 RETURNING incarnation").get
-    row = tx.db.execute(
-        "INSERT INTO sessions (name, incarnation, lease_until) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
-        "SET incarnation = excluded.incarnation, lease_until = excluded.lease_until, over_at = NULL RETURNING id",
-        (tx.name, incarnation, tx.now + tx.terms.lease),
-    ).get
-    return cast("int", row), cast("int", incarnation)
+def _take_new_lease(tx: Transaction) -> None:
+    while True:
+        tx.incarnation = cast("int", tx.db.execute(_NEXT_LEASE, (LEASES,)).get)
+        taken = "SELECT 1 FROM sessions WHERE incarnation = ? AND over_at IS NULL"
+        if not tx.db.execute(taken, (tx.incarnation,)).get:
+            break
+    tx.lease_until = tx.now + tx.terms.lease
+    tx.session = cast(
+        "int",
+        tx.db.execute(
+            "INSERT INTO sessions (name, incarnation, lease_until) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
+            "SET incarnation = excluded.incarnation, lease_until = excluded.lease_until, over_at = NULL RETURNING id",
+            (tx.name, tx.incarnation, tx.lease_until),
+        ).get,
+    )
+    tx.changed_registry()
 
 
 def look(tx: Transaction) -> None:
@@ -42,9 +50,7 @@ def look(tx: Transaction) -> None:
     if tx.overdue <= tx.now:
         _expire(tx)
     if tx.lease_until is None:
-        tx.changed_registry()
-        tx.session, tx.incarnation = _with_new_lease(tx)
-        tx.lease_until = tx.now + tx.terms.lease
+        _take_new_lease(tx)
         tx.lost = True
     elif tx.lease_until - tx.now < tx.terms.lease * 2 / 3:
         tx.lease_until = tx.now + tx.terms.lease

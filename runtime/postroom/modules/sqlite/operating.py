@@ -6,11 +6,12 @@ from typing import Any, Final, cast
 import msgspec
 
 from postroom.codec import encode_outcome
-from postroom.contract import Binding, Letter, News, Notice, Published, StoredLetter, StoredSubscription
+from postroom.contract import Binding, Letter, News, Notice, Published, StoredLetter, StoredSubscription, letter_id
 from postroom.outcomes import Cancelled
 
 from .endings import Ending, finish
 from .line import INSERT
+from .registry import droppable
 from .schema import IN_LINE
 from .transaction import MAIL, ROUTES, Transaction
 
@@ -34,8 +35,8 @@ FROM subscriptions s ORDER BY name
 """
 
 _LETTERS: Final = """
-SELECT number, subscription, event, body, accepted_at, letter, time FROM letters
-WHERE number > ? AND (?2 IS NULL OR subscription = ?2) ORDER BY number LIMIT ?3
+SELECT token, subscription, event, body, accepted_at, letter, time FROM letters
+WHERE token > ?1 AND (?2 IS NULL OR subscription = ?2) ORDER BY token LIMIT ?3
 """
 
 _letters: Final = msgspec.msgpack.Decoder(Letter)
@@ -58,8 +59,9 @@ def bind(tx: Transaction, bindings: Sequence[Binding], serve: bool) -> None:
                     "WHERE id = ?1",
                     (id,),
                 )
-            if each.overflow == "drop_oldest" and old.droppable is None:
-                db.execute("UPDATE waiting SET droppable = 1 WHERE subscription = ?", (id,))
+            mark = droppable(each.backlog, each.overflow)
+            if mark != old.droppable:
+                db.execute("UPDATE waiting SET droppable = ? WHERE subscription = ?", (mark, id))
     tx.changed_registry()
 
 
@@ -128,7 +130,7 @@ def letters(tx: Transaction, subscription: str | None, after: str | None, limit:
     """See the contract."""
     rows = cast("Any", tx.db.execute(_LETTERS, (_number_of(after), subscription, limit)))
     return [
-        StoredLetter(f"{number:012}", name, event, body, accepted_at, _letters.decode(letter), time)
+        StoredLetter(letter_id(number), name, event, body, accepted_at, _letters.decode(letter), time)
         for number, name, event, body, accepted_at, letter, time in rows
     ]
 
@@ -142,14 +144,14 @@ def _replay(tx: Transaction, letter: str) -> Published | None:
     row = cast(
         "Any",
         tx.db.execute(
-            "SELECT subscription, event, body, accepted_at FROM letters WHERE number = ?", (_number_of(letter),)
+            "SELECT subscription, event, body, accepted_at FROM letters WHERE token = ?", (_number_of(letter),)
         ).fetchone(),
     )
     known = None if row is None else tx.registry.by_name.get(row[0])
     if known is None:
         return None
     name, event, body, accepted_at = row
-    tx.db.execute("DELETE FROM letters WHERE number = ?", (_number_of(letter),))
+    tx.db.execute("DELETE FROM letters WHERE token = ?", (_number_of(letter),))
     number = tx.next_number()
     tx.db.execute("INSERT INTO events VALUES (?, 1, ?, ?, ?, ?)", (number, tx.session, accepted_at, event, body))
     place = (known.id, IN_LINE, tx.now + HEAD_START, tx.now, number, HEAD_START)
@@ -163,12 +165,15 @@ def _replay(tx: Transaction, letter: str) -> Published | None:
 def discard(tx: Transaction, letters: Collection[str]) -> int:
     """See the contract."""
     numbers = [(_number_of(each),) for each in letters]
-    return len(tx.db.executemany("DELETE FROM letters WHERE number = ? RETURNING 1", numbers).fetchall())
+    return len(tx.db.executemany("DELETE FROM letters WHERE token = ? RETURNING 1", numbers).fetchall())
 
 
 def _number_of(letter: str | None) -> int:
     """The number in a dead letter's id; 0, which none has, where it is none of ours."""
-    return int(letter) if letter is not None and letter.isascii() and letter.isdigit() and len(letter) < 19 else 0
+    if letter is None or not letter.isascii() or not letter.isdigit() or len(letter) > 20:
+        return 0
+    number = int(letter)
+    return number if number < 1 << 63 else 0
 
 
 def notices(tx: Transaction, seen: int) -> News:

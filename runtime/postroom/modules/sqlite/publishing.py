@@ -40,11 +40,11 @@ LIMIT 1
 _REMOVE: Final = "DELETE FROM waiting WHERE subscription = ? AND state = ? AND sort = ? AND due = ? AND event = ?"
 _OLDEST: Final = """
 SELECT state, sort, due, event, key, attempts FROM waiting
-WHERE subscription = ? AND droppable IS NOT NULL ORDER BY event LIMIT 1
+WHERE subscription = ? AND droppable = 1 ORDER BY event LIMIT 1
 """
 _NEWEST_OF_KEY: Final = """
 SELECT state, sort, due, event, key, attempts FROM waiting
-WHERE subscription = ? AND key = ? ORDER BY event DESC LIMIT 1
+WHERE subscription = ? AND key = ? AND droppable = 2 ORDER BY event DESC LIMIT 1
 """
 
 COALESCED: Final = "a newer one of the same key took its place (overflow: coalesce)"

@@ -12,13 +12,18 @@ from postroom.routes import MOST_NAMES_REMEMBERED, Routes
 _patterns: Final = msgspec.json.Decoder(tuple[str, ...])
 
 
+def droppable(backlog: int | None, overflow: str) -> int | None:
+    """What marks the deliveries of a subscription that overflow may drop."""
+    return None if backlog is None else {"drop_oldest": 1, "coalesce": 2}.get(overflow)
+
+
 @attrs.frozen(eq=False)
 class Known:
     """A subscription that is registered.
 
     Attributes:
         bounded: How many may wait for it; None for any number.
-        droppable: 1 where the oldest that waits may be dropped; else None.
+        droppable: 1 where the oldest that waits may be dropped, 2 where the newest of a key; else None.
     """
 
     id: int
@@ -30,8 +35,7 @@ class Known:
     droppable: int | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        dropping = self.bounded is not None and self.overflow == "drop_oldest"
-        object.__setattr__(self, "droppable", 1 if dropping else None)
+        object.__setattr__(self, "droppable", droppable(self.bounded, self.overflow))
 
 
 @attrs.frozen(eq=False)

@@ -10,7 +10,8 @@ have a row in `records`.
     1 behind    another one of its key comes first; `sort` means nothing
     2 delayed   `sort` is when it may be lent
 
-Numbers of events, notices and dead letters come from one counter, so that they sort by age.
+Numbers of events, loans and notices come from one counter, so that they sort by age. A dead letter has the token of the
+loan that it was in.
 """
 
 from typing import Final
@@ -114,7 +115,8 @@ CREATE TABLE waiting(
     PRIMARY KEY (subscription, state, sort, due, event)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX waiting_keys ON waiting(subscription, key, state, due, event) WHERE key IS NOT NULL;
-CREATE INDEX waiting_by_age ON waiting(subscription, event) WHERE droppable IS NOT NULL;
+CREATE INDEX waiting_by_age ON waiting(subscription, event) WHERE droppable = 1;
+CREATE INDEX waiting_by_key_and_age ON waiting(subscription, key, event) WHERE droppable = 2;
 
 CREATE TABLE lent(
     token INTEGER PRIMARY KEY,
@@ -141,7 +143,7 @@ CREATE TABLE notices(
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE letters(
-    number INTEGER PRIMARY KEY,
+    token INTEGER PRIMARY KEY,
     subscription TEXT NOT NULL,
     event TEXT NOT NULL,
     accepted_at REAL NOT NULL,
@@ -149,7 +151,7 @@ CREATE TABLE letters(
     letter BLOB NOT NULL,
     body BLOB NOT NULL
 ) STRICT;
-CREATE INDEX letters_by_subscription ON letters(subscription, number);
+CREATE INDEX letters_by_subscription ON letters(subscription, token);
 
 CREATE TABLE groups(
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -44,6 +44,7 @@ class SqliteSession:
     _worker: Worker = attrs.field(init=False)
     _sleeper: Sleeper = attrs.field(init=False)
     _what: int = attrs.field(default=0, init=False)
+    _newest: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._sleeper = self._port.sleeper()
@@ -112,12 +113,15 @@ class SqliteSession:
 
     async def news(self, seen: int) -> News:
         await anyio.lowlevel.checkpoint()
+        if seen < self._newest:
+            self._what |= NOTICES  # told before, and not heard
         while True:
             self._worker.check()
             found = await self._notices(seen) if self._what & NOTICES else News(seen)
             what = self._what & ~NOTICES
             if what or found.notices:
                 self._what &= NOTICES
+                self._newest = max(self._newest, found.number)
                 return News(
                     found.number,
                     found.notices,

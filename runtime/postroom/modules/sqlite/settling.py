@@ -9,14 +9,21 @@ from postroom.contract import Letter, Settlement, Step
 
 from .endings import Ending, finish
 from .line import Share, put_back
-from .transaction import TOKEN_BITS, Transaction
+from .transaction import LEASES, Transaction
 
 _TAKE: Final = """
 DELETE FROM lent WHERE token = ?
 RETURNING subscription, due, event, head_start, key, attempts, losses, not_before, token
 """
 
-_TAKE_ALL: Final = _TAKE.replace("token = ?", "token >= ? AND token < ?")
+_OF_LEASE: Final = f"(token & {LEASES - 1}) = ?"
+"""No index: what is lent is as much as the mailboxes hold, and this is asked when sessions end."""
+
+_TAKE_ALL: Final = _TAKE.replace("token = ?", _OF_LEASE)
+
+_TOKENS: Final = f"SELECT token FROM lent WHERE {_OF_LEASE}"  # noqa: S608 - a constant
+
+_END: Final = "DELETE FROM lent WHERE token = ? RETURNING token, subscription, event, key"
 
 _BURY: Final = """
 INSERT INTO letters SELECT ?, ?, id, accepted_at, ?, ?, body FROM events WHERE number = ?
@@ -33,22 +40,23 @@ def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
 
 def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
     mine = [(each.token,) for each in settlements if tx.owns(each.token)]
-    taken = {cast("int", row[8]): Share(*row[:7]) for row in tx.db.executemany(_TAKE, mine)}
+    taken = {row[0]: row for row in cast("Any", tx.db.executemany(_END, mine))}
     by_id = tx.registry.by_id
     endings: list[Ending] = []
     keys: dict[tuple[int, str], None] = {}
     done: list[bool] = []
     for settlement in settlements:
-        share = taken.pop(settlement.token, None)
-        done.append(share is not None)
-        if share is None:
+        row = taken.pop(settlement.token, None)
+        done.append(row is not None)
+        if row is None:
             continue
-        name = by_id[share.subscription].name
+        _, subscription, event, key = row
+        name = by_id[subscription].name
         if settlement.letter is not None:
-            _bury(tx, share.event, name, settlement.letter)
-        if share.key is not None:
-            keys[share.subscription, share.key] = None
-        endings.append(Ending(share.event, name, settlement.outcome))
+            _bury(tx, settlement.token, event, name, settlement.letter)
+        if key is not None:
+            keys[subscription, key] = None
+        endings.append(Ending(event, name, settlement.outcome))
     finish(tx, endings, tx.session)
     for subscription, key in keys:
         _tell_of_key(tx, subscription, key)
@@ -63,9 +71,9 @@ def _tell_of_key(tx: Transaction, subscription: int, key: str) -> None:
         tx.mail_for(subscription)
 
 
-def _bury(tx: Transaction, event: int, subscription: str, letter: Letter) -> None:
+def _bury(tx: Transaction, token: int, event: int, subscription: str, letter: Letter) -> None:
     encoded = msgspec.msgpack.encode(letter)
-    tx.db.execute(_BURY, (tx.next_number(), subscription, tx.clock.wall(), encoded, event))
+    tx.db.execute(_BURY, (token, subscription, tx.clock.wall(), encoded, event))
 
 
 def _keep_on(tx: Transaction, settlement: Settlement) -> bool:
@@ -94,12 +102,12 @@ def reclaim(tx: Transaction, holding: Collection[int]) -> None:
 
 def give_back(tx: Transaction, incarnation: int, but: Collection[int] = (), *, lost: bool = False) -> None:
     """What is lent under a lease waits again, but for some; with a loss more where it was `lost`."""
-    span = (incarnation << TOKEN_BITS, (incarnation + 1) << TOKEN_BITS)
+    lease = (incarnation,)
     if but:
         held = set(but)
-        tokens = [row[0] for row in tx.db.execute("SELECT token FROM lent WHERE token >= ? AND token < ?", span)]
+        tokens = [row[0] for row in tx.db.execute(_TOKENS, lease)]
         rows = tx.db.executemany(_TAKE, [(token,) for token in tokens if token not in held]).fetchall()
     else:
-        rows = tx.db.execute(_TAKE_ALL, span).fetchall()
+        rows = tx.db.execute(_TAKE_ALL, lease).fetchall()
     shares = [(Share(*row[:7]), cast("float", row[7])) for row in rows]  # type: ignore[arg-type]
     put_back(tx, [(share._replace(losses=share.losses + lost), not_before) for share, not_before in shares])

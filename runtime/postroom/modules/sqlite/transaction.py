@@ -15,8 +15,11 @@ from .times import MachineClock
 
 T = TypeVar("T")
 
-TOKEN_BITS: Final = 40
-"""A token is the number of a session's lease and, in so many bits, that of the loan."""
+LEASE_BITS: Final = 18
+"""A token is the number of the loan and, in so many bits, that of the session's lease; so tokens sort by age."""
+
+LEASES: Final = 1 << LEASE_BITS
+"""Numbers of leases begin anew after so many; two sessions never have the same one at the same time."""
 
 MOST_REMEMBERED: Final = 32
 """Results of numbered calls that are kept, in case the same call comes again."""
@@ -90,7 +93,6 @@ class Transaction:
     _number_before: int = attrs.field(default=0, init=False)
     _version: int = attrs.field(default=0, init=False)
     _registry: Registry | None = attrs.field(default=None, init=False)
-    _tokens: int = attrs.field(default=0, init=False)
     _waiting: dict[int, int] = attrs.field(factory=dict, init=False)
     _made_room: bool = attrs.field(default=False, init=False)
     _attempt: int = attrs.field(default=0, init=False)
@@ -183,13 +185,16 @@ class Transaction:
 
     def next_tokens(self, count: int) -> range:
         """Tokens for so many loans, never used before."""
-        first = (self.incarnation << TOKEN_BITS) + self._tokens
-        self._tokens += count
-        return range(first, first + count)
+        numbers = self.next_numbers(count)
+        return range(
+            numbers.start << LEASE_BITS | self.incarnation,
+            numbers.stop << LEASE_BITS | self.incarnation,
+            1 << LEASE_BITS,
+        )
 
     def owns(self, token: int) -> bool:
         """Whether a token is of the session's lease."""
-        return token >> TOKEN_BITS == self.incarnation
+        return token & LEASES - 1 == self.incarnation
 
     # The registry
 
@@ -200,7 +205,7 @@ class Transaction:
         return self._registry
 
     def changed_registry(self) -> None:
-        """Who subscribes to what, or who serves it, is different from now on; all are told."""
+        """Who subscribes to what, or who serves it, was changed in the tables; all are told."""
         self.db.execute("UPDATE state SET registry = registry + 1")
         self._version += 1
         before = self._registry

@@ -8,7 +8,7 @@ Where the system has no such sockets, looking at the file is all there is, and d
 """
 
 import os
-import select
+import selectors
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,6 +24,8 @@ LOOK_EVERY: Final = 1.0
 
 LOOK_OFTEN: Final = 0.02
 """Where they can't."""
+
+HAS_SOCKETS = hasattr(socket, "AF_UNIX")
 
 LONGEST_ADDRESS: Final = 100
 """Bytes that the path of a socket may have on all systems."""
@@ -41,6 +43,7 @@ class Wakes:
     folder: Path
     look_every: float = attrs.field(default=LOOK_OFTEN, init=False)
     _bell: tuple[socket.socket, socket.socket] = attrs.field(factory=socket.socketpair, init=False)
+    _selector: selectors.BaseSelector = attrs.field(factory=selectors.DefaultSelector, init=False)
     _socket: "socket.socket | None" = attrs.field(default=None, init=False)
     _own: Path | None = attrs.field(default=None, init=False)
     _out: "socket.socket | None" = attrs.field(default=None, init=False)
@@ -50,11 +53,12 @@ class Wakes:
     def __attrs_post_init__(self) -> None:
         for end in self._bell:
             end.setblocking(False)
+        self._selector.register(self._bell[0], selectors.EVENT_READ)
 
     def open(self, session: int) -> None:
         """Make the socket of a session; without one where the system has none."""
         self._close_socket()
-        if not hasattr(socket, "AF_UNIX"):
+        if not HAS_SOCKETS:
             return
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
@@ -65,6 +69,7 @@ class Wakes:
             self._socket.setblocking(False)
             self._socket.bind(f"{self._base}/{session}")
             self._own = own
+            self._selector.register(self._socket, selectors.EVENT_READ)
             self._out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._out.setblocking(False)
         except OSError:  # a file system without sockets
@@ -87,10 +92,7 @@ class Wakes:
 
     def wait(self, seconds: float) -> int:
         """Wait until somebody wakes this thread, or for so many seconds; what to look at."""
-        sockets: list[socket.socket] = [self._bell[0]]
-        if self._socket is not None:
-            sockets.append(self._socket)
-        ready, _, _ = select.select(sockets, [], [], max(0.0, seconds))
+        ready = [key.fileobj for key, _ in self._selector.select(max(0.0, seconds))]
         if self._bell[0] in ready:
             with suppress(BlockingIOError):
                 self._bell[0].recv(4096)
@@ -125,6 +127,7 @@ class Wakes:
     def close(self) -> None:
         """Take the socket away, and the folder with the last one."""
         self._close_socket()
+        self._selector.close()
         for end in self._bell:
             end.close()
         if self._folder_fd >= 0:
@@ -134,6 +137,8 @@ class Wakes:
             self.folder.rmdir()
 
     def _close_socket(self) -> None:
+        if self._socket is not None and self._own is not None:
+            self._selector.unregister(self._socket)
         for each in (self._socket, self._out):
             if each is not None:
                 each.close()

@@ -92,6 +92,7 @@ class Worker:
     broken: Exception | None = attrs.field(default=None, init=False)
     ended: bool = attrs.field(default=False, init=False)
     _calls: deque[Call] = attrs.field(factory=deque, init=False)
+    _running: list[Call] = attrs.field(factory=list, init=False)
     _asleep: bool = attrs.field(default=False, init=False)
     _ending: bool = attrs.field(default=False, init=False)
     _hurry: bool = attrs.field(default=False, init=False)
@@ -162,7 +163,7 @@ class Worker:
 
         def end() -> None:
             self.broken, self.ended = broken, True
-            for call in (opened, *self._calls):
+            for call in (opened, *self._running, *self._calls):
                 if not call.done:
                     call.error, call.done = copy(broken), True
                     call.sleeper.wake()
@@ -194,9 +195,9 @@ class Worker:
     def _work(self, tx: Transaction) -> None:
         """Run calls until the end."""
         while not self._ending or self._calls:
-            calls = self._take(tx)
-            if calls:
-                self._serve(tx, calls)
+            self._running = self._take(tx)
+            if self._running:
+                self._serve(tx, self._running)
 
     def _take(self, tx: Transaction) -> list[Call]:
         """The calls that wait; where none do, sleep until one comes, or until something else is to be done."""
@@ -245,8 +246,8 @@ class Worker:
 
     def _serve(self, tx: Transaction, calls: list[Call]) -> None:
         """Run calls together; where that fails, one by one, so that only those fail that must."""
-        self._check_file()
         try:
+            self._check_file()
             self._together(tx, calls)
         except Exception as error:
             if len(calls) > 1 and not isinstance(error, StoreBroken | UnknownResult | apsw.BusyError):
