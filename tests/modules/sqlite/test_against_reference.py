@@ -448,5 +448,5 @@ def as_listed(each: Any) -> Any:
 
 TestSameAsReference = pytest.mark.slow(SameAsReference.TestCase)
 TestSameAsReference.settings = settings(
-    max_examples=120, stateful_step_count=50, phases=(Phase.generate, Phase.shrink), report_multiple_bugs=False
+    max_examples=100, stateful_step_count=40, phases=(Phase.generate, Phase.shrink), report_multiple_bugs=False
 )

@@ -14,8 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 
-LEASE = 1.0
-CYCLES = 6
+LEASE = 2.0
+CYCLES = 4
 
 
 @attrs.define(eq=False)
