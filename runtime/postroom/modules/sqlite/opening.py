@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -20,6 +21,9 @@ SYNCHRONOUS: Final = {"process": "NORMAL", "power": "FULL"}
 
 WAL_LIMIT: Final = 64 * 1024 * 1024
 """Bytes that the write-ahead log keeps on disk once it was larger."""
+
+OPENS_WITHIN: Final = 5.0
+"""Seconds for which a file that others are opening is tried."""
 
 CACHED_STATEMENTS: Final = 256
 
@@ -88,9 +92,7 @@ def open_database(path: Path, durability: Durability) -> apsw.Connection:
     except apsw.Error as error:
         raise translated(error, str(path)) from error
     try:
-        version_of(db, str(path))  # another program's file stays as it is
-        set_up(db, durability)
-        migrate(db, str(path))
+        _prepare(db, path, durability)
     except apsw.Error as error:
         db.close(True)
         raise translated(error, str(path)) from error
@@ -100,9 +102,24 @@ def open_database(path: Path, durability: Durability) -> apsw.Connection:
     return db
 
 
+def _prepare(db: apsw.Connection, path: Path, durability: Durability) -> None:
+    """Set it up. While others do so with a new file, SQLite doesn't always wait by itself."""
+    give_up = time.monotonic() + OPENS_WITHIN
+    while True:
+        try:
+            version_of(db, str(path))  # another program's file stays as it is
+            set_up(db, durability)
+            migrate(db, str(path))
+            return
+        except apsw.BusyError:
+            if time.monotonic() > give_up:
+                raise
+        time.sleep(0.01)  # in a thread of the session's own
+
+
 def set_up(db: apsw.Connection, durability: Durability) -> None:
     """What holds for a connection, not for the file, but for the mode of the journal."""
-    db.set_busy_timeout(5000)  # until the worker's own way of waiting is in place
+    db.set_busy_timeout(int(OPENS_WITHIN * 1000))  # until the worker's own way of waiting is in place
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA cell_size_check = ON")
     if (mode := db.execute("PRAGMA journal_mode = WAL").get) != "wal":
