@@ -114,7 +114,7 @@ def _print(replay: Replay, *, as_json: bool) -> bool:
         if as_json:
             print(json.dumps(attrs.asdict(result)), flush=True)
         else:
-            show(Screen(), result, replay.shop, replay.runtime, replay.seconds)
+            show(Screen(), result, replay.shop, replay.runtime, replay.dead, replay.seconds)
     except OSError as error:
         say(f"storefront: can't write to standard output: {error.strerror}")
         sys.stdout = None  # what is left in its buffer would fail again at the end

@@ -11,6 +11,8 @@ import attrs
 from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Moment, Need, Order, Overflow, Port
 
 from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
+from .contract import letter_id
+from .dead_letters import letter_of
 from .delivery import Delivery, LongDelivery, as_long, deliveries_in
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
@@ -337,10 +339,6 @@ class SubscriptionBehaviour(Supervised):
     def reopened(self) -> None:
         self.around.reopened()
 
-    def hand_back_waiting(self) -> None:
-        """Return all that a store has lent and no worker has in hand."""
-        self.cancel_waiting()
-
     def lose_loans(self) -> tuple[int, int]:
         """All that a store has lent is worth nothing any more: end what is in hand, forget the rest.
 
@@ -371,8 +369,13 @@ class SubscriptionBehaviour(Supervised):
         return end is None or due <= end
 
     def _bury(self, delivery: Delivery, reason: str, error: Exception | None, attempts: int) -> None:
-        if isinstance(delivery.receipt, LoanReceipt):
-            delivery.receipt.grave = Grave(reason, error, attempts)
+        loan = delivery.receipt
+        if isinstance(loan, LoanReceipt):
+            loan.grave = Grave(reason, error, attempts)
+            time = self.around.clock.time()
+            self.around.dead_letters.stored(
+                letter_of(letter_id(loan.token), delivery.event, self.name, reason, error, attempts, time)
+            )
             self.teller.buried(delivery.event, error, reason, attempts)
             return
         self.around.dead_letters.add(delivery.event, self.name, reason, error, attempts, self.around.clock.time())

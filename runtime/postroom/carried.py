@@ -6,7 +6,7 @@ from random import Random
 import attrs
 
 from .behaviour import SubscriptionBehaviour
-from .carrying import Outbox, StoredGroups, StoredReceipt, open_carrier
+from .carrying import Outbox, StoredGroups, StoredLetters, StoredReceipt, open_carrier
 from .loans import LentDelivery
 from .local import Local
 from .settings import Role
@@ -41,6 +41,7 @@ class Carried(Spawner):
         )
         groups = StoredGroups(carrier)
         carrier.staged_heard = groups.heard
+        self.dead_letters.store = StoredLetters(carrier)
         self._outbox = Outbox(self._module, carrier, groups, self.role == "handle")
 
     async def _begin(self) -> None:

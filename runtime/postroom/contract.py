@@ -153,7 +153,8 @@ class StoredLetter(msgspec.Struct, frozen=True):
     """A dead letter in a store.
 
     Attributes:
-        id: Names it; ids sort by age.
+        id: Names it: the token of the loan that it was in, as `letter_id` writes it, so that both sides know it. Ids
+            sort by age.
         time: When it was given up, in seconds since the epoch.
     """
 
@@ -164,6 +165,11 @@ class StoredLetter(msgspec.Struct, frozen=True):
     accepted_at: float
     letter: Letter
     time: float
+
+
+def letter_id(token: int) -> str:
+    """The id of the dead letter that settling a loan leaves behind."""
+    return f"{token:020}"
 
 
 class Settlement(msgspec.Struct, frozen=True):

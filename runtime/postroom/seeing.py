@@ -83,7 +83,7 @@ class Observable(GroupEmitter):
             scheduled_in_line=0 if new else len(self._dispatcher.timers.line),
             stats=self.stats,
             dead_letters=DeadLettersSnapshot(
-                kept=len(self.dead_letters),
+                kept=self.dead_letters.kept,
                 limit=self.dead_letters.limit,
                 total=self.dead_letters.total,
                 evicted=self.dead_letters.evicted,

@@ -118,7 +118,7 @@ async def test_a_replayed_event_is_not_delayed_again_where_the_mailbox_is_full()
         await runtime.spawn(work, "n", capacity=1)
         await runtime.emit_and_wait("n", "delayed", delay=1000)
         bad = False
-        [letter] = runtime.dead_letters
+        [letter] = await runtime.dead_letters.list()
         await runtime.emit("n", 1)
         await anyio.sleep(0.1)
         await runtime.emit("n", 2)

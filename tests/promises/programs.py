@@ -246,7 +246,7 @@ class World:
             self.await_report(receipt)
 
     async def replay(self) -> None:
-        letters = self.runtime.dead_letters.list()
+        letters = await self.runtime.dead_letters.list()
         if not letters:
             return
         try:

@@ -106,7 +106,7 @@ async def test_a_subscriber_that_crashes_in_a_loop_stops_and_is_reported_and_oth
         assert "clerk" not in runtime.subscriptions
         assert len(handled) == 9
         assert isinstance(clerk.failure, Crash)
-        kinds = [type(letter.exception) for letter in runtime.dead_letters.list("clerk")]
+        kinds = [type(letter.exception) for letter in await runtime.dead_letters.list("clerk")]
         assert kinds == [Crash] * 4 + [SubscriptionStopped] * 5
         assert runtime.stats.deliveries == runtime.stats.succeeded + runtime.stats.failed == 18
     assert "clerk is stopped by its supervision: more than 3 restart(s) in 60 s" in caplog.text
@@ -117,7 +117,7 @@ async def test_the_name_of_a_stopped_subscription_is_free_and_its_dead_letters_c
         await runtime.spawn(Clerk, [], supervision=Supervision(default="stop"))
         assert await values(runtime, "crash", 1) == ["Failed", "Failed"]
         await runtime.spawn(Clerk, [])
-        last = runtime.dead_letters.list()[-1]
+        last = (await runtime.dead_letters.list())[-1]
         assert (await (await runtime.dead_letters.replay(last))).succeeded
 
 

@@ -276,7 +276,7 @@ async def test_a_chain_of_causes_that_is_too_long_is_refused_when_it_is_staged()
     async with Runtime(subscribers=[again], causation_depth=3) as runtime:
         await runtime.emit("n")
         await runtime.idle()
-        [letter] = runtime.dead_letters.list()
+        [letter] = await runtime.dead_letters.list()
 
     assert isinstance(letter.exception, CausationTooDeep)
     assert runtime.stats.accepted == 4

@@ -7,10 +7,10 @@ Units: seconds.
 """
 
 import weakref
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import attrs
@@ -35,6 +35,8 @@ from .publishing import Publisher, Submission
 from .receipts import NOBODY, StoredReceipt, StoredTarget
 from .settling import Settler
 
+T = TypeVar("T")
+
 LOOK_EVERY: Final = 0.1
 """How often `idle` looks at what other processes have in hand."""
 
@@ -47,7 +49,8 @@ class Carrier:
     """One runtime's session on a store.
 
     Attributes:
-        store: The session.
+        store: The session on it.
+        session: Its name.
         recorded: Told of each receipt whose event was accepted.
         lost: Told that the session was taken for dead; says how many deliveries were in hand, and how many waited.
         staged_heard: Told of each notice first; whether it was about something staged.
@@ -71,7 +74,7 @@ class Carrier:
     elsewhere: frozenset[str] = attrs.field(default=frozenset(), init=False)
     refused: int = attrs.field(default=0, init=False)
     stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
-    _session: str = attrs.field(kw_only=True)
+    session: str = attrs.field(kw_only=True)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
     _receipts: "weakref.WeakValueDictionary[str, StoredReceipt]" = attrs.field(
         factory=weakref.WeakValueDictionary, init=False
@@ -224,10 +227,17 @@ class Carrier:
         self._log.write(LEASE_LOST, in_hand, waiting)
 
     async def _learn_routes(self) -> None:
-        listing = await self._persistence.until_done("list its subscriptions", self.store.subscriptions)
-        self.elsewhere = frozenset(each.name for each in listing if set(each.served_by) - {self._session})
+        listing = await self.ask("list its subscriptions", self.store.subscriptions)
+        self.elsewhere = frozenset(each.name for each in listing if set(each.served_by) - {self.session})
 
     # The life of subscriptions
+
+    async def ask(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the store for something that is harmless when asked twice.
+
+        Cancellation: it was done or not.
+        """
+        return await self._persistence.until_done(what, ask)
 
     async def bind(self, subscribers: Sequence[Subscriber[..., Any]], *, serve: bool) -> None:
         """Register subscriptions in the store.
@@ -244,14 +254,14 @@ class Carrier:
         Cancellation: that is so, here; the store learns of it by the end of the session.
         """
         self.fetcher.leave(name)
-        await self._persistence.until_done("take a subscription back", lambda: self.store.leave([name]))
+        await self.ask("take a subscription back", lambda: self.store.leave([name]))
 
     async def pause(self, name: str, paused: bool) -> None:
         """Pause a subscription in all processes, or resume it.
 
         Cancellation: it was done or not.
         """
-        await self._persistence.until_done("pause a subscription", lambda: self.store.pause(name, paused))
+        await self.ask("pause a subscription", lambda: self.store.pause(name, paused))
 
     async def has_something_for(self, names: Collection[str]) -> bool:
         """Whether the store has deliveries of some subscriptions, wherever they are, or something on its way.
@@ -260,7 +270,7 @@ class Carrier:
         """
         if self.settler.unwritten or self.publisher.queue:
             return True
-        listing = await self._persistence.until_done("list its subscriptions", self.store.subscriptions)
+        listing = await self.ask("list its subscriptions", self.store.subscriptions)
         return any(each.waiting + each.delayed + each.lent for each in listing if each.name in names)
 
     async def wait_for_a_change(self) -> None:

@@ -19,6 +19,7 @@ from postroom.contract import (
     Step,
     StoredEvent,
     StoredLetter,
+    letter_id,
 )
 from postroom.errors import ConflictingEvent, NoSubscriber, PostroomError
 from postroom.outcomes import Dropped
@@ -202,7 +203,8 @@ class Deliveries(Sessions):
         self._tell_all(mail=True)
 
     def _bury(self, delivery: KeptDelivery, letter: Letter, now: float) -> None:
-        id = f"{next(self._numbers):012}"
+        assert delivery.token is not None, "only what is lent is given up on"
+        id = letter_id(delivery.token)
         stored = delivery.event.stored
         self.dead[id] = StoredLetter(
             id, delivery.subscription, stored.id, stored.body, EPOCH + delivery.event.at, letter, EPOCH + now
