@@ -12,6 +12,7 @@ from .behaviour import SubscriptionBehaviour
 from .deadlock import END, check_here, waiting
 from .errors import InvalidOption
 from .seeing import Observable
+from .settings import check_backlog
 from .siblings import Siblings, declared
 from .subscriber import Subscriber, SubscriberOptions
 from .subscription import Subscription
@@ -104,7 +105,13 @@ class Spawner(Observable):
         return self._roster.start_child(child, parent)
 
     async def _bind(self, subscribers: Sequence[Subscriber[..., Any]]) -> None:
-        """Register subscriptions in the store, where there is one."""
+        """Register subscriptions in the store, where there is one.
+
+        Raises:
+            Unsupported: the event module does not promise what one of them asks for.
+        """
+        for each in subscribers:
+            check_backlog(self._module, each)
         if self._outbox is not None:
             await self._outbox.carrier.bind(subscribers, serve=True)
             self._check_open("spawn")

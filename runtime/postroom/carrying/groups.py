@@ -53,7 +53,7 @@ class StoredGroups:
 
     _carrier: Carrier
     blocks: dict[str, Block] = attrs.field(factory=dict, init=False)
-    _staged: dict[str, RemotelyStagedReceipt] = attrs.field(factory=dict, init=False)
+    _staged: dict[str, list[RemotelyStagedReceipt]] = attrs.field(factory=dict, init=False)  # by the event's id
     _stages: dict[str, Stage] = attrs.field(factory=dict, init=False)
 
     @property
@@ -61,7 +61,7 @@ class StoredGroups:
         return self._carrier.port
 
     def __len__(self) -> int:
-        return len(self._staged)
+        return sum(map(len, self._staged.values()))
 
     def open(self, id: str, block: Block) -> None:
         """The block of a group begins."""
@@ -106,7 +106,7 @@ class StoredGroups:
             return
         for receipt, published in zip(receipts, answer, strict=True):
             if published is None:
-                self._staged[receipt.event.id] = receipt
+                self._staged.setdefault(receipt.event.id, []).append(receipt)
             else:
                 receipt.accept(self._adopted(receipt.event, published))
 
@@ -125,10 +125,10 @@ class StoredGroups:
             raise answer
         receipts: list[Receipt] = []
         for id, published in zip(ids, answer, strict=True):
-            staged = self._staged.pop(id, None)
-            receipt = self._adopted(Event("", id=id) if staged is None else staged.event, published)
-            if staged is not None:
-                staged.accept(receipt)
+            staged = self._staged.pop(id, [])
+            receipt = self._adopted(staged[0].event if staged else Event("", id=id), published)
+            for each in staged:
+                each.accept(receipt)
             receipts.append(receipt)
         self._forget_stage(group)
         return receipts
@@ -146,22 +146,23 @@ class StoredGroups:
         """Take up what became of something that was staged here; whether it was such news."""
         if notice.published is None and not notice.cleared:
             return False
-        staged = self._staged.pop(notice.event, None)
-        if staged is None:
-            return True
-        if notice.cleared:
-            block = self.blocks.get(staged.stage.id)
+        staged = self._staged.pop(notice.event, [])
+        for receipt in staged if notice.cleared else ():
+            block = self.blocks.get(receipt.stage.id)
             if block is not None and notice.cleared == EXPIRED:
                 block.expired = True
-            staged.clear(notice.cleared)
-        elif notice.published is not None:
-            staged.accept(self._adopted(staged.event, notice.published))
+            receipt.clear(notice.cleared)
+        if staged and notice.published is not None:
+            accepted = self._adopted(staged[0].event, notice.published)
+            for receipt in staged:
+                receipt.accept(accepted)
         return True
 
     def close(self, reason: str) -> None:
         """The runtime has ended: what it staged outside of blocks may still be released by others."""
         for staged in tuple(self._staged.values()):
-            staged.clear(reason)
+            for receipt in staged:
+                receipt.clear(reason)
         self._staged.clear()
 
     async def _call(self, what: str, make: Callable[[int], Awaitable[T]], then: Callable[[T], None]) -> None:

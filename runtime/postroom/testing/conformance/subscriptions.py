@@ -3,8 +3,8 @@
 import anyio
 
 from postroom.capabilities import Capability
-from postroom.errors import DuplicateSubscription, WouldDeadlock
 from postroom.context import Context
+from postroom.errors import DuplicateSubscription, WouldDeadlock
 from postroom.event import Event
 from postroom.retry import Retry, constant
 
