@@ -94,7 +94,7 @@ async def what_was_accepted_is_there_after_an_end_at_once(world: World) -> None:
 
 @check(Capability.DURABLE, kills=True)
 async def what_was_accepted_survives_a_kill(world: World) -> None:
-    """Every event whose emit has returned is handled, by this process or the next; what was settled is not run again."""
+    """Every event whose emit has returned is handled, here or by the next process, and what was settled is not run again."""
     ledger, gate = Ledger(), anyio.Event()
 
     def wait(event: Event, context: object) -> object:
@@ -132,7 +132,7 @@ async def whoever_stops_waiting_for_a_receipt_stops_nobody(world: World) -> None
 
 @check(Capability.DEDUPLICATION)
 async def an_emit_that_is_cancelled_was_accepted_or_not(world: World) -> None:
-    """Cancelled at once, in the middle or afterwards: emitting again under its id makes sure, and it is handled once."""
+    """At once, in the middle or afterwards: emitting again under its id makes sure, and it is handled once."""
     ledger = Ledger()
     shop = await world.start(ledger.handler())
     for n in range(10):
