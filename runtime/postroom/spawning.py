@@ -12,7 +12,7 @@ from .behaviour import SubscriptionBehaviour
 from .deadlock import END, check_here, waiting
 from .errors import InvalidOption
 from .seeing import Observable
-from .settings import check_backlog
+from .settings import Role, check_backlog
 from .siblings import Siblings, declared
 from .subscriber import Subscriber, SubscriberOptions
 from .subscription import Subscription
@@ -21,6 +21,8 @@ from .subscription import Subscription
 @attrs.define(eq=False)
 class Spawner(Observable):
     """The part of a runtime that starts subscriptions."""
+
+    role: Role = attrs.field(init=False)
 
     async def spawn(
         self,
@@ -113,6 +115,8 @@ class Spawner(Observable):
         for each in subscribers:
             check_backlog(self._module, each)
         if self._outbox is not None:
+            if self.role == "emit":
+                raise InvalidOption("role", "emit", "handles nothing: give the runtime its subscribers when it is made")
             await self._outbox.carrier.bind(subscribers, serve=True)
             self._check_open("spawn")
 

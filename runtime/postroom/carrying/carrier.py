@@ -20,7 +20,7 @@ from postroom_actors import Need, Port, Wait, current_port
 
 from ..behaviour import SubscriptionBehaviour
 from ..codec import UnreadableRecord, decode_event, decode_outcome, digest_of, encode_event
-from ..contract import Binding, EventModule, News, Notice, Published, Store, StoredEvent
+from ..contract import Binding, EventModule, News, Notice, Published, Store, StoredEvent, StoredSubscription
 from ..deadlock import ROOM, own_hand
 from ..event import HEAD_STARTS, Event
 from ..loans import LentDelivery
@@ -28,6 +28,7 @@ from ..log import LEASE_LOST, REFUSED, Log
 from ..needs import need_to_settle
 from ..outcomes import Outcome
 from ..receipt import Receipt
+from ..recordings import emitter_of
 from ..subscriber import Subscriber
 from .fetching import Fetcher
 from .persistence import Persistence
@@ -51,7 +52,7 @@ class Carrier:
     Attributes:
         store: The session on it.
         session: Its name.
-        recorded: Told of each receipt whose event was accepted.
+        recorded: Told of each receipt whose event was accepted, and of the subscription that has emitted it.
         lost: Told that the session was taken for dead; says how many deliveries were in hand, and how many waited.
         staged_heard: Told of each notice first; whether it was about something staged.
         elsewhere: Subscriptions that other processes serve, as far as is known.
@@ -65,7 +66,7 @@ class Carrier:
     _log: Log
     _persistence: Persistence
     hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None]
-    recorded: Callable[[StoredReceipt], None]
+    recorded: Callable[[StoredReceipt, str | None], None]
     lost: Callable[[], tuple[int, int]]
     staged_heard: Callable[[Notice], bool] = attrs.field(default=lambda notice: False, init=False)
     publisher: Publisher = attrs.field(init=False)
@@ -104,6 +105,7 @@ class Carrier:
         stored = [stored_event(event, given, require) for event, given in events]
         hand = own_hand(self.port)
         submission = Submission(self.port, hand, events=[each for each, _ in stored])
+        submission.emitters = [emitter_of(event) for _, event in stored]
         submission.receipts = [self.receipt_of(event, submission) for _, event in stored]
         self.publisher.send(submission)
         return list(submission.receipts)
@@ -112,36 +114,33 @@ class Carrier:
         """A receipt of an event that is on its way into the store."""
         return StoredReceipt(event, (), entrance, port=self.port)
 
-    def adopt(self, receipt: StoredReceipt, published: Published) -> None:
-        """An event was accepted: its receipt hears of outcomes from now on."""
+    def adopt(self, receipt: StoredReceipt, published: Published, emitter: str | None = None) -> None:
+        """An event was accepted: its receipt hears of outcomes from now on.
+
+        Args:
+            emitter: The subscription whose handler has emitted it.
+        """
         event = receipt.event
         if published.body is not None:
             event = decode_event(published.body, event.id, published.accepted_at)
         if event.accepted_at != published.accepted_at:
             event = msgspec.structs.replace(event, accepted_at=published.accepted_at)
         receipt.accept(event, [self._target(name) for name in published.targets])
-        self._receipts[event.id] = receipt
+        first = self._receipts.get(event.id)
+        if first is not None:
+            receipt.share(first)
+        else:
+            self._receipts[event.id] = receipt
         for encoded in published.outcomes.values():
             self._tell(event.id, encoded)
-        self.recorded(receipt)
+        if published.body is None:
+            self.recorded(receipt, emitter)
 
-    def _accepted(self, receipt: StoredReceipt, published: Published) -> None:
-        known = self._receipts.get(receipt.event.id) if published.body is not None else None
-        if known is not None:
-            # The same event as before: both receipts are to hear of it.
-            receipt.outcomes = list(known.outcomes or ())
-        self.adopt(receipt, published)
-        if known is not None:
-            self._follow(known, receipt)
+    def _accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
+        self.adopt(receipt, published, emitter)
         for name in published.targets:
             if name in self.fetcher.served:
                 self.fetcher.expect(name)
-
-    def _follow(self, known: StoredReceipt, receipt: StoredReceipt) -> None:
-        """Let a second receipt of an event hear what the first one hears."""
-        if known.pending:
-            known.tell_each()
-            known.wake_later(_Follower(known, receipt))
 
     def _target(self, name: str) -> StoredTarget:
         target = self._targets.get(name)
@@ -227,8 +226,7 @@ class Carrier:
         self._log.write(LEASE_LOST, in_hand, waiting)
 
     async def _learn_routes(self) -> None:
-        listing = await self.ask("list its subscriptions", self.store.subscriptions)
-        self.elsewhere = frozenset(each.name for each in listing if set(each.served_by) - {self.session})
+        self.elsewhere = frozenset(each.name for each in await self.listing() if set(each.served_by) - {self.session})
 
     # The life of subscriptions
 
@@ -238,6 +236,13 @@ class Carrier:
         Cancellation: it was done or not.
         """
         return await self._persistence.until_done(what, ask)
+
+    async def listing(self) -> Sequence[StoredSubscription]:
+        """What is registered in the store.
+
+        Cancellation: changes nothing.
+        """
+        return await self.ask("list its subscriptions", self.store.subscriptions)
 
     async def bind(self, subscribers: Sequence[Subscriber[..., Any]], *, serve: bool) -> None:
         """Register subscriptions in the store.
@@ -270,8 +275,7 @@ class Carrier:
         """
         if self.settler.unwritten or self.publisher.queue:
             return True
-        listing = await self.ask("list its subscriptions", self.store.subscriptions)
-        return any(each.waiting + each.delayed + each.lent for each in listing if each.name in names)
+        return any(each.waiting + each.delayed + each.lent for each in await self.listing() if each.name in names)
 
     async def wait_for_a_change(self) -> None:
         """Wait until something has happened here, or a moment in which it may have elsewhere.
@@ -294,18 +298,6 @@ class Carrier:
         """
         while self.settler.queue:
             await self.settler.write()
-
-
-@attrs.define(eq=False)
-class _Follower:
-    known: StoredReceipt
-    receipt: StoredReceipt
-
-    def wake(self) -> None:
-        for outcome in self.known.outcomes or ():
-            self.receipt.settle(outcome)
-        if self.known.closed:
-            self.receipt.close()
 
 
 def stored_event(event: Event, given: Event | None, require: bool) -> tuple[StoredEvent, Event]:
@@ -340,7 +332,7 @@ async def open_carrier(
     log: Log,
     losses: int,
     hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None],
-    recorded: Callable[[StoredReceipt], None],
+    recorded: Callable[[StoredReceipt, str | None], None],
     lost: Callable[[], tuple[int, int]],
 ) -> AsyncIterator[Carrier]:
     """A block with a session on the store of `module`. What is handed in by its end still gets into the store.

@@ -89,10 +89,11 @@ class Errand:
 
 @attrs.define(eq=False)
 class Submission(Errand):
-    """Events that are accepted together, or not at all, with their receipts."""
+    """Events that are accepted together, or not at all, with their receipts, and the subscriptions that emit them."""
 
     events: Sequence[StoredEvent] = ()
     receipts: Sequence[StoredReceipt] = ()
+    emitters: Sequence[str | None] = ()
 
     def refuse(self, error: PostroomError) -> None:
         for receipt in self.receipts:
@@ -119,7 +120,7 @@ class Publisher:
     """The task that asks the store.
 
     Attributes:
-        accepted: Told of each event that was published: its receipt, and what the store says.
+        accepted: Told of each event that was published: its receipt, what the store says, and who has emitted it.
         needs_of: Who must move before there is room in a backlog, for the wait-for graph; nobody where others may.
         refused: Submissions that wait for room in a backlog, first come, first served.
     """
@@ -127,7 +128,7 @@ class Publisher:
     _store: Store
     _port: Port
     _persistence: Persistence
-    accepted: Callable[[StoredReceipt, Published], None]
+    accepted: Callable[[StoredReceipt, Published, str | None], None]
     needs_of: Callable[[str], Wait]
     queue: deque[Errand] = attrs.field(factory=deque, init=False)
     refused: deque[Submission] = attrs.field(factory=deque, init=False)
@@ -218,8 +219,8 @@ class Publisher:
         elif isinstance(answer, PostroomError):
             submission.refuse(answer)
         else:
-            for receipt, published in zip(submission.receipts, answer, strict=True):
-                self.accepted(receipt, published)
+            for receipt, published, emitter in zip(submission.receipts, answer, submission.emitters, strict=True):
+                self.accepted(receipt, published, emitter)
             submission.done()
 
     def _wait_for_room(self, submission: Submission, full: BacklogFull) -> None:

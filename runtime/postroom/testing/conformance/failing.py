@@ -105,12 +105,9 @@ async def what_is_given_up_on_is_kept_as_a_dead_letter(world: World) -> None:
     await world.stop(shop)
     (letter,) = await letters_of(world)
     assert (letter.subscription, letter.event) == ("ledger", receipt.id)
-    assert (letter.letter.error, letter.letter.message, letter.letter.attempts) == (
-        "ValueError",
-        "not yet: {'n': 1}",
-        2,
-    )
-    assert "ValueError" in letter.letter.traceback
+    why = letter.letter
+    assert (why.error, why.message, why.attempts) == ("ValueError", "not yet: {'n': 1}", 2)
+    assert "ValueError" in why.traceback
     assert decode_event(letter.body, letter.event, letter.accepted_at).data == {"n": 1}
     assert abs(letter.accepted_at - (receipt.event.accepted_at or 0)) < 0.001
 
