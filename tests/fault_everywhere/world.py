@@ -3,9 +3,11 @@
 Units: virtual seconds.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from random import Random
 from typing import Any, Final
 
 import anyio
@@ -51,6 +53,8 @@ class Processes:
     async def open(self, *subscribers: Subscriber[..., Any], **options: Any) -> AsyncGenerator[Runtime]:
         module = FaultyModule(ReferenceModule(self.store), self._fault)
         self.modules.append(module)
+        ids = (f"{len(self.modules)}-{number}" for number in itertools.count())
+        options |= {"random": Random(0), "ids": lambda: next(ids)}
         async with Runtime(module=module, subscribers=subscribers, **options) as runtime:
             self.runtimes.append(runtime)
             yield runtime

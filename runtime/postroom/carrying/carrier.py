@@ -84,7 +84,7 @@ class Carrier:
     def __attrs_post_init__(self) -> None:
         self.publisher = Publisher(self.store, self.port, self._persistence, self._accepted, self._room_in)
         self.settler = Settler(
-            self.store, self.port, self._persistence, self._confirmed, self._refused, self._over, self._paused
+            self.store, self.port, self._persistence, self._confirmed, self._refused, self._over, self._paused, self._look
         )
         self.fetcher = Fetcher(self.store, self.port, self._persistence, self.settler, self.hand_over, self.losses)
 
@@ -174,6 +174,9 @@ class Carrier:
 
     def _over(self, name: str, token: int) -> None:
         self.fetcher.over(name, token)
+
+    def _look(self) -> None:
+        self.fetcher.look()
 
     def _paused(self, name: str, token: int) -> None:
         self.fetcher.paused(name, token)

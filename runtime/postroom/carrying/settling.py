@@ -49,6 +49,7 @@ class Settler:
         refused: Told of each one that it has not.
         over: Told of each loan that is held no more, by its subscription and token.
         paused: Told of each loan that waits for its next attempt.
+        caught_up: Told when it is behind no more.
         unwritten: How many settlements the store has not taken yet.
         is_behind: The store had to be asked again: nothing more should be fetched.
     """
@@ -60,6 +61,7 @@ class Settler:
     refused: Callable[[str], None]
     over: Callable[[str, int], None]
     paused: Callable[[str, int], None]
+    caught_up: Callable[[], None]
     queue: "deque[_Item]" = attrs.field(factory=deque, init=False)
     unwritten: int = attrs.field(default=0, init=False)
     is_behind: bool = attrs.field(default=False, init=False)
@@ -133,8 +135,10 @@ class Settler:
             self._sent = []
             if taken is None:
                 self.queue.extendleft(reversed(batch))
-        self.is_behind = False
         self.unwritten -= len(batch)
+        if self.is_behind:
+            self.is_behind = False
+            self.caught_up()
         for item, was_taken in zip(batch, taken, strict=True):
             if item.outcome is None:
                 continue
