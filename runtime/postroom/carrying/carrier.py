@@ -9,6 +9,7 @@ Units: seconds.
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -54,7 +55,7 @@ class Carrier:
         session: Its name.
         recorded: Told of each receipt whose event was accepted, and of the subscription that has emitted it.
         lost: Told that the session was taken for dead; says how many deliveries were in hand, and how many waited.
-        staged_heard: Told of each notice first; whether it was about something staged.
+        staged_heard: Told of what became of something staged; whether that was staged here.
         elsewhere: Subscriptions that other processes serve, as far as is known.
         stirred: Set, and made anew, whenever something has happened.
     """
@@ -76,13 +77,16 @@ class Carrier:
     refused: int = attrs.field(default=0, init=False)
     stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     session: str = attrs.field(kw_only=True)
+    _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
     _receipts: "weakref.WeakValueDictionary[str, StoredReceipt]" = attrs.field(
         factory=weakref.WeakValueDictionary, init=False
     )
 
     def __attrs_post_init__(self) -> None:
-        self.publisher = Publisher(self.store, self.port, self._persistence, self._accepted, self._room_in)
+        self.publisher = Publisher(
+            self.store, self.port, self._persistence, self._accepted, self._room_in, self._answered
+        )
         self.settler = Settler(
             self.store, self.port, self._persistence, self._confirmed, self._refused, self._over, self._paused, self._look
         )
@@ -165,6 +169,8 @@ class Carrier:
         receipt = self._receipts.get(event)
         if receipt is not None:
             receipt.settle(outcome)
+        elif self.publisher.is_asking:
+            self._early.append(lambda: self._confirmed(event, outcome))
         self._stir()
 
     def _refused(self, subscription: str) -> None:
@@ -181,14 +187,15 @@ class Carrier:
     def _paused(self, name: str, token: int) -> None:
         self.fetcher.paused(name, token)
 
-    def _tell(self, event: str, encoded: bytes) -> None:
+    def _tell(self, event: str, encoded: bytes) -> bool:
         receipt = self._receipts.get(event)
         if receipt is None:
-            return
+            return False
         try:
             receipt.settle(decode_outcome(encoded))
         except UnreadableRecord as error:
             self._log.write(REFUSED, str(error))
+        return True
 
     def _stir(self) -> None:
         stirred, self.stirred = self.stirred, anyio.Event()
@@ -221,7 +228,8 @@ class Carrier:
         if news.lost:
             self._lost()
         for notice in news.notices:
-            self._noticed(notice)
+            if not self._noticed(notice) and self.publisher.is_asking:
+                self._early.append(partial(self._noticed, notice))
         if news.routes:
             await self._learn_routes()
         if news.room:
@@ -230,9 +238,17 @@ class Carrier:
             self.fetcher.expect()
         self._stir()
 
-    def _noticed(self, notice: Notice) -> None:
-        if not self.staged_heard(notice):
-            self._tell(notice.event, notice.outcome)
+    def _noticed(self, notice: Notice) -> bool:
+        """Take up a notice; whether anybody here waits for such."""
+        if notice.published is not None or notice.cleared:
+            return self.staged_heard(notice)
+        return self._tell(notice.event, notice.outcome)
+
+    def _answered(self) -> None:
+        """The store has answered the publisher: whose outcomes came before the answer is known now."""
+        early, self._early = self._early, []
+        for take_up in early:
+            take_up()
 
     def _lost(self) -> None:
         self.settler.forget()

@@ -143,16 +143,16 @@ class StoredGroups:
         return counts[0]
 
     def heard(self, notice: Notice) -> bool:
-        """Take up what became of something that was staged here; whether it was such news."""
-        if notice.published is None and not notice.cleared:
+        """Take up what became of something staged; whether that was staged here."""
+        staged = self._staged.pop(notice.event, None)
+        if staged is None:
             return False
-        staged = self._staged.pop(notice.event, [])
         for receipt in staged if notice.cleared else ():
             block = self.blocks.get(receipt.stage.id)
             if block is not None and notice.cleared == EXPIRED:
                 block.expired = True
             receipt.clear(notice.cleared)
-        if staged and notice.published is not None:
+        if notice.published is not None:
             accepted = self._adopted(staged[0].event, notice.published)
             for receipt in staged:
                 receipt.accept(accepted)
