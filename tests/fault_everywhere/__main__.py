@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         traceback.print_exception(failure)
     seconds = time.perf_counter() - started
     verdict = "FAIL" if wrong else "PASS"
-    print(f"GOAL R5 {wrong} {verdict} runs={runs} scenarios={chosen.scenario} kinds={len(faults)} seconds={seconds:.0f}")
+    print(
+        f"GOAL R5 {wrong} {verdict} runs={runs} scenarios={chosen.scenario} kinds={len(faults)} seconds={seconds:.0f}"
+    )
     return 1 if wrong else 0
 
 

@@ -97,7 +97,9 @@ class Processes:
             assert count == 1 or self.may_repeat, f"{name} was given {data!r} {count} times in attempt {attempt}"
             handled[data] = 1
         for data in self.done:
-            assert handled[data] == (data not in self.dropped), f"{data!r} was accepted, and handled {handled[data]} times"
+            assert handled[data] == (data not in self.dropped), (
+                f"{data!r} was accepted, and handled {handled[data]} times"
+            )
         for data in self.refused:
             assert not handled[data], f"{data!r} was refused, and handled"
         for data in self.unknown:

@@ -108,7 +108,7 @@ class StoredGroups:
             if published is None:
                 self._staged.setdefault(receipt.event.id, []).append(receipt)
             else:
-                receipt.accept(self._adopted(receipt.event, published))
+                receipt.accept(self._adopted(receipt.event, published, is_new=False))
 
     async def release(self, group: str) -> list[Receipt]:
         """Accept all that is staged in a group.
@@ -153,7 +153,7 @@ class StoredGroups:
                 block.expired = True
             receipt.clear(notice.cleared)
         if notice.published is not None:
-            accepted = self._adopted(staged[0].event, notice.published)
+            accepted = self._adopted(staged[0].event, notice.published, is_new=False)
             for receipt in staged:
                 receipt.accept(accepted)
         return True
@@ -172,9 +172,9 @@ class StoredGroups:
         if call.error is not None:
             raise call.error
 
-    def _adopted(self, event: Event, published: Published) -> StoredReceipt:
+    def _adopted(self, event: Event, published: Published, *, is_new: bool = True) -> StoredReceipt:
         receipt = self._carrier.receipt_of(event)
-        self._carrier.adopt(receipt, published)
+        self._carrier.adopt(receipt, published, is_new=is_new)
         return receipt
 
     def _stage_of(self, id: str) -> Stage:

@@ -94,7 +94,7 @@ async def what_was_accepted_is_there_after_an_end_at_once(world: World) -> None:
 
 @check(Capability.DURABLE, kills=True)
 async def what_was_accepted_survives_a_kill(world: World) -> None:
-    """Every event whose emit has returned is handled, here or by the next process, and what was settled is not run again."""
+    """Each event whose emit has returned is handled, here or by the next process; what was settled is not run again."""
     ledger, gate = Ledger(), anyio.Event()
 
     def wait(event: Event, context: object) -> object:

@@ -127,7 +127,8 @@ async def who_was_refused_hears_of_room(world: World) -> None:
 
 @check(Capability.GROUPS, Capability.SHARED, has_store=True)
 async def who_staged_hears_of_the_release(world: World) -> None:
-    """By another session, which gets the bodies; and of events that were cleared, or not released in time."""
+    """By whichever session, its own included: the reply to that may get lost. And of events that were cleared, or not
+    released in time."""
     async with world.session() as first, world.session() as second:
         one, two = Bare(first), Bare(second)
         await two.bind()
@@ -142,5 +143,10 @@ async def who_staged_hears_of_the_release(world: World) -> None:
         assert released.published is not None
         assert (released.event, released.published.targets) == ("a", ("ledger",))
         await first.stage("h", [event("c")], world.moment)
-        (expired,), _ = await one.hear(world, seen=news.number)
+        (expired,), news = await one.hear(world, seen=news.number)
         assert (expired.event, expired.cleared) == ("c", EXPIRED)
+        await first.stage("i", [event("d")], None)
+        await first.release(one.next(), "i")
+        (own,), _ = await one.hear(world, seen=news.number)
+        assert own.event == "d"
+        assert own.published is not None
