@@ -34,7 +34,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all of it; returns the status."""
     chosen = parse(arguments)
-    logging.disable(logging.CRITICAL)
+    logging.getLogger("postroom").setLevel(logging.CRITICAL)
     started = time.perf_counter()
     faults = tuple(Fault(name) for name in chosen.faults.split(","))
     runs = wrong = 0
