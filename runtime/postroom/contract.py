@@ -197,7 +197,7 @@ class Notice(msgspec.Struct, frozen=True):
     Attributes:
         event: Its id.
         subscription, outcome: Whose delivery is over, and how; both empty in the other kinds.
-        published: It was staged here, and released by another session.
+        published: It was staged here, and released, by whichever session; also by this one, whose reply may get lost.
         cleared: It was staged here, and dropped; why.
     """
 
