@@ -133,6 +133,7 @@ class LivingActor(Actor[M], Generic[M]):
     async def _work_on(self, hand: Hand[M]) -> None:
         with anyio.CancelScope() as working:
             self._working = working
+            hand.turn_over()  # what the instance has started to run beside its messages belongs to none of them
             self.lives.begun()
             try:
                 await Actor.serve(self, hand)

@@ -202,6 +202,8 @@ class GroupEmitter(ManyEmitter):
         """Whether this may be called here; a checkpoint, before anything has been done."""
         self._check_open(call)
         check_here(self._kernel.port)
+        if self._outbox is not None:
+            self._outbox.check_groups()
         await anyio.lowlevel.checkpoint()
         self._check_open(call)
 
@@ -273,6 +275,8 @@ class GroupEmitter(ManyEmitter):
     def _open_block(self, id: str, ttl: float) -> Block:
         self._check_open("group")
         check_here(self._kernel.port)
+        if self._outbox is not None:
+            self._outbox.check_groups()
         groups = self._stages if self._outbox is None else self._outbox.groups
         if id in groups.blocks:
             raise InvalidOption("id", id, "another block of this group is open; leave it out for a group of your own")

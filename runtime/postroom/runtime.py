@@ -49,6 +49,7 @@ from .settings import (
     DEFAULT_LOSSES,
     DEFAULT_WATCHDOG,
     Role,
+    check_backlog,
     check_defaults,
     check_flag,
     check_module,
@@ -128,10 +129,7 @@ class Runtime(Carried):
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
             reader_of(each)
-            if each.backlog is not None:
-                check_capability(
-                    self._module.name, self._module.capabilities, Capability.BACKLOG, f"`backlog` of {each.name!r}"
-                )
+            check_backlog(self._module, each)
         self._interception = Interception(self.interceptors, self._log)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
 

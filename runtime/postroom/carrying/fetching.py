@@ -162,7 +162,7 @@ class Fetcher:
         async def fetch() -> list[Loan]:
             nonlocal failed
             if failed:  # what the last one has lent, if it has, nobody here knows of
-                await self._store.reclaim(list(self.loans))
+                await self._store.reclaim([*self.loans, *self._settler.tokens])
             failed = True
             fetched = await self._store.fetch(demand)
             if fetched.next_due is not None:

@@ -139,8 +139,7 @@ class ReferenceStore(Deliveries):
                 for event, published in zip(events, answer, strict=True)
             ]
             for event, watcher, published in zip(events, watchers, answer, strict=True):
-                if watcher != session:
-                    self._notify(watcher, Notice(event.id, published=published))
+                self._notify(watcher, Notice(event.id, published=published))
         return [event.id for event in events], answer
 
     def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:
