@@ -147,8 +147,7 @@ def _replay(tx: Transaction, letter: str) -> Published | None:
             "SELECT subscription, event, body, accepted_at FROM letters WHERE token = ?", (_number_of(letter),)
         ).fetchone(),
     )
-    known = None if row is None else tx.registry.by_name.get(row[0])
-    if known is None:
+    if row is None or (known := tx.registry.by_name.get(row[0])) is None:
         return None
     name, event, body, accepted_at = row
     tx.db.execute("DELETE FROM letters WHERE token = ?", (_number_of(letter),))
