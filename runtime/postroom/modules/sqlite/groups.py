@@ -87,8 +87,7 @@ def _release(tx: Transaction, group: str) -> tuple[list[str], Answer]:
             msgspec.structs.replace(published, body=event.body) for event, published in zip(events, answer, strict=True)
         ]
         for event, (session, _), published in zip(events, rows, answer, strict=True):
-            if session != tx.session:
-                notify_published(tx, session, event.id, published)
+            notify_published(tx, session, event.id, published)
     return [event.id for event in events], answer
 
 
