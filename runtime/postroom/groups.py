@@ -291,7 +291,7 @@ class GroupEmitter(ManyEmitter):
                 raise GroupClosed(id, "what was staged has waited for too long, and was dropped")
             if self._outbox is not None:
                 await self._outbox.groups.release(id)
-                del self._outbox.groups.blocks[id]
+                self._outbox.groups.end(id)
                 return
             receipts, admission = self._accept_group(id)
         except BaseException as error:
@@ -308,7 +308,7 @@ class GroupEmitter(ManyEmitter):
         if self._outbox is not None:
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
                 await self._outbox.groups.clear(id, None, reason)
-            del self._outbox.groups.blocks[id]
+            self._outbox.groups.end(id)
             return
         del self._stages.blocks[id]
         self._stages.clear(id, reason=reason)
