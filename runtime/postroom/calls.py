@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from postroom_actors import Port, current_hand
+from postroom_actors import Port, current_hand, tidily
 
 from .deadlock import in_thread_of
 from .errors import HandlerTimeout
@@ -64,7 +64,7 @@ def timed(
         deadline = now() + timeout
         alarm(deadline)
         with cancel_at(deadline):
-            result = await call(hand)
+            result = await tidily(current_hand(), call(hand))
             if now() < deadline:
                 return result
             if is_unawaited(result):
