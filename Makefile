@@ -43,7 +43,7 @@ check: $(VENV)/.dev  ## format, lint, types, import direction
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json")
+bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json --against ../other")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 soak: $(VENV)/.dev  ## memory under overload and isolation, 5 minutes (ARGS="--seconds 60 --only overload --backend trio")

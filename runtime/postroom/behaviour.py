@@ -112,7 +112,7 @@ class SubscriptionBehaviour(Supervised):
         """`call` within the timeout that holds for all, if there is one."""
         timeout = self.policy.timeout
         if timeout != math.inf:
-            call = timed(call, self.name, timeout, self._look_after().expect_by)
+            call = timed(call, self.name, timeout, self.port, self._look_after().expect_by)
         return self._watched(call)
 
     def _watched(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
@@ -139,7 +139,7 @@ class SubscriptionBehaviour(Supervised):
         """From now on events may have timeouts of their own. They come through the lanes, whose reader sees it."""
         if not self._by_event:
             self._by_event = True
-            call = timed_by(self._call, self.name, self.limit_of, self._look_after().expect_by)
+            call = timed_by(self._call, self.name, self.limit_of, self.port, self._look_after().expect_by)
             self.receive = self._watched(call)
 
     @property
