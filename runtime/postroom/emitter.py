@@ -12,6 +12,7 @@ import msgspec
 from postroom_actors import Kernel, TimeSlice, current_hand, current_message
 
 from .carrying import Outbox
+from .checks import word
 from .clock import Clock
 from .contract import EventModule
 from .deadlock import check_here
@@ -194,7 +195,7 @@ class Emitter:
         hand = current_hand()
         if options or cause is not None or name.__class__ is not str or hand is not None or intercepted:
             event, chosen = self._event(name, data, options, cause)
-            group = options.get("group") if options else None
+            group = word(options.get("group")) if options else None
             if self._outbox is not None:
                 if must_fit:
                     self._outbox.refuse_nowait()
