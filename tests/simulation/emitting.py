@@ -1,0 +1,201 @@
+"""Emitting, checked: what every way to emit has done or not done when it returns, raises, or is cancelled."""
+
+from collections.abc import Sequence
+import anyio
+import attrs
+
+from postroom import (
+    CausationTooDeep,
+    ConflictingEvent,
+    Context,
+    Event,
+    MailboxFull,
+    NoSubscriber,
+    PostroomError,
+    Receipt,
+    Runtime,
+    RuntimeClosed,
+    Succeeded,
+    WouldDeadlock,
+)
+from postroom_actors import current_hand
+
+from .model import Model
+from .program import Draft
+from .world import Process, World
+
+_REFUSALS = {
+    MailboxFull: "mailbox full",
+    ConflictingEvent: "same id with other data",
+    NoSubscriber: "required somebody",
+    WouldDeadlock: "would deadlock",
+    CausationTooDeep: "causation too deep",
+    RuntimeClosed: "closed too early",
+}
+
+
+@attrs.define(eq=False)
+class Emitting:
+    """Emits into one runtime.
+
+    Attributes:
+        by_id: The receipts of events with chosen ids.
+    """
+
+    world: World
+    process: Process
+    model: Model
+    runtime: Runtime
+    by_id: dict[str, Receipt] = attrs.field(factory=dict)
+
+    async def emit(self, draft: Draft, context: Context | None = None) -> Receipt | None:
+        """Emit one event; None where it was refused."""
+        who = self.someone()
+        world, turn = self.world, self.runtime._turn
+        slice_ends_at = turn.ends_at
+        emit = self.runtime.emit if context is None else context.emit
+        try:
+            with world.waits(self.process, f"{who} emits {draft.name}"):
+                receipt = await emit(draft.name, draft.actions, headers={"by": who}, **draft.options)
+        except PostroomError as error:
+            self.refused(who, error)
+            return None
+        except anyio.get_cancelled_exc_class():
+            accepted = self.model.emitted[who]
+            world.sometimes.hit("cancelled in line" if accepted else "cancelled before acceptance")
+            world.say(f"{who} cancelled after {accepted}")
+            raise
+        if turn.ends_at != slice_ends_at:
+            world.sometimes.hit("slice ended")
+        self.accepted(who, draft, receipt)
+        return receipt
+
+    async def emit_and_wait(self, draft: Draft) -> None:
+        """Emit one event and wait for what becomes of it."""
+        who = self.someone()
+        try:
+            with self.world.waits(self.process, f"{who} emits {draft.name} and waits"):
+                report = await self.runtime.emit_and_wait(
+                    draft.name, draft.actions, headers={"by": who}, **draft.options
+                )
+        except PostroomError as error:
+            if not (isinstance(error, WouldDeadlock) and self.model.emitted[who]):  # of its second wait
+                self.refused(who, error)
+            return
+        self.world.say(f"{who} knows {len(report.outcomes)} outcomes")
+        wanted = self.model.targets.get(report.event.id)
+        if sorted(outcome.subscription for outcome in report.outcomes) != sorted(wanted or ()):
+            self.world.object(f"{who} got a report of {report.outcomes}, and it went to {wanted}")
+
+    async def request(self, draft: Draft) -> None:
+        """Ask for the first answer."""
+        who = self.someone()
+        options = {name: value for name, value in draft.options.items() if name != "require"}
+        try:
+            with self.world.waits(self.process, f"{who} requests {draft.name}"):
+                value = await self.runtime.request(draft.name, draft.actions, headers={"by": who}, **options)
+        except PostroomError as error:
+            if not (isinstance(error, WouldDeadlock) and self.model.emitted[who]):
+                self.refused(who, error)
+            return
+        except ExceptionGroup as group:
+            self.world.sometimes.hit("nobody answered")
+            self.world.say(f"{who} was not answered: {len(group.exceptions)}")
+            return
+        self.world.say(f"{who} was answered {value!r}")
+
+    def emit_nowait(self, draft: Draft) -> Receipt | None:
+        """Emit one event without waiting; None where it was refused."""
+        who = self.someone()
+        try:
+            receipt = self.runtime.emit_nowait(draft.name, draft.actions, headers={"by": who}, **draft.options)
+        except PostroomError as error:
+            self.refused(who, error)
+            return None
+        self.accepted(who, draft, receipt)
+        return receipt
+
+    async def emit_many(self, drafts: Sequence[Draft]) -> list[Receipt]:
+        """Emit some events together: all or none."""
+        who = self.someone()
+        events = [self.event(who, draft) for draft in drafts]
+        new = len([draft for draft in drafts if draft.id is None])
+        try:
+            with self.world.waits(self.process, f"{who} emits {len(drafts)} events"):
+                receipts = await self.runtime.emit_many(events)
+        except PostroomError as error:
+            self.refused(who, error)
+            return []
+        except anyio.get_cancelled_exc_class():
+            accepted = self.model.emitted[who]
+            if accepted:
+                self.world.sometimes.hit("many cancelled in line")
+            if accepted and accepted < new:
+                self.world.object(f"{who} was cancelled after {accepted} of {len(drafts)} events")
+            raise
+        for draft, receipt in zip(drafts, receipts, strict=True):
+            if receipt.event.name != draft.name:
+                self.world.object(f"{who} got the receipts in another order")
+        if self.model.emitted[who] < new:
+            self.world.object(f"{who} was told that all were accepted, and {self.model.emitted[who]} were")
+        return receipts
+
+    def event(self, who: str, draft: Draft) -> Event:
+        """A draft as an event of the user's."""
+        return Event(
+            draft.name, draft.actions, draft.key, headers={"by": who}, id=draft.id or "", priority=draft.priority,
+            delay=draft.delay, expires_after=draft.expires_after, attempts=draft.attempts, timeout=draft.timeout,
+        )  # fmt: skip
+
+    def someone(self) -> str:
+        """A name for one call."""
+        return f"{self.process.name}.{self.world.new_number()}"
+
+    def refused(self, who: str, error: PostroomError) -> None:
+        """A call raised, so it must have had no effect."""
+        kind = type(error)
+        self.world.say(f"{who} refused: {kind.__name__}")
+        if kind not in _REFUSALS:
+            self.world.object(f"{who} was refused with {error!r}")
+            return
+        self.world.sometimes.hit(_REFUSALS[kind])
+        if self.model.emitted[who]:
+            self.world.object(f"{who} was refused with {kind.__name__}, and {self.model.emitted[who]} were accepted")
+        hand = current_hand()
+        if kind is WouldDeadlock and hand is None:
+            self.world.object(f"{who}, which is no handler, was told that it would wait in a circle: {error}")
+        if kind is RuntimeClosed and not self.process.is_closing:
+            self.world.object(f"{who} was told that the runtime is closed, which it is not")
+
+    def accepted(self, who: str, draft: Draft, receipt: Receipt) -> None:
+        """A call returned, so its event was accepted, once, and stands in no line any more."""
+        world, count = self.world, self.model.emitted[who]
+        world.say(f"{who} emitted {receipt.id}")
+        if count > 1 or (count == 0 and draft.id is None):
+            world.object(f"{who} has its receipt, and its event was accepted {count} times")
+        if draft.id is not None:
+            if count == 0:
+                world.sometimes.hit("same id")
+            if self.by_id.get(draft.id) is not receipt:
+                world.object(f"{who} emitted {draft.id} again and got another receipt")
+        elif receipt.admission is not None:
+            world.sometimes.hit("waited for room")
+            if receipt.admission.waiting:
+                world.object(f"{who} goes on although its event stands in line")
+
+    async def wait_for(self, receipt: Receipt, among: int) -> None:
+        """Wait for the report of an event, as one of so many tasks."""
+        if among > 1:
+            self.world.sometimes.hit("two waited")
+        try:
+            with self.world.waits(self.process, f"somebody waits for {receipt.id}", receipt):
+                report = await receipt
+        except anyio.get_cancelled_exc_class():
+            self.world.sometimes.hit("wait cancelled")
+            raise
+        self.world.say(f"{receipt.id} is known: {len(report.outcomes)}")
+        if len(report.outcomes) != len(receipt.targets):
+            self.world.object(f"the report of {receipt.id} has {len(report.outcomes)} of {len(receipt.targets)}")
+        if any(isinstance(each, Succeeded) and not each.attempts for each in report.outcomes):
+            self.world.object(f"{receipt.id} succeeded without an attempt")
+

@@ -1,0 +1,139 @@
+"""Invariants: what must hold between any two steps, where nothing can run, and at the end.
+
+They read the runtime's own counters and places: what is said by one must be so by the other, and by the model.
+"""
+
+from typing import Any
+
+import attrs
+
+from postroom import Runtime, Subscription
+from postroom.behaviour import SubscriptionBehaviour
+from postroom.emitter import State
+from postroom_actors import Actor
+
+from .model import Model
+from .world import World
+
+_COUNTED = ("succeeded", "failed", "dropped", "expired", "cancelled")
+
+
+@attrs.define(eq=False)
+class Invariants:
+    """Of one runtime."""
+
+    world: World
+    model: Model
+    runtime: Runtime
+
+    def check(self) -> None:
+        """Between two steps."""
+        runtime = self.runtime
+        if runtime._state is State.NEW or runtime._state is State.CLOSED:
+            return
+        dispatcher = runtime._dispatcher
+        timers, inbox = dispatcher.timers, dispatcher.actor.mailbox
+        places = len(timers) + len(timers.line) + len(inbox) + len(inbox.line) + len(dispatcher.actor.in_hand)
+        pending = 0
+        for name, behaviour in runtime._roster.behaviours.items():
+            places += self.check_one(name, behaviour)
+            pending += behaviour.tally.pending
+        known = sum(map(len, self.model.pending.values()))
+        if not known == pending == places:
+            self.world.object(f"{known} deliveries are pending, {pending} are counted, and {places} are found")
+
+    def check_one(self, name: str, behaviour: SubscriptionBehaviour) -> int:
+        """Of one subscription; returns how many of its deliveries are found."""
+        mailbox, actor, spec = behaviour.mailbox, behaviour.actor, behaviour.subscriber
+        length, in_hand, line = len(mailbox), len(actor.in_hand), len(mailbox.line)
+        object_ = self.world.object
+        known = len(self.model.pending.get(name, ()))
+        if behaviour.tally.pending != known:
+            object_(f"{name} counts {behaviour.tally.pending} pending, and {known} are")
+        if mailbox.high_water_mark > spec.capacity:
+            object_(f"the mailbox of {name} held {mailbox.high_water_mark} of {spec.capacity}")
+        size = 1 if spec.batch is None else spec.batch.size
+        most = spec.concurrency * size
+        if length > spec.capacity + (most if self.may_come_back(behaviour) else 0):
+            object_(f"the mailbox of {name} holds {length} of {spec.capacity}")
+        if in_hand > most:
+            object_(f"{name} has {in_hand} in hand, and may have {most}")
+        if line and length < spec.capacity:
+            object_(f"{line} stand in line for {name}, and its mailbox has room")
+        if len(actor.hands) > spec.concurrency:
+            object_(f"{name} has {len(actor.hands)} hands, and {spec.concurrency} are right")
+        if behaviour.leaving is None and not self.runtime._fallen and len(actor.hands) != spec.concurrency:
+            if self.runtime._state is State.OPEN and not self.model.closing:
+                object_(f"{name} has {len(actor.hands)} hands left of {spec.concurrency}")
+        if mailbox.idle_hands != len(actor._idle):
+            object_(f"{name} counts {mailbox.idle_hands} idle hands, and {len(actor._idle)} are")
+        # What came back is not counted as waiting, but it is there.
+        return len(mailbox.waiting()) + line + in_hand
+
+    def may_come_back(self, behaviour: SubscriptionBehaviour) -> bool:
+        """Whether what was taken may be handed back, beyond the capacity."""
+        return behaviour.supervisor is not None or behaviour.breaker is not None
+
+    def check_at_rest(self) -> None:
+        """Where nothing can run before time goes on: whoever could do something would have."""
+        runtime = self.runtime
+        if runtime._state is State.NEW or runtime._state is State.CLOSED:
+            return
+        dispatcher = runtime._dispatcher
+        actors: list[Actor[Any]] = [dispatcher.actor, *(each.actor for each in runtime._roster.behaviours.values())]
+        for actor in actors:
+            if actor.mailbox.idle_hands and actor.mailbox.has_mail:
+                self.world.object(f"{actor.name} sleeps beside mail")
+            if actor.mailbox.idle_hands and actor.closed:
+                self.world.object(f"{actor.name} is closed, and sleeps instead of ending")
+        due = min((entry[0] for entry in dispatcher.timers._heap), default=self.world.now() + 1)
+        if due < self.world.now():
+            self.world.object(f"what was due at {due} has not come by {self.world.now()}")
+        self.look_around()
+
+    def look_around(self) -> None:
+        """Count what is rare."""
+        mark = self.world.sometimes.hit
+        for subscription in self.runtime.subscriptions.values():
+            self.look_at(subscription)
+        if self.runtime._fallen:
+            mark("fell")
+
+    def look_at(self, subscription: Subscription) -> None:
+        mark = self.world.sometimes.hit
+        behaviour = subscription._behaviour
+        is_full = len(behaviour.mailbox) >= behaviour.mailbox.capacity
+        if behaviour.is_paused and is_full:
+            mark("paused while full")
+        if behaviour.rate is not None and len(behaviour.mailbox) and not behaviour.mailbox.has_mail:
+            mark("rate waited")
+        if behaviour.breaker is not None and behaviour.breaker.state.value == "open":
+            mark("breaker opened")
+        if behaviour.overtime is not None and behaviour.overtime.stuck:
+            mark("stuck")
+        if behaviour.supervisor is not None and behaviour.supervisor.restarts:
+            mark("restarted" if behaviour.supervisor.failure is not None else "sibling restarted")
+        lanes = behaviour.mailbox.lanes
+        if lanes is not None and not behaviour.actor.in_hand and not behaviour.mailbox.gates and lanes.keys:
+            if len(behaviour.mailbox):
+                mark("key held by a retry")
+
+    def check_at_end(self) -> None:
+        """After the block: nothing is left, and all is counted."""
+        runtime, model = self.runtime, self.model
+        left = [str(one) for mine in model.pending.values() for one in mine.values()]
+        if left:
+            self.world.object(f"closed, and these have not settled: {', '.join(left)}")
+        stats = runtime.stats
+        counted = {name: getattr(stats, name) for name in _COUNTED}
+        known = {name: model.outcomes[name.capitalize()] for name in _COUNTED}
+        if counted != known or stats.pending or stats.staged:
+            self.world.object(f"closed, and it counts {stats}, which should be {known}")
+        if stats.deliveries != sum(model.accepted.values()):
+            self.world.object(f"it counts {stats.deliveries} deliveries of {sum(model.accepted.values())}")
+        timers = runtime._dispatcher.timers
+        if len(timers) or timers.line:
+            self.world.object("closed, and timers are set")
+        hands = [name for name, each in runtime._roster.behaviours.items() if each.actor.hands]
+        if hands:
+            self.world.object(f"closed, and these have hands: {hands}")
