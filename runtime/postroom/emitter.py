@@ -232,6 +232,7 @@ class Emitter:
                 known[event.id] = self._deduplication.find(given, now)
             if given is None or known[event.id] is None:
                 wanted.append((event, targets))
+        self._dispatcher.catch_up_first()
         check_room(self._kernel.port, wanted)
         admission = self._kernel.admission()
         receipts: list[Receipt] = []
@@ -301,6 +302,7 @@ class Emitter:
         if options and not targets and options.get("require"):
             raise NoSubscriber(event.name)
         if must_fit:
+            dispatcher.catch_up_first()
             timers = dispatcher.timers
             if event.delay is not None and targets and len(timers) + len(targets) > timers.capacity:
                 raise MailboxFull(targets[0].name, timers.capacity)
@@ -309,6 +311,7 @@ class Emitter:
                 if len(mailbox.queue) >= mailbox.room and event.delay is None and mailbox.would_wait(event.key):
                     raise MailboxFull(target.name, mailbox.capacity)
         elif hand is not None:
+            dispatcher.catch_up_first()
             check_room(self._kernel.port, [(event, targets)])
         receipt = dispatcher.dispatch(event, targets, since, special=special)
         if given is not None:

@@ -201,11 +201,15 @@ class RateAtWork:
         now = self._port.now()
         self._due = max(self._due, now) + interval
         self._opens_at = self._due - (self.policy.burst - 1) * interval
+        self._set_alarm(now)
+
+    def look(self) -> None:
+        """The alarm: it may be open again, unless somebody has passed at this very moment, before the alarm came."""
+        self._has_alarm = False
+        self._mailbox.reopened()
+        self._set_alarm(self._port.now())
+
+    def _set_alarm(self, now: float) -> None:
         if self._opens_at > now and not self._has_alarm:
             self._has_alarm = True
             self._alarms.set(self._opens_at, self)
-
-    def look(self) -> None:
-        """The alarm: it may be open again."""
-        self._has_alarm = False
-        self._mailbox.reopened()

@@ -54,6 +54,7 @@ class _Generator:
     names: list[str] = attrs.field(factory=list)
     spawned: int = 0
     keys: Sequence[str | None] = (None,)
+    known: dict[str, Draft] = attrs.field(factory=dict)
 
     def program(self) -> Program:
         random = self.random
@@ -65,7 +66,7 @@ class _Generator:
         operations: list[Operation] = []
         for process in range(processes):
             operations += [self.spawn(process) for _ in range(random.randint(1, 4))]
-        for _ in range(random.choice((5, 15, 15, 30))):
+        for _ in range(random.choice((5, 10, 20, 40))):
             operations.append(self.operation(random.randrange(processes)))
         return Program(
             processes=processes,
@@ -111,7 +112,7 @@ class _Generator:
         match kind:
             case "emit":
                 how = random.choices(("emit", "nowait", "and_wait", "request"), (5, 2, 2, 1))[0]
-                drafts = self.drafts(random.choice((1, 1, 1, 3, 6)))
+                drafts = self.drafts(random.choice((1, 1, 1, 3, 8)))
                 return Emit(process=process, drafts=drafts, how=how, waiters=random.choice((0, 1, 1, 2)))
             case "many":
                 return Many(process=process, drafts=self.drafts(random.randint(0, 5)))
@@ -198,6 +199,13 @@ class _Generator:
         return tuple(self.draft() for _ in range(count))
 
     def draft(self) -> Draft:
+        """An event; where it has an id, mostly the very one that had it before."""
+        made = self.new_draft()
+        if made.id is None or self.random.random() < 0.2:
+            return made
+        return self.known.setdefault(made.id, made)
+
+    def new_draft(self) -> Draft:
         random = self.random
         return Draft(
             name=random.choice(NAMES),

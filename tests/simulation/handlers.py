@@ -74,6 +74,8 @@ class Handler:
         if self.live > self.spec.concurrency:
             world.object(f"{name} handles {self.live} at the same time")
         taken = [model.begin(name, event, attempt, ids) for event in events]
+        if taken[0] is not None and model.overtakes(taken[0]):
+            world.sometimes.hit("overtaken by priority")
         started = world.now()
         how: str = "raised"
         value: Any = None

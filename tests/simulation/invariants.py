@@ -3,6 +3,7 @@
 They read the runtime's own counters and places: what is said by one must be so by the other, and by the model.
 """
 
+import math
 from typing import Any
 
 import attrs
@@ -86,9 +87,10 @@ class Invariants:
                 self.world.object(f"{actor.name} sleeps beside mail")
             if actor.mailbox.idle_hands and actor.closed:
                 self.world.object(f"{actor.name} is closed, and sleeps instead of ending")
-        due = min((entry[0] for entry in dispatcher.timers._heap), default=self.world.now() + 1)
-        if due < self.world.now():
-            self.world.object(f"what was due at {due} has not come by {self.world.now()}")
+        now = self.world.now()
+        due = min((entry[0] for entry in dispatcher.timers._heap), default=math.inf)
+        if due < now < runtime._until and not runtime._fallen:
+            self.world.object(f"what was due at {due} has not come by {now}")
         self.look_around()
 
     def look_around(self) -> None:

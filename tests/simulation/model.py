@@ -67,6 +67,8 @@ class Model:
 
     Attributes:
         object: Told of each broken promise.
+        attempts_wait: Attempts let others run before they reach the handler, so those of several workers may overtake
+            each other on the way.
         at_work: The subscriptions that get new events.
         leaving: Those that were told to end, so that their deliveries may be cancelled.
         closing: The runtime's block has ended.
@@ -77,6 +79,7 @@ class Model:
     """
 
     object: Callable[[str], None]
+    attempts_wait: bool = False
     at_work: dict[str, Spec] = attrs.field(factory=dict)
     leaving: set[str] = attrs.field(factory=set)
     closing: bool = False
@@ -133,11 +136,18 @@ class Model:
                 break
             if one.event.key is not None and other.event.key == one.event.key and not other.delayed and not one.delayed:
                 self.object(f"{one} begins before {other}, which came earlier and has the same key")
-            if one.is_plain and other.is_plain and not one.runs and not other.runs:
+            in_order = one.spec.concurrency == 1 or not self.attempts_wait
+            if in_order and one.is_plain and other.is_plain and not one.runs and not other.runs:
                 self.object(f"{one} begins before {other}, which came earlier")
         for other in mine.values():
             if other is not one and other.runs and one.event.key is not None and other.event.key == one.event.key:
                 self.object(f"{one} begins while {other}, of the same key, is not finished")
+
+    def overtakes(self, one: Expected) -> bool:
+        """Whether a delivery of higher priority has begun before one that came earlier."""
+        others = (other for other in self.pending.get(one.spec.name, {}).values() if not other.runs)
+        first = next(others, None)
+        return first is not None and first.is_plain and one.event.priority in ("critical", "high") and not one.delayed
 
     def check_batch(self, one: Expected, mine: dict[str, Expected], batch: set[str]) -> None:
         if one.spec.concurrency > 1 or not one.is_plain or one.runs:

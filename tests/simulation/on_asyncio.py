@@ -16,7 +16,7 @@ import anyio
 
 from postroom.testing import VirtualTimeLoop
 
-from .watcher import Watcher
+from .watcher import Hopeless, Watcher
 
 
 class SeededLoop(VirtualTimeLoop):
@@ -49,6 +49,8 @@ class SeededLoop(VirtualTimeLoop):
         self._watcher.broken(f"asyncio: {context['message']} {context.get('exception')!r}")
 
     def _run_once(self) -> None:
+        if self._watcher.is_hopeless:
+            raise Hopeless
         ready = self._ready
         if ready:
             self._shuffle(ready)
@@ -88,3 +90,11 @@ def run(seed: str, tick: float, main: Callable[[], Awaitable[Any]], watcher: Wat
     """Run `main` under the schedule of `seed`; see `schedules.run`."""
     options = {"loop_factory": lambda: SeededLoop(seed, tick, watcher)}
     anyio.run(main, backend="asyncio", backend_options=options)
+
+
+def left() -> tuple[int, int]:
+    """How many tasks there are, the caller's included, and how many timers."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, SeededLoop)
+    timers = [handle for handle in loop._scheduled if not handle.cancelled()]  # type: ignore[attr-defined]  # private
+    return len(asyncio.all_tasks()), len(timers)

@@ -15,7 +15,7 @@ import attrs
 import trio
 from trio._core import _run as private
 
-from .watcher import Watcher
+from .watcher import Hopeless, Watcher
 
 
 class Unscheduled(RuntimeError):
@@ -37,6 +37,8 @@ class JumpingClock(trio.abc.Clock):
         pass
 
     def current_time(self) -> float:
+        if self.watcher.is_hopeless:
+            raise Hopeless
         self.time += self.tick
         return self.time
 
@@ -90,3 +92,11 @@ def run(seed: str, tick: float, main: Callable[[], Awaitable[Any]], watcher: Wat
     finally:
         private._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]
         private._r.setstate(state)
+
+
+def left() -> tuple[int, int]:
+    """How many tasks there are beside trio's own, the caller's included, and whether a timer is set."""
+    task = trio.lowlevel.current_task()
+    assert task.parent_nursery is not None
+    no_timer = trio.lowlevel.current_statistics().seconds_to_next_deadline == math.inf
+    return len(task.parent_nursery.child_tasks), 0 if no_timer else 1

@@ -87,7 +87,7 @@ class Operations:
                 await self.emit(operation)
             case Many(drafts=drafts):
                 for receipt in await emitting.emit_many(drafts):
-                    self.watch(receipt, 1)
+                    self.watch(receipt, 1, operation.cancel_after)
             case Group():
                 await self.group(operation)
             case Stage():
@@ -113,12 +113,13 @@ class Operations:
                 case "request":
                     await emitting.request(draft)
             if receipt is not None:
-                self.watch(receipt, operation.waiters)
+                self.watch(receipt, operation.waiters, operation.cancel_after)
 
-    def watch(self, receipt: Receipt, waiters: int) -> None:
-        """Have some tasks wait for a receipt."""
-        for _ in range(waiters):
-            self.tasks.start_soon(self.process.emitting.wait_for, receipt, waiters)
+    def watch(self, receipt: Receipt, waiters: int, cancel_after: int | None) -> None:
+        """Have some tasks wait for a receipt, the first of which may be cancelled."""
+        for number in range(waiters):
+            steps = cancel_after if number == 0 else None
+            self.tasks.start_soon(self.process.emitting.wait_for, receipt, waiters, steps)
 
     async def pause(self, which: str, seconds: float) -> None:
         process = self.process
@@ -164,7 +165,7 @@ class Operations:
             with ExitStack() as end:
                 async with process.runtime.group() as group:
                     for draft in operation.drafts:
-                        await group.emit(draft.name, draft.actions, headers={"by": who}, **draft.options)
+                        await group.emit(draft.name, draft.actions, headers={"by": draft.id or who}, **draft.options)
                         count += draft.id is None
                     await anyio.sleep(operation.seconds)
                     if process.model.emitted[who]:
@@ -201,7 +202,7 @@ class Operations:
                             mark("group waited for room")
                         process.world.say(f"released {len(receipts)} of {before}")
                         for receipt in receipts:
-                            self.watch(receipt, 1)
+                            self.watch(receipt, 1, None)
                     case "clear":
                         if await process.runtime.clear_group(id):
                             mark("group cleared elsewhere")
@@ -214,7 +215,7 @@ class Operations:
         """Emit into a group; nothing is accepted by that."""
         process = self.process
         who = process.emitting.someone()
-        await process.runtime.emit(draft.name, draft.actions, headers={"by": who}, group=group, **draft.options)
+        await process.runtime.emit(draft.name, draft.actions, headers={"by": draft.id or who}, group=group, **draft.options)
         if process.model.emitted[who] and draft.id is None:
             process.world.object(f"{who} has staged an event, and it was accepted")
 

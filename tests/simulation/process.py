@@ -100,7 +100,7 @@ class Process:
         )
         has_teams = any(isinstance(each, Team) for each in program.operations)
         self.stops_in_time = program.end.cleanup_within >= 1 and not has_teams
-        self.model = Model(world.object)
+        self.model = Model(world.object, program.interceptors)
         self.emitting = Emitting(world, self, self.model, self.runtime)
         self.invariants = Invariants(world, self.model, self.runtime)
 

@@ -203,6 +203,9 @@ def _is_expected(error: BaseException, process: Process) -> bool:
 
 
 def _check_nothing_is_left(world: World) -> None:
-    """All tasks but this one have ended, and nobody waits."""
+    """All tasks but this one have ended, no timer is set, and nobody waits."""
+    tasks, timers = schedules.left()
+    if tasks != 1 or timers:
+        world.object(f"at the end there are {tasks - 1} other tasks and {timers} timers")
     if world.waiting:
         world.object(f"at the end somebody waits: {list(world.waiting.values())}")

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeAlias
 
+from postroom_actors import running_library
+
 from . import on_asyncio, on_trio
 from .watcher import Watcher
 
@@ -27,6 +29,11 @@ def run(backend: Backend, seed: str, tick: float, main: Callable[[], Awaitable[A
     """
     schedule = on_trio.run if backend == "trio" else on_asyncio.run
     schedule(seed, tick, main, watcher)
+
+
+def left() -> tuple[int, int]:
+    """How many tasks there are beside the loop's own, the caller's included, and how many timers."""
+    return on_trio.left() if running_library() == "trio" else on_asyncio.left()
 
 
 @contextmanager

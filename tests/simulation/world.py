@@ -70,6 +70,8 @@ class World:
         failure: The first broken promise.
         root: The scope around everything.
         nested: Events that handlers may still emit.
+        is_over: All of it has ended.
+        is_hopeless: It was cancelled long ago, and goes on.
         waiting: What tasks wait for, by number: in which process, and for which receipt, if it is one.
     """
 
@@ -84,6 +86,8 @@ class World:
     processes: list[Process] = attrs.field(factory=list)
     waiting: dict[int, tuple[Process, str, Receipt | None]] = attrs.field(factory=dict)
     is_over: bool = False
+    is_hopeless: bool = False
+    _steps_after: int = 0
     _waits: int = 0
     _cancels: list[tuple[int, int, anyio.CancelScope]] = attrs.field(factory=list)
     _ids: int = 0
@@ -98,14 +102,15 @@ class World:
         return f"e{self._ids}"
 
     def say(self, text: str) -> None:
-        """Tell the trace."""
-        self.trace.say(text, self.now())
+        """Tell the trace, which ends with the first broken promise."""
+        if self.failure is None:
+            self.trace.say(text, self.now())
 
     def object(self, what: str) -> None:
         """A promise is broken: note it, and end the run. The first one counts."""
         if self.failure is None:
-            self.failure = what
             self.say(f"BROKEN: {what}")
+            self.failure = what
             self.root.cancel()
 
     broken = object
@@ -131,9 +136,11 @@ class World:
 
     def stepped(self, task: int) -> None:
         """Between two steps: cancel what is to be cancelled now, and look whether everything is as it should be."""
-        self.trace.step(task)
         if self.failure is not None or self.is_over:
+            self._steps_after += 1
+            self.is_hopeless = self._steps_after > MOST_STEPS
             return
+        self.trace.step(task)
         while self._cancels and self._cancels[0][0] <= self.trace.steps:
             _, number, scope = heapq.heappop(self._cancels)
             self.say(f"cancel {number}")
