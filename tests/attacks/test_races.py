@@ -1,38 +1,62 @@
-"""Moments that only a random schedule finds: each of these was found by `tests.simulation`, and is told here by hand."""
+"""Moments that only a random schedule meets. Each was found by `tests.simulation`, and is told here by hand."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from postroom import Actor, Event, MailboxFull, Rate, Receipt, Runtime, UnknownSubscription, on
-from postroom.testing import VirtualTimeLoop
+from postroom import Actor, Event, MailboxFull, Rate, Receipt, Runtime, UnknownSubscription, WouldDeadlock, on
+from postroom_actors import Mailbox, Overflow
+from tests.actors.letters import Clerk, Letter
 
 pytestmark = pytest.mark.anyio
 
 
-async def spin_until(time: float) -> None:
-    """Keep the loop's clock from jumping: on a virtual clock time passes only while nobody runs."""
-    await anyio.sleep_until(time)
+async def spin() -> None:
+    """Let everybody else run a few times, while virtual time stands."""
+    for _ in range(10):
+        await anyio.lowlevel.checkpoint()
 
 
-async def test_a_rate_that_is_used_at_the_very_moment_it_opens_opens_again() -> None:
+async def test_a_rate_that_is_used_in_the_moment_before_its_alarm_comes_opens_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     handled: list[float] = []
 
     async def work(event: Event) -> None:
         handled.append(anyio.current_time() - start)
 
     async with Runtime() as runtime:
-        await runtime.spawn(work, "n", rate=Rate(1, per=1.0))
         start = anyio.current_time()
-        await runtime.emit("n")
-        gate = runtime.subscriptions["n" if "n" in runtime.subscriptions else "work"]._behaviour.rate
-        assert gate is not None
-        await anyio.sleep(0.5)
-        await runtime.idle()
-    assert handled
+        subscription = await runtime.spawn(work, "n", rate=Rate(1, per=1.0))
+        rate = subscription._behaviour.rate
+        assert rate is not None
+        look = rate.look
+
+        async with anyio.create_task_group() as tasks:
+            # The alarm is due at 1 s. Before it comes, somebody takes what has just arrived: the gate is open by then.
+            alarm_is_late = anyio.Event()
+
+            async def look_late() -> None:
+                await alarm_is_late.wait()
+                look()
+
+            monkeypatch.setattr(type(rate), "look", lambda _: tasks.start_soon(look_late))
+            await runtime.emit("n")
+            await anyio.sleep(1)
+            await runtime.emit("n")
+            await spin()
+            await runtime.emit("n")
+            await spin()
+            monkeypatch.undo()
+            alarm_is_late.set()
+        with anyio.fail_after(10):
+            await runtime.idle()
+    assert handled == [0.0, 1.0, 2.0]
 
 
-async def test_what_coalesces_does_not_overtake_its_own_key_in_line() -> None:
-    seen: list[object] = []
+async def test_what_coalesces_does_not_overtake_one_of_its_key_that_stands_in_line() -> None:
+    seen: list[int] = []
+    receipts: list[Receipt] = []
     gate = anyio.Event()
 
     async def work(event: Event) -> None:
@@ -41,12 +65,85 @@ async def test_what_coalesces_does_not_overtake_its_own_key_in_line() -> None:
 
     async with Runtime() as runtime, anyio.create_task_group() as tasks:
         await runtime.spawn(work, "n", capacity=1, overflow="coalesce")
-        for data, key in ((0, "in hand"), (1, "in the mailbox"), (2, "k"), (3, "k"), (4, "other"), (5, "k")):
-            tasks.start_soon(emit_kept, runtime, data, key)
-            await anyio.wait_all_tasks_blocked()
+
+        async def emit(data: int, key: str) -> None:
+            receipts.append(await runtime.emit("n", data, key=key))
+
+        for data, key in enumerate(["in hand", "waits", "k", "l", "k", "l"]):
+            tasks.start_soon(emit, data, key)
+            await spin()
+        assert [receipt.event.data for receipt in receipts] == [0, 1, 2, 3], "whose event was replaced goes on"
         gate.set()
-    assert seen == [0, 1, 5, 4]
+    assert seen == [0, 1, 4, 5]
 
 
-async def emit_kept(runtime: Runtime, data: int, key: str) -> None:
-    await runtime.emit("n", data, key=key)
+def test_a_place_in_line_that_is_taken_over_is_not_counted_as_abandoned_any_more() -> None:
+    clerk = Clerk()
+    mailbox = Mailbox(clerk, 1, Overflow.COALESCE, by_key=True)
+    mailbox.put(Letter(number=0, key="a"))
+    mailbox.stand_in_line(Letter(number=1, rank=1, key="b"))
+    assert mailbox.would_wait("b")
+    assert not mailbox.would_wait("a")
+    assert not mailbox.put(Letter(number=2, rank=2, key="b"))
+    mailbox.stand_in_line(Letter(number=2, rank=2, key="b"))
+    assert [number for number, _ in clerk.drops] == [1]
+    assert [letter.number for letter, _ in mailbox.line] == [2]
+
+
+async def test_emit_nowait_counts_what_is_due_and_on_its_way_to_the_mailbox() -> None:
+    async def work(event: Event) -> None:
+        await anyio.sleep(10)
+
+    async with Runtime(drain_within=0) as runtime:
+        subscription = await runtime.spawn(work, "n", capacity=1)
+        await runtime.emit("n")
+        await spin()
+        behaviour = subscription._behaviour
+        await runtime.emit("n", delay=1)
+        # What the task of the timers does when its time has come, but the dispatcher has not had its turn.
+        ((_, delivery),) = behaviour.around.timers.cancel(lambda message: True)
+        behaviour.around.timers.deliver((behaviour, delivery))
+        with pytest.raises(MailboxFull):
+            runtime.emit_nowait("n")
+        assert subscription.stats.in_line == 0
+
+
+@pytest.mark.parametrize("many", [False, True])
+async def test_a_handler_s_wait_for_room_counts_what_is_due_and_on_its_way_to_the_mailbox(many: bool) -> None:
+    async def work(event: Event) -> None:
+        if event.data == "first":
+            behaviour = subscription._behaviour
+            ((_, delivery),) = behaviour.around.timers.cancel(lambda message: True)
+            behaviour.around.timers.deliver((behaviour, delivery))
+            if many:
+                await runtime.emit_many([Event("n")])
+            else:
+                await runtime.emit("n")
+
+    async with Runtime(drain_within=10) as runtime:
+        subscription = await runtime.spawn(work, "n", capacity=1)
+        await runtime.emit("n", delay=100)
+        report = await runtime.emit_and_wait("n", "first")
+        with pytest.RaisesGroup(pytest.RaisesExc(WouldDeadlock)):
+            report.raise_for_failures()
+
+
+async def test_a_dead_letter_is_not_replayed_to_another_subscription_of_the_same_name() -> None:
+    class Second(Actor):
+        @on("other")
+        async def work(self, event: Event) -> None:
+            pass
+
+    async def work(event: Event) -> None:
+        raise ValueError
+
+    async with Runtime() as runtime:
+        first = await runtime.spawn(work, "n", name="work")
+        await runtime.emit_and_wait("n")
+        await first.stop()
+        await runtime.spawn(Second, name="work")
+        (letter,) = runtime.dead_letters.list()
+        with pytest.raises(UnknownSubscription, match="that subscribes to 'n'"):
+            await runtime.dead_letters.replay(letter)
+        assert runtime.dead_letters.list() == (letter,)
+        await runtime.idle()
