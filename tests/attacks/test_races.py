@@ -126,6 +126,7 @@ async def test_a_handler_s_wait_for_room_counts_what_is_due_and_on_its_way_to_th
         report = await runtime.emit_and_wait("n", "first")
         with pytest.RaisesGroup(pytest.RaisesExc(WouldDeadlock)):
             report.raise_for_failures()
+        assert runtime.stats.accepted == 2, "what is refused is not accepted"
 
 
 async def test_a_dead_letter_is_not_replayed_to_another_subscription_of_the_same_name() -> None:

@@ -102,7 +102,7 @@ def actor_class(patterns: tuple[str, ...]) -> type[Actor]:
         @on(*patterns)
         async def handle(self, event: Event, context: Context) -> Any:
             if self.handler.alive is not self:
-                self.handler.host.world.object(f"an instance of {self.name} handles {event.id}, and it is not alive")
+                self.handler.host.world.complain(f"an instance of {self.name} handles {event.id}, and it is not alive")
             return await self.handler.single(event, context)
 
     return Simulated

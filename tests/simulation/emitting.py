@@ -1,6 +1,7 @@
 """Emitting, checked: what every way to emit has done or not done when it returns, raises, or is cancelled."""
 
 from collections.abc import Sequence
+
 import anyio
 import attrs
 
@@ -98,7 +99,7 @@ class Emitting:
         self.world.say(f"{who} knows {len(report.outcomes)} outcomes")
         wanted = self.model.targets.get(report.event.id)
         if sorted(outcome.subscription for outcome in report.outcomes) != sorted(wanted or ()):
-            self.world.object(f"{who} got a report of {report.outcomes}, and it went to {wanted}")
+            self.world.complain(f"{who} got a report of {report.outcomes}, and it went to {wanted}")
 
     async def request(self, draft: Draft) -> None:
         """Ask for the first answer."""
@@ -147,21 +148,18 @@ class Emitting:
             if accepted:
                 self.world.sometimes.hit("many cancelled in line")
             if accepted and accepted < new:
-                self.world.object(f"{who} was cancelled after {accepted} of {len(drafts)} events")
+                self.world.complain(f"{who} was cancelled after {accepted} of {len(drafts)} events")
             raise
         for draft, receipt in zip(drafts, receipts, strict=True):
             if receipt.event.name != draft.name:
-                self.world.object(f"{who} got the receipts in another order")
+                self.world.complain(f"{who} got the receipts in another order")
         if self.model.emitted[who] < new:
-            self.world.object(f"{who} was told that all were accepted, and {self.model.emitted[who]} were")
+            self.world.complain(f"{who} was told that all were accepted, and {self.model.emitted[who]} were")
         return receipts
 
     def event(self, who: str, draft: Draft) -> Event:
         """A draft as an event of the user's."""
-        return Event(
-            draft.name, draft.actions, draft.key, headers={"by": draft.id or who}, id=draft.id or "", priority=draft.priority,
-            delay=draft.delay, expires_after=draft.expires_after, attempts=draft.attempts, timeout=draft.timeout,
-        )  # fmt: skip
+        return Event(draft.name, draft.actions, headers={"by": draft.id or who}, **draft.of_event)
 
     def call(self, draft: Draft) -> Call:
         """A call that emits this event."""
@@ -181,31 +179,31 @@ class Emitting:
         kind, world, who = type(error), self.world, call.who
         world.say(f"{who} refused: {kind.__name__}")
         if kind not in _REFUSALS:
-            world.object(f"{who} was refused with {error!r}")
+            world.complain(f"{who} was refused with {error!r}")
             return
         world.sometimes.hit(_REFUSALS[kind])
         is_ours = call.who not in self.by_id  # of an id of the program's, somebody else may have emitted it meanwhile
         if is_ours and self.count(call) and not (waits and kind is WouldDeadlock):
-            world.object(f"{who} was refused with {kind.__name__}, and {self.count(call)} were accepted")
+            world.complain(f"{who} was refused with {kind.__name__}, and {self.count(call)} were accepted")
         if kind is WouldDeadlock and current_hand() is None:
-            world.object(f"{who}, which is no handler, was told that it would wait in a circle: {error}")
+            world.complain(f"{who}, which is no handler, was told that it would wait in a circle: {error}")
         if kind is RuntimeClosed and not self.process.is_closing:
-            world.object(f"{who} was told that the runtime is closed, which it is not")
+            world.complain(f"{who} was told that the runtime is closed, which it is not")
 
     def accepted(self, call: Call, draft: Draft, receipt: Receipt) -> None:
         """A call returned, so its event was accepted, once, and stands in no line any more."""
         world, who, count = self.world, call.who, self.count(call)
         world.say(f"{who} emitted {receipt.id}")
         if self.model.emitted[who] != 1:
-            world.object(f"{who} has its receipt, and its event was accepted {self.model.emitted[who]} times")
+            world.complain(f"{who} has its receipt, and its event was accepted {self.model.emitted[who]} times")
         if draft.id is not None and self.by_id.get(draft.id) is not receipt:
-            world.object(f"{who} was emitted again, and there is another receipt")
+            world.complain(f"{who} was emitted again, and there is another receipt")
         if not count:
             world.sometimes.hit("same id")
         elif receipt.admission is not None:
             world.sometimes.hit("waited for room")
             if receipt.admission.waiting:
-                world.object(f"{who} goes on although its event stands in line")
+                world.complain(f"{who} goes on although its event stands in line")
 
     async def wait_for(self, receipt: Receipt, among: int, cancel_after: int | None) -> None:
         """Wait for the report of an event, as one of so many tasks."""
@@ -226,7 +224,6 @@ class Emitting:
             raise
         self.world.say(f"{receipt.id} is known: {len(report.outcomes)}")
         if len(report.outcomes) != len(receipt.targets):
-            self.world.object(f"the report of {receipt.id} has {len(report.outcomes)} of {len(receipt.targets)}")
+            self.world.complain(f"the report of {receipt.id} has {len(report.outcomes)} of {len(receipt.targets)}")
         if any(isinstance(each, Succeeded) and not each.attempts for each in report.outcomes):
-            self.world.object(f"{receipt.id} succeeded without an attempt")
-
+            self.world.complain(f"{receipt.id} succeeded without an attempt")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import anyio
 import attrs
 
 from postroom import BatchFailure, HandlerAborted, HandlerTimeout, SubscriptionStopped
@@ -64,3 +65,10 @@ class _Everything(frozenset[str]):
 def is_stop(error: BaseException) -> bool:
     """Whether a delivery failed because its subscription was stopped by its supervision."""
     return isinstance(error, SubscriptionStopped)
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Whether an exception is a cancellation, or a group with one in it."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(is_cancellation, error.exceptions))
+    return isinstance(error, anyio.get_cancelled_exc_class())

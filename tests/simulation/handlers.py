@@ -12,7 +12,7 @@ import attrs
 from postroom import BatchFailure, Context, Event
 
 from .emitting import Emitting
-from .failures import Boom, Down, Failure, Fatal, OddError
+from .failures import Boom, Down, Failure, Fatal, OddError, is_cancellation
 from .generator import NAMES
 from .model import Expected, Model
 from .program import Draft, Spec
@@ -57,13 +57,13 @@ class Handler:
     async def single(self, event: Event, context: Context) -> Any:
         """What a function or an actor's method does."""
         if context.event is not event and context.event.id != event.id:
-            self.host.world.object(f"{self.spec.name} got {event.id} with the context of {context.event.id}")
+            self.host.world.complain(f"{self.spec.name} got {event.id} with the context of {context.event.id}")
         return await self.run([event], context, context.attempt)
 
     async def batch(self, events: list[Event], context: Context) -> Any:
         """What a function that takes batches does."""
         if not 1 <= len(events) <= self.spec.batch[0]:
-            self.host.world.object(f"{self.spec.name} got a batch of {len(events)}")
+            self.host.world.complain(f"{self.spec.name} got a batch of {len(events)}")
         return await self.run(events, context, None)
 
     async def run(self, events: list[Event], context: Context, attempt: int | None) -> Any:
@@ -72,7 +72,7 @@ class Handler:
         world.say(f"{name} begins {' '.join(ids)} attempt {attempt}")
         self.live += 1
         if self.live > self.spec.concurrency:
-            world.object(f"{name} handles {self.live} at the same time")
+            world.complain(f"{name} handles {self.live} at the same time")
         taken = [model.begin(name, event, attempt, ids) for event in events]
         if taken[0] is not None and model.overtakes(taken[0]):
             world.sometimes.hit("overtaken by priority")
@@ -88,8 +88,8 @@ class Handler:
         except BatchFailure as error:
             spared = frozenset(ids) - frozenset(error.failures)
             raise
-        except anyio.get_cancelled_exc_class():
-            how = "cancelled"
+        except BaseException as error:
+            how = "cancelled" if is_cancellation(error) else "raised"
             raise
         finally:
             self.live -= 1
@@ -112,7 +112,7 @@ class Handler:
         if act is not None:
             await act(events, context)
         elif action == "unawaited":
-            return anyio.sleep(0)
+            return anyio.lowlevel.checkpoint()
         return f"{self.spec.name}/{event.id}/{attempt}"
 
     def failure(self, kind: type[Failure], events: list[Event]) -> Failure:
@@ -219,7 +219,7 @@ class Handler:
     async def started(self, instance: object) -> None:
         """What an actor's instance does first."""
         if self.alive is not None and self.host.stops_in_time:
-            self.host.world.object(f"{self.spec.name} starts an instance beside one that has not stopped")
+            self.host.world.complain(f"{self.spec.name} starts an instance beside one that has not stopped")
         await self.hook(self.spec.start, self.starts, "start")
         self.starts += 1
         self.alive = instance
@@ -227,7 +227,7 @@ class Handler:
     async def stopped(self, instance: object) -> None:
         """What an actor's instance does last."""
         if self.alive is not instance or self.live:
-            self.host.world.object(f"{self.spec.name} stops an instance that is not alone, or is at work")
+            self.host.world.complain(f"{self.spec.name} stops an instance that is not alone, or is at work")
         self.alive = None
         self.stops += 1
         await self.hook(self.spec.stop, self.stops - 1, "stop")
@@ -248,5 +248,3 @@ class Handler:
             case "raise":
                 self.host.world.sometimes.hit("failed to stop")
                 raise self.failure(Boom, [])
-
-

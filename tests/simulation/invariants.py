@@ -41,33 +41,33 @@ class Invariants:
             pending += behaviour.tally.pending
         known = sum(map(len, self.model.pending.values()))
         if not known == pending == places:
-            self.world.object(f"{known} deliveries are pending, {pending} are counted, and {places} are found")
+            self.world.complain(f"{known} deliveries are pending, {pending} are counted, and {places} are found")
 
     def check_one(self, name: str, behaviour: SubscriptionBehaviour) -> int:
         """Of one subscription; returns how many of its deliveries are found."""
         mailbox, actor, spec = behaviour.mailbox, behaviour.actor, behaviour.subscriber
         length, in_hand, line = len(mailbox), len(actor.in_hand), len(mailbox.line)
-        object_ = self.world.object
+        complain = self.world.complain
         known = len(self.model.pending.get(name, ()))
         if behaviour.tally.pending != known:
-            object_(f"{name} counts {behaviour.tally.pending} pending, and {known} are")
+            complain(f"{name} counts {behaviour.tally.pending} pending, and {known} are")
         if mailbox.high_water_mark > spec.capacity:
-            object_(f"the mailbox of {name} held {mailbox.high_water_mark} of {spec.capacity}")
+            complain(f"the mailbox of {name} held {mailbox.high_water_mark} of {spec.capacity}")
         size = 1 if spec.batch is None else spec.batch.size
         most = spec.concurrency * size
         if length > spec.capacity + (most if self.may_come_back(behaviour) else 0):
-            object_(f"the mailbox of {name} holds {length} of {spec.capacity}")
+            complain(f"the mailbox of {name} holds {length} of {spec.capacity}")
         if in_hand > most:
-            object_(f"{name} has {in_hand} in hand, and may have {most}")
+            complain(f"{name} has {in_hand} in hand, and may have {most}")
         if line and length < spec.capacity:
-            object_(f"{line} stand in line for {name}, and its mailbox has room")
+            complain(f"{line} stand in line for {name}, and its mailbox has room")
         if len(actor.hands) > spec.concurrency:
-            object_(f"{name} has {len(actor.hands)} hands, and {spec.concurrency} are right")
-        if behaviour.leaving is None and not self.runtime._fallen and len(actor.hands) != spec.concurrency:
-            if self.runtime._state is State.OPEN and not self.model.closing:
-                object_(f"{name} has {len(actor.hands)} hands left of {spec.concurrency}")
+            complain(f"{name} has {len(actor.hands)} hands, and {spec.concurrency} are right")
+        stays = behaviour.leaving is None and not self.runtime._fallen and not self.model.closing
+        if stays and len(actor.hands) != spec.concurrency and self.runtime._state is State.OPEN:
+            complain(f"{name} has {len(actor.hands)} hands left of {spec.concurrency}")
         if mailbox.idle_hands != len(actor._idle):
-            object_(f"{name} counts {mailbox.idle_hands} idle hands, and {len(actor._idle)} are")
+            complain(f"{name} counts {mailbox.idle_hands} idle hands, and {len(actor._idle)} are")
         # What came back is not counted as waiting, but it is there.
         return len(mailbox.waiting()) + line + in_hand
 
@@ -84,13 +84,13 @@ class Invariants:
         actors: list[Actor[Any]] = [dispatcher.actor, *(each.actor for each in runtime._roster.behaviours.values())]
         for actor in actors:
             if actor.mailbox.idle_hands and actor.mailbox.has_mail:
-                self.world.object(f"{actor.name} sleeps beside mail")
+                self.world.complain(f"{actor.name} sleeps beside mail")
             if actor.mailbox.idle_hands and actor.closed:
-                self.world.object(f"{actor.name} is closed, and sleeps instead of ending")
+                self.world.complain(f"{actor.name} is closed, and sleeps instead of ending")
         now = self.world.now()
         due = min((entry[0] for entry in dispatcher.timers._heap), default=math.inf)
         if due < now < runtime._until and not runtime._fallen:
-            self.world.object(f"what was due at {due} has not come by {now}")
+            self.world.complain(f"what was due at {due} has not come by {now}")
         self.look_around()
 
     def look_around(self) -> None:
@@ -115,27 +115,26 @@ class Invariants:
             mark("stuck")
         if behaviour.supervisor is not None and behaviour.supervisor.restarts:
             mark("restarted" if behaviour.supervisor.failure is not None else "sibling restarted")
-        lanes = behaviour.mailbox.lanes
-        if lanes is not None and not behaviour.actor.in_hand and not behaviour.mailbox.gates and lanes.keys:
-            if len(behaviour.mailbox):
-                mark("key held by a retry")
+        mailbox, lanes = behaviour.mailbox, behaviour.mailbox.lanes
+        if lanes is not None and lanes.keys and len(mailbox) and not mailbox.gates and not behaviour.actor.in_hand:
+            mark("key held by a retry")
 
     def check_at_end(self) -> None:
         """After the block: nothing is left, and all is counted."""
         runtime, model = self.runtime, self.model
         left = [str(one) for mine in model.pending.values() for one in mine.values()]
         if left:
-            self.world.object(f"closed, and these have not settled: {', '.join(left)}")
+            self.world.complain(f"closed, and these have not settled: {', '.join(left)}")
         stats = runtime.stats
         counted = {name: getattr(stats, name) for name in _COUNTED}
         known = {name: model.outcomes[name.capitalize()] for name in _COUNTED}
         if counted != known or stats.pending or stats.staged:
-            self.world.object(f"closed, and it counts {stats}, which should be {known}")
+            self.world.complain(f"closed, and it counts {stats}, which should be {known}")
         if stats.deliveries != sum(model.accepted.values()):
-            self.world.object(f"it counts {stats.deliveries} deliveries of {sum(model.accepted.values())}")
+            self.world.complain(f"it counts {stats.deliveries} deliveries of {sum(model.accepted.values())}")
         timers = runtime._dispatcher.timers
         if len(timers) or timers.line:
-            self.world.object("closed, and timers are set")
+            self.world.complain("closed, and timers are set")
         hands = [name for name, each in runtime._roster.behaviours.items() if each.actor.hands]
         if hands:
-            self.world.object(f"closed, and these have hands: {hands}")
+            self.world.complain(f"closed, and these have hands: {hands}")

@@ -66,7 +66,7 @@ class Model:
     """All deliveries of one runtime.
 
     Attributes:
-        object: Told of each broken promise.
+        complain: Told of each broken promise.
         attempts_wait: Attempts let others run before they reach the handler, so those of several workers may overtake
             each other on the way.
         at_work: The subscriptions that get new events.
@@ -78,7 +78,7 @@ class Model:
         targets: For whom an event was accepted last.
     """
 
-    object: Callable[[str], None]
+    complain: Callable[[str], None]
     attempts_wait: bool = False
     at_work: dict[str, Spec] = attrs.field(factory=dict)
     leaving: set[str] = attrs.field(factory=set)
@@ -95,13 +95,13 @@ class Model:
         wanted = {n for n, spec in self.at_work.items() if any(matches(p, event.name) for p in spec.patterns)}
         wrong = (wanted ^ set(targets)) - set(maybe_gone)
         if wrong:
-            self.object(f"{event.id} {event.name} went to {sorted(targets)}, and should have to {sorted(wanted)}")
+            self.complain(f"{event.id} {event.name} went to {sorted(targets)}, and should have to {sorted(wanted)}")
 
     def accept(self, event: Event, spec: Spec, most: int) -> None:
         """A delivery has come into being."""
         mine = self.pending.setdefault(spec.name, {})
         if event.id in mine:
-            self.object(f"{event.id} is delivered to {spec.name} twice at the same time")
+            self.complain(f"{event.id} is delivered to {spec.name} twice at the same time")
         mine[event.id] = Expected(event, spec, most, event.delay is not None)
         self.accepted[spec.name] += 1
 
@@ -110,18 +110,18 @@ class Model:
         mine = self.pending.get(name, {})
         one = mine.get(event.id)
         if one is None:
-            self.object(f"{name} handles {event.id}, which it was not to get, or which is settled")
+            self.complain(f"{name} handles {event.id}, which it was not to get, or which is settled")
             return None
         if one.live:
-            self.object(f"{one} is handled twice at the same time")
+            self.complain(f"{one} is handled twice at the same time")
         self.check_order(one, mine, set(batch))
         number = one.attempt + 1 if attempt is None else attempt
         handed_back = one.ended == "cancelled" and one.spec.kind == "actor"
         again = number == one.attempt and (handed_back or one.spec.breaker is not None)
         if number != one.attempt + 1 and not again and attempt is not None:
-            self.object(f"{one} begins attempt {number} after attempt {one.attempt} {one.ended}")
+            self.complain(f"{one} begins attempt {number} after attempt {one.attempt} {one.ended}")
         if number > one.most and attempt is not None:
-            self.object(f"{one} begins attempt {number} of {one.most}")
+            self.complain(f"{one} begins attempt {number} of {one.most}")
         one.attempt, one.live, one.ended = number, True, None
         one.runs += 1
         return one
@@ -135,13 +135,13 @@ class Model:
             if other is one:
                 break
             if one.event.key is not None and other.event.key == one.event.key and not other.delayed and not one.delayed:
-                self.object(f"{one} begins before {other}, which came earlier and has the same key")
+                self.complain(f"{one} begins before {other}, which came earlier and has the same key")
             in_order = one.spec.concurrency == 1 or not self.attempts_wait
             if in_order and one.is_plain and other.is_plain and not one.runs and not other.runs:
-                self.object(f"{one} begins before {other}, which came earlier")
+                self.complain(f"{one} begins before {other}, which came earlier")
         for other in mine.values():
             if other is not one and other.runs and one.event.key is not None and other.event.key == one.event.key:
-                self.object(f"{one} begins while {other}, of the same key, is not finished")
+                self.complain(f"{one} begins while {other}, of the same key, is not finished")
 
     def overtakes(self, one: Expected) -> bool:
         """Whether a delivery of higher priority has begun before one that came earlier."""
@@ -156,7 +156,7 @@ class Model:
             if other is one:
                 break
             if other.is_plain and not other.runs and other.event.id not in batch:
-                self.object(f"{one} begins in a batch before {other}, which came earlier")
+                self.complain(f"{one} begins in a batch before {other}, which came earlier")
 
     def end(self, one: Expected | None, how: str, value: Any = None) -> None:
         """The handler has ended."""
@@ -167,13 +167,13 @@ class Model:
         """A delivery has its outcome."""
         one = self.pending.get(name, {}).pop(event.id, None)
         if one is None:
-            self.object(f"{event.id} of {name} settled again, as {type(outcome).__name__}")
+            self.complain(f"{event.id} of {name} settled again, as {type(outcome).__name__}")
             return None
         self.settled[name] += 1
         self.outcomes[type(outcome).__name__] += 1
         wrong = self.objection(one, outcome)
         if wrong:
-            self.object(f"{one} settled {type(outcome).__name__} after attempt {one.attempt} {one.ended}: {wrong}")
+            self.complain(f"{one} settled {type(outcome).__name__} after attempt {one.attempt} {one.ended}: {wrong}")
         return one
 
     def objection(self, one: Expected, outcome: Outcome) -> str | None:

@@ -1,7 +1,8 @@
 """Seeded schedules on trio.
 
-trio draws the order of the tasks that can run from a generator of its own. That it can be seeded is private to
-trio, so it is used here and nowhere else, and checked: a trio that changes it fails loudly.
+trio draws the order of the tasks that can run from a generator of its own, and breaks ties between deadlines by the
+addresses of their scopes. That the one can be seeded and the other be replaced is private to trio, so it is used here
+and nowhere else, and checked: a trio that changes it fails loudly.
 
 Units: virtual seconds.
 """
@@ -69,6 +70,18 @@ class Steps(trio.abc.Instrument):
         self.clock.tell(self.clock.watcher.stepped, number - self.first)
 
 
+@attrs.define(eq=False)
+class Ties:
+    """Stands for `id` in trio's scheduler: numbers in an order drawn from the seed, no two alike."""
+
+    random: Random
+    count: int = 0
+
+    def __call__(self, _thing: object) -> int:
+        self.count += 1
+        return (self.random.getrandbits(30) << 30) + self.count
+
+
 def check_trio() -> None:
     """Raises Unscheduled where trio has not, or has no more, what is used of its inside."""
     if not isinstance(getattr(private, "_ALLOW_DETERMINISTIC_SCHEDULING", None), bool):
@@ -85,13 +98,18 @@ def run(seed: str, tick: float, main: Callable[[], Awaitable[Any]], watcher: Wat
     before, state = private._ALLOW_DETERMINISTIC_SCHEDULING, private._r.getstate()
     private._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]  # it is Final, but for trio's own plugin
     private._r.seed(seed)
+    ties = Ties(Random(seed))
+    private.id = ties  # type: ignore[attr-defined]  # its module's global, which comes before the builtin
     clock = JumpingClock(watcher, tick)
     watcher.now = lambda: clock.time
     try:
         trio.run(main, clock=clock, instruments=[Steps(clock)])
     finally:
+        del private.id  # type: ignore[attr-defined]
         private._ALLOW_DETERMINISTIC_SCHEDULING = before  # type: ignore[misc]
         private._r.setstate(state)
+    if not ties.count:
+        raise Unscheduled("trio's deadlines are told apart by something else than `id`")
 
 
 def left() -> tuple[int, int]:

@@ -146,7 +146,7 @@ class Operations:
         except (RuntimeClosed, UnknownSubscription):
             process.is_replaying = False
             if letters[0] not in process.runtime.dead_letters.list():
-                process.world.object(f"a dead letter of {letters[0].event.id} is gone, and was not replayed")
+                process.world.complain(f"a dead letter of {letters[0].event.id} is gone, and was not replayed")
 
     async def idle(self) -> None:
         process = self.process
@@ -169,7 +169,7 @@ class Operations:
                         count += draft.id is None
                     await anyio.sleep(operation.seconds)
                     if process.model.emitted[who]:
-                        process.world.object(f"{who} has staged events, and some were accepted")
+                        process.world.complain(f"{who} has staged events, and some were accepted")
                     if not operation.ends_well:
                         raise Ended
                     end.enter_context(process.world.waits(process, f"{who} ends its group"))
@@ -177,7 +177,7 @@ class Operations:
             process.world.say(f"{who} has ended with {type(error).__name__}")
             mark("group dropped")
             if process.model.emitted[who]:
-                process.world.object(f"{who} has ended with {error!r}, and some of its events were accepted")
+                process.world.complain(f"{who} has ended with {error!r}, and some of its events were accepted")
             return
         except anyio.get_cancelled_exc_class():
             accepted = process.model.emitted[who]
@@ -185,7 +185,7 @@ class Operations:
             raise
         mark("group released")
         if not count <= process.model.emitted[who] <= len(operation.drafts):
-            process.world.object(f"{who} was released, and {process.model.emitted[who]} of {count} were accepted")
+            process.world.complain(f"{who} was released, and {process.model.emitted[who]} of {count} were accepted")
 
     async def stage(self, operation: Stage) -> None:
         process, id = self.process, operation.id
@@ -208,14 +208,15 @@ class Operations:
                             mark("group cleared elsewhere")
         except PostroomError as error:
             if not isinstance(error, ConflictingEvent | NoSubscriber | RuntimeClosed):
-                process.world.object(f"staging was refused with {error!r}")
+                process.world.complain(f"staging was refused with {error!r}")
             process.world.say(f"staging {id} refused: {type(error).__name__}")
 
     async def stage_one(self, draft: Draft, group: str) -> None:
         """Emit into a group; nothing is accepted by that."""
         process = self.process
         who = process.emitting.someone()
-        await process.runtime.emit(draft.name, draft.actions, headers={"by": draft.id or who}, group=group, **draft.options)
+        await process.runtime.emit(
+            draft.name, draft.actions, headers={"by": draft.id or who}, group=group, **draft.options
+        )
         if process.model.emitted[who] and draft.id is None:
-            process.world.object(f"{who} has staged an event, and it was accepted")
-
+            process.world.complain(f"{who} has staged an event, and it was accepted")

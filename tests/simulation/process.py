@@ -100,7 +100,7 @@ class Process:
         )
         has_teams = any(isinstance(each, Team) for each in program.operations)
         self.stops_in_time = program.end.cleanup_within >= 1 and not has_teams
-        self.model = Model(world.object, program.interceptors)
+        self.model = Model(world.complain, program.interceptors)
         self.emitting = Emitting(world, self, self.model, self.runtime)
         self.invariants = Invariants(world, self.model, self.runtime)
 
@@ -148,9 +148,9 @@ class Process:
         """Nothing may have been put to work; and the reason must hold."""
         taken = [name for name in names if name in self.runtime.subscriptions]
         if isinstance(error, DuplicateSubscription) and not taken and len(set(names)) == len(names):
-            self.world.object(f"{names} were refused as taken, and are not")
+            self.world.complain(f"{names} were refused as taken, and are not")
         if isinstance(error, RuntimeClosed) and not self.is_closing:
-            self.world.object(f"{names} were refused by a closed runtime, which is open")
+            self.world.complain(f"{names} were refused by a closed runtime, which is open")
 
     async def stop(self, which: str, *, drain: bool) -> None:
         """Stop a subscription, if it is at work."""
@@ -182,7 +182,7 @@ class Process:
             raise
         self.world.say(f"{which} has stopped")
         if self.model.pending.get(which) and which not in self.runtime.subscriptions:
-            self.world.object(f"{which} has stopped, with deliveries that have not settled")
+            self.world.complain(f"{which} has stopped, with deliveries that have not settled")
 
     def accepted(self, receipt: Receipt) -> None:
         """An event was accepted, and its deliveries are where they belong."""
@@ -219,7 +219,7 @@ class Process:
         if one is not None:
             wrong = judge(one, outcome, self.world.sometimes)
             if wrong is not None:
-                self.world.object(f"{one} settled {type(outcome).__name__} after attempt {one.attempt}: {wrong}")
+                self.world.complain(f"{one} settled {type(outcome).__name__} after attempt {one.attempt}: {wrong}")
 
     def check(self) -> None:
         """As of `World`."""

@@ -61,6 +61,11 @@ class Draft:
     require: bool = False
 
     @property
+    def of_event(self) -> dict[str, Any]:
+        """What is not as usual, as `Event` takes it."""
+        return {name: value for name, value in self.options.items() if name != "require"}
+
+    @property
     def options(self) -> dict[str, Any]:
         """What is not as usual, as `emit` takes it."""
         chosen: dict[str, Any] = {

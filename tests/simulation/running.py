@@ -110,9 +110,9 @@ async def _main(world: World, program: Program) -> None:
                     tasks.start_soon(_life, process, mine, tasks)
         if all_of_it.cancelled_caught:
             waiting = [what for _, what, _ in world.waiting.values()]
-            world.object(f"it has not ended within {LONGEST:g} s: {waiting}")
-    world.is_over = True
-    if world.failure is None:
+            world.complain(f"it has not ended within {LONGEST:g} s: {waiting}")
+    was_cut, world.is_over = world.is_over, True
+    if world.failure is None and not was_cut:
         _check_nothing_is_left(world)
 
 
@@ -133,21 +133,21 @@ async def _life(process: Process, operations: list[Operation], tasks: Any) -> No
                         await script.run(operation)
                     await _end(process, scope)
         except anyio.get_cancelled_exc_class():
-            if world.failure is None and not scope.cancel_called:
-                world.object("the block ended with a cancellation that nobody had asked for")
+            if world.failure is None and not world.is_over and not scope.cancel_called:
+                world.complain("the block ended with a cancellation that nobody had asked for")
             raise
         except BaseException as caught:
             error = caught
         finally:
             process.is_closed = True
             world.say(f"{process.name} has closed")
-    if world.failure is not None:
+    if world.failure is not None or world.is_over:
         return
     model.closing = True
     if error is not None and not _is_expected(error, process):
-        world.object(f"the block ended with {error!r}")
+        world.complain(f"the block ended with {error!r}")
     if error is None and end.kind == "error":
-        world.object("the error of the block did not come out of it")
+        world.complain("the error of the block did not come out of it")
     process.invariants.check_at_end()
 
 
@@ -190,7 +190,7 @@ async def _heal(process: Process) -> None:
     if patience.cancelled_caught:
         left = [str(one) for mine in process.model.pending.values() for one in mine.values()]
         waiting = process.runtime.snapshot().wait_graph
-        process.world.object(f"no rest within {TIME_TO_REST:g} s: {left} {waiting}")
+        process.world.complain(f"no rest within {TIME_TO_REST:g} s: {left} {waiting}")
 
 
 def _is_expected(error: BaseException, process: Process) -> bool:
@@ -206,6 +206,6 @@ def _check_nothing_is_left(world: World) -> None:
     """All tasks but this one have ended, no timer is set, and nobody waits."""
     tasks, timers = schedules.left()
     if tasks != 1 or timers:
-        world.object(f"at the end there are {tasks - 1} other tasks and {timers} timers")
+        world.complain(f"at the end there are {tasks - 1} other tasks and {timers} timers")
     if world.waiting:
-        world.object(f"at the end somebody waits: {list(world.waiting.values())}")
+        world.complain(f"at the end somebody waits: {list(world.waiting.values())}")

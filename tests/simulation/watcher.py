@@ -14,6 +14,7 @@ class Watcher(Protocol):
 
     is_hopeless: bool
     now: Callable[[], float]
+
     def stepped(self, task: int) -> None:
         """The task of this number, counted as tasks were made, has done a step."""
         ...

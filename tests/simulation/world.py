@@ -66,7 +66,7 @@ class World:
         trace: What it did.
         now: Reads the virtual time without letting any pass.
         sometimes: The rare situations that it met.
-        most_steps: Where it is ended.
+        most_steps: Where it is ended; as a failure, unless it was asked for.
         failure: The first broken promise.
         root: The scope around everything.
         nested: Events that handlers may still emit.
@@ -103,17 +103,19 @@ class World:
 
     def say(self, text: str) -> None:
         """Tell the trace, which ends with the first broken promise."""
-        if self.failure is None:
+        if self.failure is None and not self.is_over:
             self.trace.say(text, self.now())
 
-    def object(self, what: str) -> None:
+    def complain(self, what: str) -> None:
         """A promise is broken: note it, and end the run. The first one counts."""
         if self.failure is None:
             self.say(f"BROKEN: {what}")
             self.failure = what
             self.root.cancel()
 
-    broken = object
+    def broken(self, what: str) -> None:
+        """As of `Watcher`."""
+        self.complain(what)
 
     def cancel_later(self, scope: anyio.CancelScope, steps: int) -> None:
         """Cancel a scope after so many steps, between two of them."""
@@ -148,7 +150,10 @@ class World:
         for process in self.processes:
             process.check()
         if self.trace.steps >= self.most_steps:
-            self.object(f"it has not come to rest after {self.most_steps} steps")
+            if self.most_steps == MOST_STEPS:
+                self.complain(f"it has not come to rest after {MOST_STEPS} steps")
+            self.is_over = True
+            self.root.cancel()
 
     def jumping(self) -> None:
         """Nothing can run: whoever could go on by now has been forgotten."""
@@ -156,8 +161,8 @@ class World:
             return
         for process, what, receipt in self.waiting.values():
             if receipt is not None and receipt.settled:
-                self.object(f"{what}: all has settled, and nobody has woken who waits for it")
+                self.complain(f"{what}: all has settled, and nobody has woken who waits for it")
             if process.is_closed:
-                self.object(f"{what}: the runtime has closed, and nobody has woken who waits for it")
+                self.complain(f"{what}: the runtime has closed, and nobody has woken who waits for it")
         for process in self.processes:
             process.check_at_rest()
