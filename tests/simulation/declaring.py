@@ -36,7 +36,7 @@ def declared(spec: Spec, handler: Handler) -> Subscriber[..., Any]:
         if spec.restarts is not None:
             intensity, beyond = spec.restarts
             supervision = Supervision(default="restart", intensity=intensity, beyond=beyond)
-        made: Any = partial(actor_class(spec.patterns), handler)
+        kind: Any = actor_class(spec.patterns)
         return subscriber(
             name=spec.name,
             capacity=spec.capacity,
@@ -44,7 +44,7 @@ def declared(spec: Spec, handler: Handler) -> Subscriber[..., Any]:
             retry=retry,
             timeout=spec.timeout,
             supervision=supervision,
-        )(made)
+        )(partial(kind, handler))
     function: Any = _batch_function(handler) if spec.kind == "batch" else _function(handler)
     return subscriber(
         *spec.patterns,

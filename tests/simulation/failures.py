@@ -50,8 +50,8 @@ def _origins(error: BaseException) -> Iterator[tuple[str, frozenset[str]]]:
             # It names its subscription only; that it is of this attempt is seen by how the handler has ended.
             yield error.subscription, _Everything()
         case BatchFailure():
-            for each in error.failures.values():
-                yield from _origins(each)
+            for failure in error.failures.values():
+                yield from _origins(failure)
         case BaseExceptionGroup():
             for each in error.exceptions:
                 yield from _origins(each)

@@ -10,11 +10,16 @@ from typing import Final, TypeVar
 import attrs
 
 from .program import (
+    ENDINGS,
+    HOWS,
+    STRATEGIES,
+    THENS,
     Draft,
     Emit,
     End,
     Group,
     Idle,
+    Kind,
     Many,
     Operation,
     Pause,
@@ -88,7 +93,7 @@ class _Generator:
 
     def end(self) -> End:
         random = self.random
-        kind = random.choice(("healed", "healed", "drain", "drain", "cancel", "error"))
+        kind = random.choice(ENDINGS)
         cancels = kind == "drain" and self.has("cancels") and random.random() < 0.5
         return End(
             kind=kind,
@@ -111,7 +116,7 @@ class _Generator:
         random = self.random
         match kind:
             case "emit":
-                how = random.choices(("emit", "nowait", "and_wait", "request"), (5, 2, 2, 1))[0]
+                how = random.choices(HOWS, (5, 2, 2, 1))[0]
                 drafts = self.drafts(random.choice((1, 1, 1, 3, 8)))
                 return Emit(process=process, drafts=drafts, how=how, waiters=random.choice((0, 1, 1, 2)))
             case "many":
@@ -124,7 +129,7 @@ class _Generator:
                 return self.spawn(process)
             case "teams":
                 specs = tuple(self.actor() for _ in range(random.randint(2, 3)))
-                strategy = random.choice(("one_for_one", "one_for_all", "rest_for_one"))
+                strategy = random.choice(STRATEGIES)
                 return Team(process=process, specs=specs, strategy=strategy, intensity=random.choice((1, 5)))
             case "stops":
                 return Stop(process=process, which=random.choice(self.names), drain=random.random() < 0.5)
@@ -135,7 +140,7 @@ class _Generator:
                 seconds = random.choice((0.0, 1.0))
                 return Group(process=process, drafts=self.drafts(3), ends_well=ends_well, seconds=seconds)
             case "groups":
-                then = random.choice(("release", "clear", "leave"))
+                then = random.choice(THENS)
                 return Stage(process=process, drafts=self.drafts(2), id=random.choice("gh"), then=then)
             case "replays":
                 return Replay(process=process)
@@ -155,7 +160,7 @@ class _Generator:
         random = self.random
         if self.has("actors") and random.random() < 0.4:
             return self.actor()
-        kind = self.one_of("batches", "function", "function", "batch")
+        kind: Kind = "batch" if self.has("batches") and random.random() < 0.4 else "function"
         failing = self.has("breakers") and random.random() < 0.4
         return Spec(
             name=self.name(),

@@ -1,7 +1,8 @@
 """Handlers of all manners: each does what the actions of its event say for the attempt that it is."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 from zlib import crc32
 
@@ -32,6 +33,8 @@ class Host(Protocol):
     emitting: Emitting
     is_healed: bool
     stops_in_time: bool
+    specs: dict[str, Spec]
+    may_hang: list[anyio.CancelScope]
     healed: anyio.Event
 
     def limit_of(self, spec: Spec, events: list[Event]) -> float: ...
@@ -198,12 +201,29 @@ class Handler:
     async def do_again_wait(self, events: list[Event], context: Context) -> None:
         draft = self.child(events)
         if draft is not None:
-            await self.host.emitting.emit_and_wait(draft)
+            with self.waits_in_turn():
+                await self.host.emitting.emit_and_wait(draft)
 
     async def do_request(self, events: list[Event], context: Context) -> None:
         draft = self.child(events)
         if draft is not None:
-            await self.host.emitting.request(draft)
+            with self.waits_in_turn():
+                await self.host.emitting.request(draft)
+
+    @contextmanager
+    def waits_in_turn(self) -> Iterator[None]:
+        """A block in which a handler waits for what others do with its event.
+
+        Where a newer event may drop what it waits for, no circle is certain, so none is refused, and the handler may
+        wait until such an event comes: for ever in a program that has ended. Setting things right ends that.
+        """
+        drops = any(spec.overflow in ("drop_oldest", "coalesce") for spec in self.host.specs.values())
+        with anyio.CancelScope() as scope:
+            if drops:
+                self.host.may_hang.append(scope)
+                if self.host.is_healed:
+                    scope.cancel()
+            yield
 
     def child(self, events: list[Event]) -> Draft | None:
         """What a handler emits; None where all have emitted enough."""

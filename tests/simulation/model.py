@@ -172,7 +172,7 @@ class Model:
         self.settled[name] += 1
         self.outcomes[type(outcome).__name__] += 1
         wrong = self.objection(one, outcome)
-        if wrong:
+        if wrong is not None:
             self.complain(f"{one} settled {type(outcome).__name__} after attempt {one.attempt} {one.ended}: {wrong}")
         return one
 
@@ -195,7 +195,7 @@ class Model:
                     return reason
             case Expired():
                 if one.event.expires_after is None:
-                    return outcome.reason
+                    return "it does not expire"
             case Cancelled():
                 if not self.closing and one.spec.name not in self.leaving:
                     return f"nobody ended it ({outcome.reason})"

@@ -32,7 +32,7 @@ class SeededLoop(VirtualTimeLoop):
         self._numbers: dict[int, int] = {}
         self._made = 0
         watcher.now = lambda: self._jumping.now
-        self.set_task_factory(self._make_task)
+        self.set_task_factory(self._make_task)  # type: ignore[arg-type]  # its type is not public
         self.set_exception_handler(self._note)
 
     def time(self) -> float:

@@ -64,7 +64,7 @@ class Steps(trio.abc.Instrument):
     first: int | None = None
 
     def after_task_step(self, task: trio.lowlevel.Task) -> None:
-        number: int = task._counter  # type: ignore[attr-defined]  # private; checked below
+        number: int = task._counter  # private; checked below
         if self.first is None:
             self.first = number
         self.clock.tell(self.clock.watcher.stepped, number - self.first)

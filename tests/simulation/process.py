@@ -65,6 +65,7 @@ class Process:
         specs: Every subscription by its name, as it was put to work last.
         is_healed: From now on every handler does well.
         is_replaying: The event that is accepted now is a dead letter's.
+        may_hang: Scopes of handlers that may wait for ever, by right; see `Handler.waits_in_turn`.
         may_fall: A subscription may let the runtime fall.
         stops_in_time: Every instance has the time to stop; nobody waits for long for its siblings.
     """
@@ -81,6 +82,7 @@ class Process:
     is_healed: bool = attrs.field(default=False, init=False)
     is_closed: bool = attrs.field(default=False, init=False)
     is_replaying: bool = attrs.field(default=False, init=False)
+    may_hang: list[anyio.CancelScope] = attrs.field(factory=list, init=False)
     may_fall: bool = attrs.field(default=False, init=False)
     stops_in_time: bool = attrs.field(default=False, init=False)
 

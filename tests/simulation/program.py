@@ -3,7 +3,7 @@
 Units: seconds of virtual time; steps of tasks.
 """
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
@@ -12,6 +12,17 @@ from postroom.subscriber import OverflowPolicy
 
 Actions: TypeAlias = str
 """What handlers do in the attempts at an event, joined by commas; the last one goes on for all further attempts."""
+
+
+Kind: TypeAlias = Literal["function", "batch", "actor"]
+How: TypeAlias = Literal["emit", "nowait", "and_wait", "request"]
+HOWS: Final[tuple[How, ...]] = ("emit", "nowait", "and_wait", "request")
+StrategyName: TypeAlias = Literal["one_for_one", "one_for_all", "rest_for_one"]
+STRATEGIES: Final[tuple[StrategyName, ...]] = ("one_for_one", "one_for_all", "rest_for_one")
+Then: TypeAlias = Literal["release", "clear", "leave"]
+THENS: Final[tuple[Then, ...]] = ("release", "clear", "leave")
+Ending: TypeAlias = Literal["healed", "drain", "cancel", "error"]
+ENDINGS: Final[tuple[Ending, ...]] = ("healed", "healed", "drain", "drain", "cancel", "error")
 
 
 @attrs.frozen(kw_only=True)
@@ -29,7 +40,7 @@ class Spec:
 
     name: str
     patterns: tuple[str, ...]
-    kind: Literal["function", "batch", "actor"] = "function"
+    kind: Kind = "function"
     capacity: int = 2
     overflow: OverflowPolicy = "wait"
     concurrency: int = 1
@@ -109,7 +120,7 @@ class Team(Operation):
     """Put siblings to work."""
 
     specs: tuple[Spec, ...]
-    strategy: Literal["one_for_one", "one_for_all", "rest_for_one"] = "one_for_all"
+    strategy: StrategyName = "one_for_all"
     intensity: int = 2
 
 
@@ -132,7 +143,7 @@ class Emit(Operation):
     """Emit some events one after the other, and have so many tasks wait for each receipt."""
 
     drafts: tuple[Draft, ...]
-    how: Literal["emit", "nowait", "and_wait", "request"] = "emit"
+    how: How = "emit"
     waiters: int = 0
 
 
@@ -158,7 +169,7 @@ class Stage(Operation):
 
     drafts: tuple[Draft, ...]
     id: str = "g"
-    then: Literal["release", "clear", "leave"] = "release"
+    then: Then = "release"
 
 
 @attrs.frozen(kw_only=True)
@@ -195,7 +206,7 @@ class End:
         drain_within, cleanup_within: As `Runtime` takes them.
     """
 
-    kind: Literal["healed", "drain", "cancel", "error"] = "healed"
+    kind: Ending = "healed"
     cancel_after: int | None = None
     drain_within: float = 10.0
     cleanup_within: float = 5.0

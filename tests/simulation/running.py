@@ -104,16 +104,17 @@ async def _main(world: World, program: Program) -> None:
     with world.root:
         with anyio.CancelScope(deadline=LONGEST) as all_of_it:
             async with anyio.create_task_group() as tasks:
-                world.processes = [Process(f"p{number}", world, program) for number in range(program.processes)]
-                for number, process in enumerate(world.processes):
+                processes = [Process(f"p{number}", world, program) for number in range(program.processes)]
+                world.processes.extend(processes)
+                for number, process in enumerate(processes):
                     mine = [each for each in program.operations if each.process == number or _is_time(each)]
                     tasks.start_soon(_life, process, mine, tasks)
         if all_of_it.cancelled_caught:
             waiting = [what for _, what, _ in world.waiting.values()]
             world.complain(f"it has not ended within {LONGEST:g} s: {waiting}")
-    was_cut, world.is_over = world.is_over, True
-    if world.failure is None and not was_cut:
+    if world.failure is None and not world.is_over:
         _check_nothing_is_left(world)
+    world.is_over = True
 
 
 def _is_time(operation: Operation) -> bool:
@@ -183,6 +184,8 @@ async def _heal(process: Process) -> None:
     """Set everything right, and require that all comes to rest."""
     process.is_healed = True
     process.healed.set()
+    for scope in process.may_hang:
+        scope.cancel()
     for subscription in list(process.runtime.subscriptions.values()):
         await subscription.resume()
     with anyio.move_on_after(TIME_TO_REST) as patience:

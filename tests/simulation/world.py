@@ -107,8 +107,8 @@ class World:
             self.trace.say(text, self.now())
 
     def complain(self, what: str) -> None:
-        """A promise is broken: note it, and end the run. The first one counts."""
-        if self.failure is None:
+        """A promise is broken: note it, and end the run. The first counts, not what ending it causes."""
+        if self.failure is None and not self.is_over:
             self.say(f"BROKEN: {what}")
             self.failure = what
             self.root.cancel()
@@ -142,6 +142,12 @@ class World:
             self._steps_after += 1
             self.is_hopeless = self._steps_after > MOST_STEPS
             return
+        if self.trace.steps >= self.most_steps:
+            if self.most_steps == MOST_STEPS:
+                self.complain(f"it has not come to rest after {MOST_STEPS} steps")
+            self.is_over = True
+            self.root.cancel()
+            return
         self.trace.step(task)
         while self._cancels and self._cancels[0][0] <= self.trace.steps:
             _, number, scope = heapq.heappop(self._cancels)
@@ -149,11 +155,6 @@ class World:
             scope.cancel()
         for process in self.processes:
             process.check()
-        if self.trace.steps >= self.most_steps:
-            if self.most_steps == MOST_STEPS:
-                self.complain(f"it has not come to rest after {MOST_STEPS} steps")
-            self.is_over = True
-            self.root.cancel()
 
     def jumping(self) -> None:
         """Nothing can run: whoever could go on by now has been forgotten."""
