@@ -139,8 +139,8 @@ class Mailbox(Generic[M]):
         if self.closed:
             self.owner.refused(message)
             return True
-        if self._like_in_line(message) is not None:
-            return False
+        if self.line and self.overflow is Overflow.COALESCE and self._line_has(self.owner.order_of(message).key):
+            return False  # behind that one, or it would overtake it in the mailbox, and be replaced by it later
         if self._coalesce(message):
             return True
         if len(self) >= self.capacity:
@@ -155,24 +155,11 @@ class Mailbox(Generic[M]):
         return True
 
     def stand_in_line(self, message: M, admission: Admission | None = None) -> None:
-        """Let `message` wait for room; `admission`, where given, is told when it gets in.
-
-        One that coalesces takes the place of one of its key in line, whose writer goes on. Or else it would overtake
-        that one in the mailbox, and the older of the two would stay.
-        """
+        """Let `message` wait for room; `admission`, where given, is told when it gets in."""
         assert len(self) >= self.capacity, "only a full mailbox has a line"
         if admission is not None:
             admission.stand_in_line(self.abandon)
-        place = self._like_in_line(message)
-        if place is None:
-            self.line.append((message, admission))
-            return
-        replaced, its_admission = self.line[place]
-        self.line[place] = (message, admission)
-        if its_admission is not None:
-            self.abandoned -= its_admission.abandoned
-            its_admission.admit()
-        self.owner.dropped(replaced, REPLACED)
+        self.line.append((message, admission))
 
     def put_back(self, message: M) -> None:
         """Take in a message once more that has not been finished. One that holds its key needs no room for it."""
@@ -222,7 +209,7 @@ class Mailbox(Generic[M]):
         new = len(keys)
         if self.overflow is Overflow.COALESCE:
             lanes = self.lanes
-            if self.line and any(self.owner.order_of(each).key in keys for each, _ in self.line):
+            if self.line and any(map(self._line_has, keys)):
                 return True
             distinct = {key for key in keys if key is not None and not (lanes is not None and lanes.has_waiting(key))}
             new = len(distinct) + keys.count(None)
@@ -329,14 +316,9 @@ class Mailbox(Generic[M]):
         self._leave_lanes()
         return removed
 
-    def _like_in_line(self, message: M) -> int | None:
-        """Where in the line one stands whose place `message` would take by the policy; None where none does."""
-        if not self.line or self.overflow is not Overflow.COALESCE:
-            return None
-        key = self.owner.order_of(message).key
-        if key is None:
-            return None
-        return next((at for at, (each, _) in enumerate(self.line) if self.owner.order_of(each).key == key), None)
+    def _line_has(self, key: str | None) -> bool:
+        """Whether a message of this key stands in line; never of none."""
+        return key is not None and any(self.owner.order_of(each).key == key for each, _ in self.line)
 
     def _coalesce(self, message: M) -> bool:
         """Let `message` take the place of one of its key, where that is the policy; whether it did."""

@@ -1,0 +1,51 @@
+"""What has failed is let go: nothing of a delivery outlives its dead letter and its receipt."""
+
+import gc
+import weakref
+
+import anyio
+import pytest
+
+from postroom import Batch, Context, Event, Retry, Runtime, constant
+
+pytestmark = pytest.mark.anyio
+
+
+class Data:
+    """A payload that can be watched."""
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+@pytest.mark.parametrize("limit", [None, 5.0])
+async def test_nothing_is_left_of_a_delivery_that_failed(attempts: int, limit: float | None) -> None:
+    async def work(event: Event, context: Context) -> None:
+        await anyio.sleep(0.1)
+        raise ValueError
+
+    alive: weakref.WeakSet[Data] = weakref.WeakSet()
+    async with Runtime(dead_letter_limit=1) as runtime:
+        retry = Retry(attempts=attempts, backoff=constant(0))
+        await runtime.spawn(work, "n", retry=retry, timeout=limit, quiet=True)
+        for _ in range(20):
+            data = Data()
+            alive.add(data)
+            await runtime.emit_and_wait("n", data)
+        del data
+        gc.collect()
+        assert len(alive) <= 2, "the newest is a dead letter"
+
+
+async def test_nothing_is_left_of_a_batch_that_failed() -> None:
+    async def work(events: list[Event], context: Context) -> None:
+        raise ValueError
+
+    alive: weakref.WeakSet[Data] = weakref.WeakSet()
+    async with Runtime(dead_letter_limit=1) as runtime:
+        await runtime.spawn(work, "n", batch=Batch(size=2), quiet=True)
+        for _ in range(20):
+            data = Data()
+            alive.add(data)
+            await runtime.emit_and_wait("n", data)
+        del data
+        gc.collect()
+        assert len(alive) <= 2
