@@ -11,7 +11,7 @@ import attrs
 from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Moment, Need, Order, Overflow, Port
 
 from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
-from .delivery import Delivery, LongDelivery, as_long
+from .delivery import LET_GO, Delivery, LongDelivery, as_long
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
 from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
@@ -174,7 +174,8 @@ class SubscriptionBehaviour(Supervised):
         self.tally.succeeded += 1
         self.busy_seconds += seconds
         self.waited_seconds += started - delivery.since
-        delivery.receipt.settle(Succeeded(self.name, result, delivery.attempt, delivery.seconds + seconds))
+        receipt, delivery.receipt = delivery.receipt, LET_GO
+        receipt.settle(Succeeded(self.name, result, delivery.attempt, delivery.seconds + seconds))
         if self.mailbox.lanes is not None or self.when_settled:
             self._finish(delivery, was_taken=True)
 
@@ -356,7 +357,8 @@ class SubscriptionBehaviour(Supervised):
         self.teller.buried(delivery.event, error, reason, attempts)
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
-        delivery.receipt.settle(outcome)
+        receipt, delivery.receipt = delivery.receipt, LET_GO
+        receipt.settle(outcome)
         self._finish(delivery, was_taken=outcome.attempts > 0)
 
     def _finish(self, delivery: Delivery, *, was_taken: bool) -> None:

@@ -15,8 +15,9 @@ class Delivery(msgspec.Struct, eq=False, gc=False):
     """One event for one subscription, the way nearly all go: one attempt, no expiry.
 
     The garbage collector is not told of them: looking at each of thousands that wait was 7 % of an emit. So none may
-    stand in a cycle. The one way into one is an error, whose traceback knows the frames that knew the delivery, in an
-    outcome in its receipt; hence a delivery that fails goes on as a long one, and lets its receipt go.
+    stand in a cycle. The one way into one is an error, in an outcome or a dead letter, whose traceback knows the frames
+    that knew the delivery. Hence a delivery lets its receipt go when it settles, and one that fails goes on as a long
+    one.
 
     Attributes:
         event: What is delivered.
@@ -50,7 +51,8 @@ class LongDelivery(Delivery, eq=False, gc=True):
     counted: bool = False
 
 
-_MOVED: Final = Receipt(Event("moved"), ())
+LET_GO: Final = Receipt(Event("let-go"), ())
+"""In the place of the receipt of a delivery that is done with."""
 
 
 def as_long(delivery: Delivery) -> LongDelivery:
@@ -58,7 +60,7 @@ def as_long(delivery: Delivery) -> LongDelivery:
     if isinstance(delivery, LongDelivery):
         return delivery
     long = LongDelivery(delivery.event, delivery.receipt, delivery.since)
-    delivery.receipt = _MOVED
+    delivery.receipt = LET_GO
     return long
 
 

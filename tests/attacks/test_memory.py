@@ -2,11 +2,13 @@
 
 import gc
 import weakref
+from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from postroom import Batch, Context, Event, Retry, Runtime, constant
+from postroom import Batch, BatchFailure, Context, Event, Retry, Runtime, constant
 
 pytestmark = pytest.mark.anyio
 
@@ -49,3 +51,27 @@ async def test_nothing_is_left_of_a_batch_that_failed() -> None:
         del data
         gc.collect()
         assert len(alive) <= 2
+
+
+@pytest.mark.parametrize("portable", [False, True])
+@pytest.mark.parametrize("batch", [None, Batch(size=2)])
+async def test_nothing_is_left_of_a_runtime_whose_dead_letters_remember_its_tasks(
+    batch: Batch | None, portable: bool
+) -> None:
+    async def work(events: Any, context: Context) -> None:
+        event = events[-1] if batch else events
+        if event.data == "fails":
+            raise BatchFailure({event.id: ValueError()}) if batch else ValueError
+
+    async def run() -> "weakref.ref[Runtime]":
+        async with Runtime(portable=portable) as runtime:
+            await runtime.spawn(work, "n", batch=batch, quiet=True)
+            await runtime.emit_many([Event("n", "succeeds"), Event("n", "fails")])
+            await runtime.emit("n", "the last one succeeds")
+        assert runtime.dead_letters.total == 1
+        return weakref.ref(runtime)
+
+    gone = await run()
+    await anyio.lowlevel.checkpoint()
+    gc.collect()
+    assert gone() is None

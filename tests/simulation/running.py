@@ -4,6 +4,7 @@ Units: seconds of virtual time; steps of tasks.
 """
 
 import logging
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -65,6 +66,17 @@ def run_program(
     program: Program, seed: int, backend: Backend, *, most_steps: int = MOST_STEPS, traced: bool = False
 ) -> Result:
     """Run a program under the schedule of a seed. Best within `schedules.no_garbage`."""
+    result, world = _run(program, seed, backend, most_steps, traced)
+    schedules.collect()
+    if result.failure is None and world() is not None:
+        return attrs.evolve(result, failure="something still holds what it had to do with, after its end")
+    return result
+
+
+def _run(
+    program: Program, seed: int, backend: Backend, most_steps: int, traced: bool
+) -> tuple[Result, "weakref.ref[World]"]:
+    """The result, and what must be gone once nobody here holds it."""
     world = World(Trace(traced), most_steps)
     with _silence():
         try:
@@ -74,8 +86,7 @@ def run_program(
                 raise
             world.failure = world.failure or f"the run ended with {error!r}"
     trace = world.trace
-    schedules.collect()
-    return Result(
+    result = Result(
         seed=seed,
         backend=backend,
         program=program,
@@ -85,6 +96,7 @@ def run_program(
         sometimes=world.sometimes,
         lines=trace.lines[-LAST_LINES:] if world.failure else trace.lines,
     )
+    return result, weakref.ref(world)
 
 
 @contextmanager

@@ -42,7 +42,6 @@ def no_garbage() -> Iterator[None]:
     was_enabled = gc.isenabled()
     gc.disable()
     gc.collect()
-    gc.freeze()  # what has survived are caches
     gc.freeze()  # what is there already is not looked at again for each run
     try:
         yield
@@ -55,4 +54,3 @@ def no_garbage() -> Iterator[None]:
 def collect() -> None:
     """Collect what a run has left, before the next one."""
     gc.collect()
-    gc.freeze()  # what has survived are caches

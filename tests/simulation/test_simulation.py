@@ -98,7 +98,8 @@ def test_a_failure_is_told_with_its_command_and_a_small_program(
     assert f"--backend {backend} --seed {failed.seed} --steps {failed.steps}" in text
     assert "BROKEN: " in text
     assert re.search(r"python 3\.\d+\.\d+, trio \S+, anyio \S+", text)
-    least = Shrinker(failed, most_runs=300).shrink()
+    with schedules.no_garbage():
+        least = Shrinker(failed, most_runs=200).shrink()
     assert least.kind == failed.kind
     assert len(least.program.operations) <= 5 < len(failed.program.operations)
     with schedules.no_garbage():
