@@ -179,10 +179,9 @@ class Mailbox(Generic[M]):
         if self.closed:
             self.owner.refused(message)
             return
-        if self.lanes is None:
-            self.queue.appendleft(message)
-        else:
-            self.lanes.put_back(message, self.owner.order_of(message), first=True)
+        order = self.owner.order_of(message)
+        # In lanes, which know that it has come back: it takes up no room, and is not the one to be dropped for others.
+        self._use_lanes(holding=order.key).put_back(message, order, first=True)
         self.reopened()
 
     def add_gate(self, gate: Gate) -> None:

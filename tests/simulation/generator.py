@@ -72,7 +72,11 @@ class _Generator:
         for process in range(processes):
             operations += [self.spawn(process) for _ in range(random.randint(1, 4))]
         for _ in range(random.choice((5, 10, 20, 40))):
-            operations.append(self.operation(random.randrange(processes)))
+            made = self.operation(random.randrange(processes))
+            operations.append(made)
+            if isinstance(made, Stop) and random.random() < 0.4:  # as a new release of a service may do
+                again = attrs.evolve(self.spec(), name=made.which)
+                operations += [Sleep(seconds=random.choice((0.0, 0.5))), Spawn(process=made.process, spec=again)]
         return Program(
             processes=processes,
             operations=tuple(operations),
@@ -143,7 +147,7 @@ class _Generator:
                 then = random.choice(THENS)
                 return Stage(process=process, drafts=self.drafts(2), id=random.choice("gh"), then=then)
             case "replays":
-                return Replay(process=process)
+                return Replay(process=process, which=random.randrange(10))
             case _:
                 return StepClock(seconds=random.choice((-86400.0, -3600.0, 3600.0)))
 
@@ -236,5 +240,5 @@ class _Generator:
         return ",".join(self.random.choices(known, k=self.random.choice((1, 1, 2, 3))))
 
 
-_OPTIONAL: Final = {"teams": 1, "stops": 3, "pauses": 1, "groups": 3, "replays": 2, "clock": 1}
+_OPTIONAL: Final = {"teams": 1, "stops": 3, "pauses": 1, "groups": 3, "replays": 3, "clock": 1}
 """Operations of features, and how often they come beside the others."""

@@ -55,7 +55,7 @@ class Invariants:
             complain(f"the mailbox of {name} held {mailbox.high_water_mark} of {spec.capacity}")
         size = 1 if spec.batch is None else spec.batch.size
         most = spec.concurrency * size
-        if length > spec.capacity + (most if self.may_come_back(behaviour) else 0):
+        if length > spec.capacity:
             complain(f"the mailbox of {name} holds {length} of {spec.capacity}")
         if in_hand > most:
             complain(f"{name} has {in_hand} in hand, and may have {most}")
@@ -70,10 +70,6 @@ class Invariants:
             complain(f"{name} counts {mailbox.idle_hands} idle hands, and {len(actor._idle)} are")
         # What came back is not counted as waiting, but it is there.
         return len(mailbox.waiting()) + line + in_hand
-
-    def may_come_back(self, behaviour: SubscriptionBehaviour) -> bool:
-        """Whether what was taken may be handed back, beyond the capacity."""
-        return behaviour.supervisor is not None or behaviour.breaker is not None
 
     def check_at_rest(self) -> None:
         """Where nothing can run before time goes on: whoever could do something would have."""

@@ -102,6 +102,8 @@ class Model:
         mine = self.pending.setdefault(spec.name, {})
         if event.id in mine:
             self.complain(f"{event.id} is delivered to {spec.name} twice at the same time")
+        if not any(matches(pattern, event.name) for pattern in spec.patterns):
+            self.complain(f"{event.id} {event.name} goes to {spec.name}, which does not subscribe to it")
         mine[event.id] = Expected(event, spec, most, event.delay is not None)
         self.accepted[spec.name] += 1
 

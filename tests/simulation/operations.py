@@ -92,8 +92,8 @@ class Operations:
                 await self.group(operation)
             case Stage():
                 await self.stage(operation)
-            case Replay():
-                await self.replay()
+            case Replay(which=which):
+                await self.replay(which)
             case Idle():
                 await self.idle()
             case _:
@@ -134,19 +134,20 @@ class Operations:
         await subscription.resume()
         process.world.say(f"{which} resumed")
 
-    async def replay(self) -> None:
+    async def replay(self, which: int) -> None:
         process = self.process
         letters = process.runtime.dead_letters.list()
         if not letters:
             return
+        letter = letters[which % len(letters)]
         process.is_replaying = True  # until it is placed, in this very step
         try:
             with process.world.waits(process, "somebody replays"):
-                await process.runtime.dead_letters.replay(letters[0])
+                await process.runtime.dead_letters.replay(letter)
         except (RuntimeClosed, UnknownSubscription):
             process.is_replaying = False
-            if letters[0] not in process.runtime.dead_letters.list():
-                process.world.complain(f"a dead letter of {letters[0].event.id} is gone, and was not replayed")
+            if letter not in process.runtime.dead_letters.list():
+                process.world.complain(f"a dead letter of {letter.event.id} is gone, and was not replayed")
 
     async def idle(self) -> None:
         process = self.process

@@ -174,7 +174,9 @@ class Stage(Operation):
 
 @attrs.frozen(kw_only=True)
 class Replay(Operation):
-    """Replay the oldest dead letter."""
+    """Replay one of the dead letters, counted from the oldest as often as it takes."""
+
+    which: int = 0
 
 
 @attrs.frozen(kw_only=True)

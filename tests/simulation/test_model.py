@@ -135,6 +135,10 @@ def accept_twice(model: Model) -> None:
     model.accept(ONE, model.at_work["s"], 1)
 
 
+def accept_what_it_does_not_subscribe_to(model: Model) -> None:
+    model.accept(Event("b", id="5"), model.at_work["s"], 1)
+
+
 def leave_one_out(model: Model) -> None:
     model.check_targets(Event("a"), [], [])
 
@@ -164,6 +168,7 @@ def give_to_one_too_many(model: Model) -> None:
         (expire_what_never_does, "settled Expired"),
         (cancel_for_no_reason, "nobody ended it"),
         (accept_twice, "twice at the same time"),
+        (accept_what_it_does_not_subscribe_to, "does not subscribe"),
         (leave_one_out, "should have"),
         (give_to_one_too_many, "should have"),
     ],
