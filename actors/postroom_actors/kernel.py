@@ -11,8 +11,9 @@ import anyio
 import anyio.abc
 import attrs
 
-from .actor import Actor
+from .actor import Actor, current_hand
 from .admission import Admission
+from .generators import listening
 from .port import Port, current_port
 from .slices import TimeSlice
 
@@ -36,6 +37,12 @@ class Kernel:
         """Start the actor's hands."""
         for _ in range(actor.concurrency):
             self._tasks.start_soon(actor.work, actor.hire(self.port, self.turn), name=actor.name)
+
+    def replace(self, actor: Actor[M]) -> None:
+        """End the hands that have something in hand, by cancelling it, and let fresh ones take their places."""
+        for hand in [hand for hand in actor.hands if hand.message is not None]:
+            self._tasks.start_soon(actor.work, actor.hire(self.port, self.turn), name=actor.name)
+            hand.scope.cancel()
 
     def keep(self, service: Callable[[], Coroutine[object, object, None]], name: str) -> None:
         """Run a service of the kernel's own, such as `Timers.run`, until the block ends."""
@@ -64,5 +71,6 @@ async def open_kernel() -> AsyncIterator[Kernel]:
     Cancellation: cancels every actor; the block ends when all hands have ended.
     """
     port = current_port()
-    async with anyio.create_task_group() as tasks:
-        yield Kernel(port, TimeSlice(), tasks)
+    with listening(current_hand):
+        async with anyio.create_task_group() as tasks:
+            yield Kernel(port, TimeSlice(), tasks)

@@ -21,7 +21,7 @@ import attrs
 from attrs.validators import ge
 
 from .admission import ABANDONED, Admission
-from .gates import Gate
+from .gates import Gate, all_open
 from .lanes import Lanes, Order
 
 M = TypeVar("M")
@@ -65,6 +65,9 @@ class Owner(Generic[M]):
 
     def refused(self, message: M) -> None:
         """A message came after the mailbox was closed."""
+
+    def reopened(self) -> None:
+        """A gate may have opened."""
 
 
 def _nobody() -> None:
@@ -112,6 +115,11 @@ class Mailbox(Generic[M]):
 
     def __len__(self) -> int:
         return len(self.queue) if self.lanes is None else len(self.lanes)
+
+    @property
+    def gates_are_open(self) -> bool:
+        """Whether something could be taken now, if there is something."""
+        return all_open(self.gates)
 
     @property
     def has_mail(self) -> bool:
@@ -162,17 +170,19 @@ class Mailbox(Generic[M]):
         self.line.append((message, admission))
 
     def put_back(self, message: M) -> None:
-        """Take in a message once more that has not been finished. One that holds its key needs no room for it."""
+        """Take in a message once more that has not been finished.
+
+        One that holds its key, and one that finds no room, needs none. In line it might stand behind what waits for
+        somebody who waits for this very message.
+        """
         if self.closed:
             self.owner.refused(message)
             return
         order = self.owner.order_of(message)
-        if self.lanes is None or order.key is None or not self.lanes.holds(order.key):
-            if not self.put(message):
-                self.stand_in_line(message)
-            return
-        self.lanes.put_back(message, order)
-        self._entered()
+        holds_key = self.lanes is not None and order.key is not None and self.lanes.holds(order.key)
+        if holds_key or not self.put(message):
+            self._use_lanes().put_back(message, order)
+            self._entered()
 
     def hand_back(self, message: M) -> None:
         """Take in a message that was taken before, in front of all others, whether there is room or not."""
@@ -200,6 +210,7 @@ class Mailbox(Generic[M]):
         """A gate may have opened: wake as many hands as may find something."""
         while self.idle_hands and self.has_mail:
             self.ready()
+        self.owner.reopened()
 
     def would_wait(self, *keys: str | None) -> bool:
         """Whether one of some messages, of these keys and put in one after the other, would have to stand in line."""

@@ -10,7 +10,7 @@ import anyio
 import attrs
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 
-from postroom import Runtime
+from postroom import DeadLetter, Runtime
 
 from .orders import Order, Reader, Rejected
 from .progress import say, show_progress
@@ -32,6 +32,7 @@ class Replay:
         stopped_by: The signal that ended it early.
         cut_short: Whether a second signal came before everything was drained.
         seconds: How long it took.
+        dead: The dead letters that are kept.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class Replay:
     stopped_by: signal.Signals | None = attrs.field(default=None, init=False)
     cut_short: bool = attrs.field(default=False, init=False)
     seconds: float = attrs.field(default=0.0, init=False)
+    dead: tuple[DeadLetter, ...] = attrs.field(default=(), init=False)
 
     def __attrs_post_init__(self) -> None:
         self.runtime = Runtime(subscribers=self.shop.subscribers())
@@ -67,6 +69,7 @@ class Replay:
                 async with self.runtime:
                     await self._sell(source, reading)
                 tasks.cancel_scope.cancel()
+        self.dead = await self.runtime.dead_letters.list()
         self.seconds = time.perf_counter() - start
 
     async def _obey(

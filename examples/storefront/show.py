@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from postroom import DeadLetters, Runtime, Subscription
+from postroom import DeadLetter, Runtime, Subscription
 
 from .result import Result
 from .shop import Shop
@@ -27,14 +27,21 @@ class Screen(Console):
         raise
 
 
-def show(screen: Console, result: Result, shop: Shop, runtime: Runtime, seconds: float) -> None:
+def show(
+    screen: Console,
+    result: Result,
+    shop: Shop,
+    runtime: Runtime,
+    dead: Sequence[DeadLetter],
+    seconds: float,
+) -> None:
     """Print the whole report.
 
     Raises:
         OSError: it can't be printed.
     """
     _show_subscriptions(screen, runtime.subscriptions)
-    _show_dead_letters(screen, runtime.dead_letters)
+    _show_dead_letters(screen, result.dead_letters, dead)
     _show_totals(screen, result, shop)
     _show_months(screen, shop)
     _show_best_customers(screen, shop)
@@ -58,11 +65,11 @@ def _show_subscriptions(screen: Console, subscriptions: Mapping[str, Subscriptio
     _print_table(screen, ("subscription", "handled", "retried", "dead", "mailbox peak", "seconds"), rows)
 
 
-def _show_dead_letters(screen: Console, letters: DeadLetters) -> None:
-    if not letters.total:
+def _show_dead_letters(screen: Console, total: int, letters: Sequence[DeadLetter]) -> None:
+    if not total:
         return
-    title = f"dead letters: {letters.total:,}"
-    if letters.evicted:
+    title = f"dead letters: {total:,}"
+    if len(letters) < total:
         title += f", the newest {len(letters):,} by reason"
     counts = Counter(f"{letter.subscription}: {letter.reason}" for letter in letters)
     _print_facts(screen, title, [(why, f"{count:,}") for why, count in sorted(counts.items())])

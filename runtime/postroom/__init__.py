@@ -5,9 +5,18 @@ from .actor import OutsideRuntime as OutsideRuntime
 from .actor import on as on
 from .batch import Batch as Batch
 from .batch import BatchFailure as BatchFailure
+from .capabilities import Capability as Capability
+from .capabilities import Unsupported as Unsupported
+from .carrying.fetching import LostTooOften as LostTooOften
 from .changes import Change as Change
 from .changes import Watch as Watch
+from .codec import BackoffNotPortable as BackoffNotPortable
+from .codec import NotEncoded as NotEncoded
+from .codec import RemoteFailure as RemoteFailure
+from .codec import UnreadableRecord as UnreadableRecord
 from .context import Context as Context
+from .contract import EventModule as EventModule
+from .contract import StoredSubscription as StoredSubscription
 from .dead_letters import DeadLetter as DeadLetter
 from .dead_letters import DeadLetters as DeadLetters
 from .errors import CausationTooDeep as CausationTooDeep
@@ -46,6 +55,7 @@ from .groups import Group as Group
 from .interceptors import Interceptor as Interceptor
 from .interceptors import InterceptorFailed as InterceptorFailed
 from .interceptors import Vetoed as Vetoed
+from .local import Local as Local
 from .outcomes import Cancelled as Cancelled
 from .outcomes import Dropped as Dropped
 from .outcomes import Expired as Expired
@@ -80,6 +90,13 @@ from .staging import GroupClosed as GroupClosed
 from .staging import GroupFull as GroupFull
 from .stats import RuntimeStats as RuntimeStats
 from .stats import SubscriptionStats as SubscriptionStats
+from .store_errors import BacklogFull as BacklogFull
+from .store_errors import StillServed as StillServed
+from .store_errors import StoreBroken as StoreBroken
+from .store_errors import StoreBusy as StoreBusy
+from .store_errors import StoreFull as StoreFull
+from .store_errors import UnknownResult as UnknownResult
+from .store_errors import WrongRole as WrongRole
 from .subscriber import Subscriber as Subscriber
 from .subscriber import subscriber as subscriber
 from .subscription import Subscription as Subscription
@@ -89,11 +106,14 @@ from .threads import ThreadReceipt as ThreadReceipt
 
 __all__ = [
     "Actor",
+    "BacklogFull",
     "Backoff",
+    "BackoffNotPortable",
     "Batch",
     "BatchFailure",
     "Breaker",
     "Cancelled",
+    "Capability",
     "CausationTooDeep",
     "Change",
     "Closed",
@@ -106,6 +126,7 @@ __all__ = [
     "DuplicateSubscription",
     "EmitInterrupted",
     "Event",
+    "EventModule",
     "EventTree",
     "Expired",
     "Failed",
@@ -125,9 +146,12 @@ __all__ = [
     "InvalidName",
     "InvalidOption",
     "InvalidPayload",
+    "Local",
+    "LostTooOften",
     "MailboxFull",
     "MailboxSnapshot",
     "NoSubscriber",
+    "NotEncoded",
     "NotFromHere",
     "NotHandled",
     "NotPortable",
@@ -142,6 +166,7 @@ __all__ = [
     "RecordedOutcome",
     "Recording",
     "Rejected",
+    "RemoteFailure",
     "Report",
     "Retry",
     "Runtime",
@@ -151,7 +176,12 @@ __all__ = [
     "Siblings",
     "Snapshot",
     "StagedReceipt",
+    "StillServed",
     "StillStaged",
+    "StoreBroken",
+    "StoreBusy",
+    "StoreFull",
+    "StoredSubscription",
     "Subscriber",
     "Subscription",
     "SubscriptionSnapshot",
@@ -162,12 +192,16 @@ __all__ = [
     "ThreadReceipt",
     "UnknownDeadLetter",
     "UnknownEvent",
+    "UnknownResult",
     "UnknownSubscription",
     "UnreadableEvent",
+    "UnreadableRecord",
+    "Unsupported",
     "Vetoed",
     "Watch",
     "WouldDeadlock",
     "WrongBackend",
+    "WrongRole",
     "WrongThread",
     "constant",
     "event_type",

@@ -11,10 +11,14 @@ import attrs
 from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Moment, Need, Order, Overflow, Port
 
 from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
-from .delivery import LET_GO, Delivery, LongDelivery, as_long
+from .contract import letter_id
+from .dead_letters import letter_of, reason_of
+from .delivery import LET_GO, Delivery, LongDelivery, as_long, deliveries_in, let_go
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
-from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
+from .loans import Grave, LoanReceipt
+from .log import printable
+from .needs import need_to_settle, needs_of_admission, needs_of_delay, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
 from .policy import SILENT, Decided, decide, says_nothing
@@ -47,13 +51,13 @@ class SubscriptionBehaviour(Supervised):
     _call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     _child_call: Callable[[Delivery], Awaitable[object]] = attrs.field(init=False)
     _by_event: bool = attrs.field(default=False, init=False)
-    when_settled: list[Callable[[], None]] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         subscriber = self.subscriber
         self.name = subscriber.name
         self.find_teller()
-        overflow = Overflow(subscriber.overflow)
+        # Of what a store has lent nothing is dropped: the policy holds for the backlog there.
+        overflow = Overflow.WAIT if self.around.is_durable else Overflow(subscriber.overflow)
         by_key = subscriber.concurrency > 1 or overflow is Overflow.COALESCE
         self.mailbox = Mailbox(self, subscriber.capacity, overflow, by_key)
         self.find_supervisor()
@@ -119,7 +123,7 @@ class SubscriptionBehaviour(Supervised):
         if self.overtime is None:
             around = self.around
             self.overtime = Overtime(
-                self.limit_of, around.grace, self.actor, around.kernel.port, around.alarms, self.teller.stuck
+                self.limit_of, around.grace, self.actor, around.kernel.port, self.alarms, self.teller.stuck
             )
         return self.overtime
 
@@ -145,7 +149,7 @@ class SubscriptionBehaviour(Supervised):
 
     def needs_to_admit(self, admission: Admission) -> Sequence[Need]:
         """Who must move before what `admission` has in line here gets into the mailbox."""
-        return needs_of_admission(self.actor, admission)
+        return [*needs_of_admission(self.actor, admission), *needs_of_delay(self.actor, self._delays, admission)]
 
     def need_to_settle(self, receipt: Receipt) -> Need:
         """Who must move before the delivery of `receipt` settles."""
@@ -182,7 +186,7 @@ class SubscriptionBehaviour(Supervised):
     def failed(self, message: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
         delivery = self._with_time(message, started, ended)
         exception = self.as_exception(error)
-        if self.breaker is not None and self.breaker.excuses(error) and self.leaving is None:
+        if self.goes_back(error):
             self.mailbox.hand_back(delivery)
             return None
         if self.supervisor is None:
@@ -192,6 +196,10 @@ class SubscriptionBehaviour(Supervised):
         room = self._attempt_failed(delivery, exception, is_last=is_last)
         self.supervisor.apply(decision, exception)
         return room
+
+    def goes_back(self, error: BaseException) -> bool:
+        """Whether what has just failed with `error` costs no attempt, and goes to the front of the mailbox."""
+        return self.breaker is not None and self.breaker.excuses(error) and self.leaving is None
 
     def _attempt_failed(
         self, delivery: LongDelivery, exception: Exception, *, is_last: bool = False
@@ -209,14 +217,21 @@ class SubscriptionBehaviour(Supervised):
             return None
         due = self.around.kernel.port.now() + wait
         if self.leaving == CLOSED and not self.has_time_until(due):
+            if isinstance(delivery.receipt, LoanReceipt):  # its store remembers the attempt, and when the next is due
+                delivery.receipt.due = due
+                delivery.attempt += 1
             self._cancel(delivery, CLOSED, delivery.attempt)
             return None
         self.tally.retried += 1
         delivery.attempt += 1
         self.teller.retrying(delivery, delivery.attempt - 1, exception, wait, quiet=policy.quiet)
-        if delivery.event.key is not None:
-            self.mailbox.hold(delivery.event.key)
-        return self.around.timers.set(due, (self, delivery))
+        loan = delivery.receipt
+        if isinstance(loan, LoanReceipt):
+            loan.desk.retrying(loan, delivery.attempt - 1, wait)
+        key = delivery.event.key
+        if key is not None:
+            self.mailbox.hold(key)
+        return self.retries.set(due, delivery, key=key)
 
     def as_exception(self, error: BaseException) -> Exception:
         """What is told of something that a handler let out."""
@@ -232,7 +247,7 @@ class SubscriptionBehaviour(Supervised):
 
     def _wait_before_retry(self, delivery: Delivery, error: Exception, policy: Decided) -> float | Exception | None:
         """Seconds until the next attempt, None for no more, or the group of errors when the policy itself fails."""
-        if delivery.attempt >= policy.attempts or not isinstance(error, self.subscriber.retry.on):
+        if delivery.attempt >= policy.attempts or not self.subscriber.retry.is_for(error):
             return None
         if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
             return None  # it will not be any more readable next time
@@ -247,9 +262,8 @@ class SubscriptionBehaviour(Supervised):
             )
 
     def _give_up(self, delivery: Delivery, error: Exception, policy: Decided) -> None:
-        reason = f"{type(error).__name__} in attempt {delivery.attempt}"
-        if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
-            reason = str(error)
+        is_unreadable = isinstance(error, UnreadableEvent) and error.id == delivery.event.id
+        reason = printable(str(error)) if is_unreadable else reason_of(error, delivery.attempt)
         self.teller.gave_up(delivery, error, quiet=policy.quiet)
         self.tally.failed += 1
         self._bury(delivery, reason, error, delivery.attempt)
@@ -273,9 +287,6 @@ class SubscriptionBehaviour(Supervised):
     def ended(self) -> None:
         self.mailbox.close()
         self.cancel_waiting()  # at once: somebody who must end first may wait for it
-        own = (self.overtime, self.breaker, self.rate)
-        if any(own):
-            self.around.alarms.cancel(lambda alarm: alarm in own)
         Supervised.ended(self)
 
     def cancel(self, delivery: Delivery) -> None:
@@ -283,6 +294,12 @@ class SubscriptionBehaviour(Supervised):
         self._cancel(delivery, self.leaving or CLOSED, delivery.attempt - 1)
 
     def _cancel(self, delivery: Delivery, reason: str, attempts: int) -> None:
+        loan = delivery.receipt
+        if isinstance(loan, LoanReceipt):
+            self.tally.returned += 1
+            loan.desk.returned(loan, delivery.attempt - 1)
+            self._finish(delivery, was_taken=True)
+            return
         if self.stopped_for is not None:
             self.tally.failed += 1
             self._bury(delivery, str(self.stopped_for), self.stopped_for, attempts)
@@ -314,38 +331,40 @@ class SubscriptionBehaviour(Supervised):
         self.cancel_retries(due_after=-math.inf)
 
     def cancel_retries(self, due_after: float) -> None:
-        """Settle what waits for a next attempt that is due after `due_after`, on the loop's clock."""
-        for _, delivery in self.around.timers.cancel(lambda message: message[0] is self, due_after):
+        """Settle what is delayed or waits for its next attempt, and is due after `due_after`, on the loop's clock."""
+        for delivery in self.take_scheduled(due_after):
             self.cancel(delivery)
 
-    async def wait_until_settled(self) -> None:
-        """Wait until nothing is pending here.
+    def may_take(self) -> bool:
+        """Whether its gates let anything through now."""
+        return self.mailbox.gates_are_open
 
-        Cancellation: changes nothing.
+    def reopened(self) -> None:
+        self.around.reopened()
+
+    def lose_loans(self) -> tuple[int, int]:
+        """All that a store has lent is worth nothing any more: end what is in hand, forget the rest.
+
+        Returns:
+            How many were in hand, and how many waited.
         """
-        if not self.tally.pending:
-            return
-        settled = anyio.Event()
-        self.when_settled.append(settled.set)
-        try:
-            await settled.wait()
-        finally:
-            self.when_settled.remove(settled.set)
+        in_hand = self.actor.in_hand
+        waiting = self.mailbox.clear()
+        waiting += self.take_scheduled()
+        self.tally.returned += len(waiting)
+        for delivery in waiting:
+            self._finish(delivery, was_taken=True)
+        taken = [delivery for message in in_hand for delivery in deliveries_in(message)]
+        for delivery in taken:
+            if isinstance(delivery.receipt, LoanReceipt):
+                delivery.receipt.lost = True
+        if in_hand:
+            self.end_hands()
+        return len(taken), len(waiting)
 
-    async def wait_until_ended(self) -> None:
-        """Wait until the actor's last hand has ended.
-
-        Cancellation: changes nothing.
-        """
-        if not self.actor.hands:
-            await anyio.lowlevel.checkpoint()
-            return
-        ended = anyio.Event()
-        self.when_ended.append(ended.set)
-        try:
-            await ended.wait()
-        finally:
-            self.when_ended.remove(ended.set)
+    def end_hands(self) -> None:
+        """Cancel what the workers have in hand; others take their places."""
+        self.around.kernel.replace(self.actor)
 
     def has_time_until(self, due: float) -> bool:
         """Whether something may still happen at `due`, on the loop's clock: the runtime stays open, or drains."""
@@ -353,18 +372,30 @@ class SubscriptionBehaviour(Supervised):
         return end is None or due <= end
 
     def _bury(self, delivery: Delivery, reason: str, error: Exception | None, attempts: int) -> None:
+        loan = delivery.receipt
+        if isinstance(loan, LoanReceipt):
+            loan.grave = Grave(reason, error, attempts)
+            time = self.around.clock.time()
+            self.around.dead_letters.stored(
+                letter_of(letter_id(loan.token), delivery.event, self.name, reason, error, attempts, time)
+            )
+            self.teller.buried(delivery.event, error, reason, attempts)
+            return
         self.around.dead_letters.add(delivery.event, self.name, reason, error, attempts, self.around.clock.time())
         self.teller.buried(delivery.event, error, reason, attempts)
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
-        receipt, delivery.receipt = delivery.receipt, LET_GO
-        receipt.settle(outcome)
+        let_go(delivery).settle(outcome)
         self._finish(delivery, was_taken=outcome.attempts > 0)
 
     def _finish(self, delivery: Delivery, *, was_taken: bool) -> None:
         """What is to be done after a delivery has settled; one that was never taken holds no key."""
-        if was_taken and delivery.event.key is not None:
-            self.mailbox.release(delivery.event.key)
+        key = delivery.event.key
+        if was_taken and key is not None:
+            if self._retries is not None and self._retries.finished(key, delivery):
+                self.mailbox.hold(key)  # others of it failed together with this one, and come back before the rest
+            else:
+                self.mailbox.release(key)
         if self.when_settled and not self.tally.pending:
             for call in self.when_settled:
                 call()

@@ -48,13 +48,18 @@ def seconds(*, above: bool = False, finite: bool = True, optional: bool = False)
     return check
 
 
-def count_of(what: str) -> Validator:
-    """A field's check: a whole number, at least 1."""
+def check_count(name: str, value: object, what: str) -> None:
+    """Raises InvalidOption for what is no whole number, at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidOption(name, value, f"must be a whole number of {what}, at least 1")
+
+
+def count_of(what: str, *, optional: bool = False) -> Validator:
+    """A field's check: a whole number, at least 1; with `optional`, or None."""
 
     def check(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InvalidOption(
-                attribute.alias or attribute.name, value, f"must be a whole number of {what}, at least 1"
-            )
+        if optional and value is None:
+            return
+        check_count(attribute.alias or attribute.name, value, what)
 
     return check

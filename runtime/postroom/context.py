@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol, Unpack
 import attrs
 
 from .delivery import Delivery, fields_of
+from .errors import quoted
 from .event import Event
 from .event_types import Emitted
 from .log import SafeAdapter, as_extra
@@ -33,6 +34,9 @@ class Context:
     subscription: str
     _runtime: Emits
 
+    def __repr__(self) -> str:
+        return f"<Context of {self.subscription}: attempt {self.attempt} at {self.event.name} {quoted(self.event.id)}>"
+
     @property
     def event(self) -> Event:
         """The event in hand."""
@@ -42,6 +46,16 @@ class Context:
     def attempt(self) -> int:
         """The number of this attempt, from 1."""
         return self._delivery.attempt
+
+    @property
+    def losses(self) -> int:
+        """How often the event was lost with a process that had it in hand; 0 but on durable modules."""
+        return getattr(self._delivery, "losses", 0)
+
+    @property
+    def redelivered(self) -> bool:
+        """Whether a handler may have begun with this event before: another attempt, or a process that has died."""
+        return self.attempt > 1 or self.losses > 0
 
     @property
     def log(self) -> "logging.LoggerAdapter[logging.Logger]":

@@ -55,6 +55,12 @@ LET_GO: Final = Receipt(Event("let-go"), ())
 """In the place of the receipt of a delivery that is done with."""
 
 
+def let_go(delivery: Delivery) -> Receipt:
+    """The receipt of a delivery that settles now, and has none from then on."""
+    receipt, delivery.receipt = delivery.receipt, LET_GO
+    return receipt
+
+
 def as_long(delivery: Delivery) -> LongDelivery:
     """`delivery` in the form that can be written to; the other form is not to be used any more."""
     if isinstance(delivery, LongDelivery):

@@ -1,7 +1,7 @@
 """Everything that postroom raises.
 
 Split by what the caller does next: `Rejected` will never work as it was asked; `Full` may work later;
-`Closed` is over.
+`Closed` is over; `StoreBroken` is the store's fault.
 """
 
 import attrs

@@ -76,6 +76,16 @@ INTERCEPTOR_FAILED: Final = Line(
     "the interceptor %s failed with %s for %s %s; that is ignored, as it declares, and not told again",
     ("event_id", "event_name", "cause"),
 )
+STORE_FAILED: Final = Line(logging.WARNING, "the %s store could not %s (%s); it is asked again")
+LEASE_LOST: Final = Line(
+    logging.WARNING,
+    "this process was taken for dead, and its deliveries were lent to others: %d in hand are cancelled, %d waiting are "
+    "forgotten",
+)
+REFUSED: Final = Line(
+    logging.WARNING,
+    "the outcome of %s came too late: its delivery had been lent to another process",
+)
 
 LINES: Final = (
     RETRYING,
@@ -92,6 +102,9 @@ LINES: Final = (
     BREAKER,
     GROUP_EXPIRED,
     INTERCEPTOR_FAILED,
+    STORE_FAILED,
+    LEASE_LOST,
+    REFUSED,
 )
 
 

@@ -12,6 +12,7 @@ import msgspec
 from postroom_actors import Admission, Need, Port, Wait, Wakeable, current_hand
 
 from .deadlock import ANSWER, OUTCOMES, ROOM, check_here, waiting
+from .errors import quoted
 from .event import Event
 from .outcomes import Outcome, Report, Succeeded
 
@@ -33,6 +34,15 @@ class Target(Protocol):
         ...
 
 
+class Entrance(Protocol):
+    """A wait until an event has got in: into mailboxes, or into a store."""
+
+    @property
+    def waiting(self) -> int: ...
+    def attend(self, sleeper: Wakeable) -> None: ...
+    async def wait(self) -> None: ...
+
+
 class _Eager(list[Wakeable]):
     """Those who wait for a receipt, some of them for its next outcome rather than for all."""
 
@@ -51,9 +61,15 @@ class Receipt(msgspec.Struct, eq=False):
 
     event: Event
     targets: tuple[Target, ...]
-    admission: Admission | None = None
+    admission: Entrance | None = None
     outcomes: list[Outcome] | None = None
     waiters: list[Wakeable] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.event.name} {quoted(self.event.id)}: {self._state()}>"
+
+    def _state(self) -> str:
+        return f"{len(self.targets) - self.pending} of {len(self.targets)} settled"
 
     @property
     def id(self) -> str:
@@ -93,7 +109,7 @@ class Receipt(msgspec.Struct, eq=False):
         if not self.pending:
             await anyio.lowlevel.checkpoint()
             return self.report()
-        port = self.targets[0].port
+        port = self._loop()
         check_here(port)
         if current_hand() is None:  # the common case without the context manager, which costs as much as a wake-up
             await self._wait(port)
@@ -101,6 +117,13 @@ class Receipt(msgspec.Struct, eq=False):
             with waiting(port, lambda: self.wait_for(OUTCOMES)):
                 await self._wait(port)
         return self.report()
+
+    def _loop(self) -> Port:
+        """The event loop of the runtime; asked for while something is pending only."""
+        return self.targets[0].port
+
+    def check_accepted(self) -> None:
+        """The runtime's own: raises why the event was not accepted after all, where a store had to be asked."""
 
     async def _wait(self, port: Port) -> None:
         if port.breathes_cheaply:
@@ -128,7 +151,7 @@ class Receipt(msgspec.Struct, eq=False):
             if not self.pending:
                 self.report().raise_for_failures()
                 return None
-            port = self.targets[0].port
+            port = self._loop()
             check_here(port)
             with waiting(port, lambda: self.wait_for(ANSWER)):
                 self.tell_each()
@@ -186,7 +209,7 @@ class Receipt(msgspec.Struct, eq=False):
     def wait_for(self, kind: str) -> Wait:
         """The runtime's own: a wait for this receipt as the wait-for graph sees it."""
         if kind == ROOM:
-            assert self.admission is not None, "there was no room"
+            assert isinstance(self.admission, Admission), "there was no room in a mailbox"
             return wait_for_room(self.targets, self.admission)
         label = f"the outcome of {self.event.name} in {', '.join(target.name for target in self._unsettled())}"
         return Wait(kind, label, lambda: self._needs(kind), every=kind == OUTCOMES)

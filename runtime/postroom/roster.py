@@ -64,6 +64,7 @@ class Roster:
             DuplicateSubscription: the name is taken.
         """
         self._check_free([subscriber])
+        self._check_backlog(subscriber)
         kind: type[SubscriptionBehaviour] = SubscriptionBehaviour
         if class_of(subscriber.handler) is not None:
             kind = StatefulBehaviour
@@ -81,6 +82,8 @@ class Roster:
         behaviour.started = behaviour.port.stopwatch()
         self._around.kernel.start(behaviour.actor)
         behaviour.teller.changed("spawned")
+        if self._around.serve is not None:
+            self._around.serve(behaviour)
         return subscription
 
     def start_siblings(self, siblings: Siblings) -> list[Subscription]:
@@ -128,6 +131,12 @@ class Roster:
             await subscription.stop(drain=stopped_for is None)
         finally:
             child.actor.interrupt()
+
+    def _check_backlog(self, subscriber: Subscriber[..., Any]) -> None:
+        if subscriber.backlog is not None and not self._around.is_durable:
+            raise InvalidOption(
+                "backlog", subscriber.backlog, "bounds what is stored, and here nothing is: use `capacity`"
+            )
 
     def _check_free(self, subscribers: "Iterable[Subscriber[..., Any]]") -> None:
         taken = set(self.behaviours)

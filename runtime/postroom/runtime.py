@@ -1,49 +1,62 @@
 """The runtime: the block inside which subscriptions are at work."""
 
 import math
-import sys
 import threading
 import time
+import warnings
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from random import Random
 from types import TracebackType
-from typing import Any, Final, Self, Unpack
+from typing import Any, Self
 
 import anyio
 import anyio.lowlevel
 import attrs
 import msgspec
 
-from postroom_actors import Kernel, Timers, Wait, cancellation_was_asked_for, current_port, open_kernel
+from postroom_actors import Kernel, Timers, cancellation_was_asked_for, current_port, open_kernel
 
 from . import log
-from .behaviour import SubscriptionBehaviour
+from .capabilities import Capability, as_capabilities, check_capability
+from .carried import Carried
 from .changes import Change, ChangeKind
 from .checks import count_of, seconds
 from .clock import Clock, SystemClock
 from .context import Context
+from .contract import EventModule
 from .dead_letters import DeadLetter, DeadLetters
-from .deadlock import END, check_here, waiting
 from .delivery import fields_of
 from .dispatcher import Dispatcher
 from .emitter import State
 from .endings import raise_what_ended_it
-from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
-from .forks import tell_in_children
+from .errors import DuplicateSubscription, RuntimeReentered, UnknownSubscription
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
-from .overtime import Alarm
+from .local import Local
+from .overtime import alarms_on
 from .policy import SILENT, Policy
 from .portable import copy_for_handler
+from .processes import tell
 from .reading import reader_of
 from .receipt import Receipt
 from .room import check_room
-from .seeing import Observable
-from .siblings import Siblings, as_declarations, declared, members_of
+from .settings import (
+    DEFAULT_CAUSATION_DEPTH,
+    DEFAULT_CLEANUP,
+    DEFAULT_DEAD_LETTERS,
+    DEFAULT_DRAIN,
+    DEFAULT_LOSSES,
+    DEFAULT_WATCHDOG,
+    Role,
+    check_defaults,
+    check_flag,
+    check_module,
+    check_role,
+)
+from .siblings import Siblings, as_declarations, members_of
 from .staging import Stages
-from .subscriber import Subscriber, SubscriberOptions
-from .subscription import Subscription
+from .subscriber import Subscriber
 from .supervised import CLOSED
 from .supervisor import Turns
 from .surroundings import Surroundings
@@ -51,29 +64,9 @@ from .taps import listen
 from .threads import Inbox
 from .watchdog import open_watchdog
 
-DEFAULT_DRAIN: Final = 10.0
-DEFAULT_CLEANUP: Final = 5.0
-DEFAULT_DEAD_LETTERS: Final = 1000
-DEFAULT_CAUSATION_DEPTH: Final = 64
-DEFAULT_WATCHDOG: Final = 1.0
 
-
-def _never_dropped(_alarm: Alarm, _reason: str) -> None:
-    raise AssertionError("there is room for every alarm")
-
-
-def _check_flag(_runtime: object, attribute: "attrs.Attribute[bool]", value: object) -> None:
-    if not isinstance(value, bool):
-        raise InvalidOption(attribute.name, value, "must be True or False")
-
-
-def _check_defaults(_runtime: object, _attribute: object, defaults: object) -> None:
-    if not isinstance(defaults, Policy):
-        raise InvalidOption("defaults", defaults, "must be a Policy(attempts=…, backoff=…, timeout=…, quiet=…)")
-
-
-@attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
-class Runtime(Observable):
+@attrs.define(eq=False, repr=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
+class Runtime(Carried):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
 
     Leaving the block stops intake, lets the mailboxes drain for `drain_within` seconds (retries that are due by
@@ -81,6 +74,11 @@ class Runtime(Observable):
     cancellation, cancels at once. Nothing runs after the block.
 
     Attributes:
+        module: What carries the events: `Local()`, in memory, or a durable one, such as `SqliteModule(path)`.
+        role: `both`; `emit`, by which the subscribers are registered in the store and others handle their events; or
+            `handle`, by which only handlers emit.
+        requires: Capabilities that the event module must have, or making the runtime is an error.
+        losses: After how many times that a delivery was lost with its process it is given up on.
         subscribers: What is at work from the start: subscribers, `Actor` classes, `Siblings`. `spawn` adds more.
         drain_within: Seconds that handlers have to finish what was accepted.
         cleanup_within: Seconds that cancelled handlers have to clean up. One that takes longer cannot be abandoned:
@@ -103,13 +101,17 @@ class Runtime(Observable):
     """
 
     subscribers: tuple[Subscriber[..., Any] | Siblings, ...] = attrs.field(default=(), converter=as_declarations)
+    _module: "Local | EventModule" = attrs.field(factory=Local, validator=check_module)
+    role: Role = attrs.field(default="both", validator=check_role)
+    requires: frozenset[Capability] = attrs.field(default=frozenset(), converter=as_capabilities)
+    losses: int = attrs.field(default=DEFAULT_LOSSES, validator=count_of("losses"))
     drain_within: float = attrs.field(default=DEFAULT_DRAIN, validator=seconds(finite=False))
     cleanup_within: float = attrs.field(default=DEFAULT_CLEANUP, validator=seconds(finite=False))
     watchdog: float | None = attrs.field(default=DEFAULT_WATCHDOG, validator=seconds(above=True, optional=True))
     dead_letter_limit: int = attrs.field(default=DEFAULT_DEAD_LETTERS, validator=count_of("dead letters"))
     interceptors: tuple[Interceptor, ...] = attrs.field(default=(), converter=interceptors_of)
-    portable: bool = attrs.field(default=False, validator=_check_flag)
-    defaults: Policy = attrs.field(default=SILENT, validator=_check_defaults)
+    portable: bool = attrs.field(default=False, validator=check_flag)
+    defaults: Policy = attrs.field(default=SILENT, validator=check_defaults)
     _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
     _clock: Clock = attrs.field(factory=SystemClock)
     _ids: Callable[[], str] = attrs.field(factory=unique_ids)
@@ -118,12 +120,18 @@ class Runtime(Observable):
     _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
+        for capability in self.requires:
+            check_capability(self._module.name, self._module.capabilities, capability, "`requires`")
         names: set[str] = set()
         for each in members_of(self.subscribers):
             if each.name in names:
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
             reader_of(each)
+            if each.backlog is not None:
+                check_capability(
+                    self._module.name, self._module.capabilities, Capability.BACKLOG, f"`backlog` of {each.name!r}"
+                )
         self._interception = Interception(self.interceptors, self._log)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
 
@@ -140,81 +148,6 @@ class Runtime(Observable):
         assert self._block is not None
         return await self._block.__aexit__(kind, error, traceback)
 
-    async def spawn(
-        self,
-        handler: Subscriber[..., Any] | Callable[..., Any],
-        *arguments: Any,
-        name: str | None = None,
-        **options: Unpack[SubscriberOptions],
-    ) -> Subscription:
-        """Put one more subscriber to work: a `Subscriber`, a handler with patterns, or an `Actor` class.
-
-        `arguments` are the patterns, or what an actor's constructor takes; keywords for that go into a
-        `functools.partial`. The options are those of `Subscriber`; what is given here wins over what the subscriber
-        declares. It gets the events accepted from now on.
-
-        Raises:
-            DuplicateSubscription: the name is taken.
-            InvalidHandler, InvalidName, InvalidOption, RuntimeClosed, WrongThread: nothing was started.
-
-        Cancellation: only before anything was started.
-        """
-        self._check_open("spawn")
-        subscriber = declared(handler, arguments, name, options)
-        await anyio.lowlevel.checkpoint()
-        self._check_open("spawn")
-        return self._roster.start(subscriber)
-
-    async def supervise(self, siblings: Siblings) -> tuple[Subscription, ...]:
-        """Put siblings to work: actors that are restarted together.
-
-        Returns:
-            Their subscriptions, in the order of the members.
-
-        Raises:
-            DuplicateSubscription: a name is taken.
-            InvalidOption, RuntimeClosed, WrongThread: nothing was started.
-
-        Cancellation: only before anything was started.
-        """
-        self._check_open("supervise")
-        if not isinstance(siblings, Siblings):
-            raise InvalidOption("siblings", siblings, "must be Siblings([…], strategy=…)")
-        await anyio.lowlevel.checkpoint()
-        self._check_open("supervise")
-        return tuple(self._roster.start_siblings(siblings))
-
-    async def idle(self) -> None:
-        """Wait until no delivery is pending, retries and delays included.
-
-        With emitters at work that may never be, and in the next moment it may be over: it is meant for tests, and
-        for programs that have emitted all that they will.
-
-        Raises:
-            WouldDeadlock: in a handler, whose own delivery is pending.
-            RuntimeClosed, WrongThread, WrongBackend: it is not open here.
-
-        Cancellation: changes nothing.
-        """
-        self._check_open("idle")
-        check_here(self._kernel.port)
-        await anyio.lowlevel.checkpoint()
-        with waiting(self._kernel.port, self._wait_for_all):
-            await self._wait_until_settled()
-
-    def _wait_for_all(self) -> Wait:
-        needs = lambda: [need for each in self._roster.behaviours.values() for need in each.needs_to_settle_all()]  # noqa: E731 - reads as what it is
-        return Wait(END, "all that is pending", needs)
-
-    async def _spawn_child(
-        self, parent: SubscriptionBehaviour, handler: Any, arguments: tuple[Any, ...], name: str | None, options: Any
-    ) -> Subscription:
-        self._check_open("spawn")
-        child = declared(handler, arguments, name, options)
-        await anyio.lowlevel.checkpoint()
-        self._check_open("spawn")
-        return self._roster.start_child(attrs.evolve(child, name=f"{parent.name}.{child.name}"), parent)
-
     @asynccontextmanager
     async def _life(self) -> AsyncGenerator[None]:
         """The whole life of the runtime, from its entry to the end of its last task."""
@@ -229,10 +162,13 @@ class Runtime(Observable):
             lambda hand: fields_of(hand.message, hand.actor.name),
         )
         try:
-            with watchdog:
+            async with AsyncExitStack() as stack:
+                await self._open_store(stack)
+                stack.enter_context(watchdog)
                 async with open_kernel() as kernel:
                     self._open(kernel)
                     try:
+                        await self._begin()
                         yield
                         await self._drain()
                     except GeneratorExit:
@@ -245,7 +181,8 @@ class Runtime(Observable):
         except BaseException as error:
             others = error
         finally:
-            self._close()
+            if self._state is not State.NEW:  # the store could not be opened
+                self._close()
         raise_what_ended_it(bodys_error, others, self._fallen)
 
     def _is_busy(self) -> bool:
@@ -260,15 +197,15 @@ class Runtime(Observable):
         self._kernel = kernel
         self._thread = threading.get_ident()
         self._inbox = Inbox(kernel.port)
-        tell_in_children(self)
+        tell(self)
         self._turn = kernel.turn
         self._stopwatch = kernel.port.stopwatch
         self._wall_time = self._clock.time
         self._dispatcher = Dispatcher(kernel)
         self._around = Surroundings(
             kernel=kernel,
-            timers=self._dispatcher.timers,
-            alarms=Timers(kernel.port, lambda alarm: alarm.look(), sys.maxsize, _never_dropped),
+            schedule_of=self._dispatcher.schedule_of,
+            alarms=Timers(kernel.port),
             grace=self.cleanup_within,
             dead_letters=self.dead_letters,
             clock=self._clock,
@@ -284,22 +221,28 @@ class Runtime(Observable):
             emit=self.emit,
             defaults=self.defaults,
             interception=self._interception,
+            is_durable=self._outbox is not None,
         )
+        if self._outbox is not None:
+            self._around.reopened = self._outbox.carrier.fetcher.look
+            self._around.leave = self._outbox.carrier.leave
+            self._around.pause = self._outbox.carrier.pause
         self._roster.open(self._dispatcher, self._around)
-        self._stages = Stages(kernel.port, self._around.alarms, self._deduplication, self._log)
+        self._stages = Stages(kernel.port, alarms_on(self._around.alarms), self._deduplication, self._log)
         listen(self._dispatcher, self._recordings)
         kernel.start(self._dispatcher.actor)
         kernel.keep(self._dispatcher.timers.run, "postroom timers")
         kernel.keep(self._around.alarms.run, "postroom alarms")
         kernel.keep(self._name_the_stuck, "postroom end")
-        for each in self.subscribers:
+        for each in self.subscribers if self.role != "emit" else ():
             if isinstance(each, Siblings):
                 self._roster.start_siblings(each)
             else:
                 self._roster.start(each)
         self._state = State.OPEN
         # What is intercepted, and payloads that are checked, take the way of the calls that are looked at more closely.
-        self._open_in = None if self.portable or self._interception.emits else self._thread
+        plain = not self.portable and not self._interception.emits and self._outbox is None
+        self._open_in = self._thread if plain else None
 
     def _stop_intake(self, drain_until: float) -> None:
         """Refuse new events, but for those of handlers while there is time."""
@@ -307,9 +250,13 @@ class Runtime(Observable):
         self._open_in = None
         self._until = self._around.give_up_after = drain_until
         self._tell("draining")
+        if self._outbox is not None:
+            self._outbox.carrier.fetcher.stop()
         for behaviour in self._roster.behaviours.values():
             behaviour.leaving = behaviour.leaving or CLOSED
             behaviour.resume()
+            if self._outbox is not None:
+                behaviour.cancel_waiting()  # hands it back
             behaviour.cancel_retries(due_after=drain_until)
 
     async def _drain(self) -> None:
@@ -321,12 +268,6 @@ class Runtime(Observable):
         self._stop_intake(deadline)
         with anyio.CancelScope(deadline=deadline):
             await self._wait_until_settled()
-
-    async def _wait_until_settled(self) -> None:
-        # One subscription after the other, and again: handlers emit to each other meanwhile.
-        while busy := [each for each in self._roster.behaviours.values() if each.tally.pending]:
-            for behaviour in busy:
-                await behaviour.wait_until_settled()
 
     async def _name_the_stuck(self) -> None:
         """Once everything is cancelled, say who does not end.
@@ -361,6 +302,8 @@ class Runtime(Observable):
             behaviour.leaving = CLOSED
             behaviour.cancel_waiting()
         self._stages.close()
+        if self._outbox is not None:
+            self._outbox.groups.close("the runtime closed")
         if self._inbox is not None:
             self._inbox.close()
         self._tell("closed")
@@ -375,6 +318,13 @@ class Runtime(Observable):
         if self._state is not State.NEW:
             self._state = State.FORKED
             self._open_in = None
+
+    def outlived(self) -> None:
+        """At the end of the process: say that nothing will be settled or closed, if this is still open."""
+        if self._state in (State.OPEN, State.DRAINING):
+            pending = self.stats.pending
+            message = f"the program ends with a postroom runtime open and {pending} of its deliveries not settled"
+            warnings.warn(f"{message}: leave its `async with` block first", ResourceWarning, source=self, stacklevel=2)
 
     def _place_again(self, letter: DeadLetter) -> Receipt:
         """Place a dead letter's event anew, for its subscription alone."""

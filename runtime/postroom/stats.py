@@ -10,13 +10,15 @@ import attrs
 class RuntimeStats:
     """Counters of a whole runtime at one moment, subscriptions that have ended included.
 
-    `deliveries` is always the sum of `succeeded`, `failed`, `dropped`, `expired`, `cancelled` and `pending`.
+    `deliveries` is always the sum of `succeeded`, `failed`, `dropped`, `expired`, `cancelled`, `returned` and
+    `pending`.
 
     Attributes:
         accepted: Events accepted.
         unrouted: Those of them that matched no subscription.
         staged: Events in groups, which are not accepted yet.
-        deliveries: One for each event and subscription that it matched.
+        deliveries: One for each event and subscription that it matched; on a durable module those that were fetched.
+        returned: Those that went back to the store of a durable module.
     """
 
     accepted: int
@@ -29,6 +31,7 @@ class RuntimeStats:
     expired: int
     cancelled: int
     retried: int
+    returned: int
     pending: int
 
 
@@ -36,11 +39,12 @@ class RuntimeStats:
 class SubscriptionStats:
     """Counters of one subscription at one moment.
 
-    `accepted` is always the sum of `succeeded`, `failed`, `dropped`, `expired`, `cancelled` and `pending`.
+    `accepted` is always the sum of `succeeded`, `failed`, `dropped`, `expired`, `cancelled`, `returned` and `pending`.
 
     Attributes:
         accepted: Deliveries taken in.
         retried: Attempts that were made again.
+        returned: Deliveries that went back to the store of a durable module, to be handled later or elsewhere.
         pending: Deliveries not settled: waiting, in hand, in line or until their next attempt.
         waiting: Deliveries in the mailbox.
         in_line: Deliveries that wait for room in the mailbox.
@@ -61,6 +65,7 @@ class SubscriptionStats:
     expired: int
     cancelled: int
     retried: int
+    returned: int
     pending: int
     waiting: int
     in_line: int

@@ -162,6 +162,8 @@ class Subscriber(Generic[P, R]):
         concurrency: Events that are handled at the same time, each by a worker of its own; those of one key
             remain one at a time, in order.
         batch: Hand over several events at once, as a list.
+        backlog: Deliveries that may wait for it in the store of a durable module, beyond which `overflow` holds at the
+            emit; None for any number, but for what drops: that keeps `capacity` of them.
         retry: What happens to a failed attempt.
         timeout: Seconds that an attempt may take; `math.inf` for no limit, None to leave it to the runtime's
             `defaults`. One that takes longer is cancelled and fails, whatever it returns; one that ignores that counts
@@ -182,6 +184,7 @@ class Subscriber(Generic[P, R]):
     overflow: OverflowPolicy = attrs.field(default="wait", validator=_check_overflow)
     concurrency: int = attrs.field(default=1, validator=count_of("workers"))
     batch: Batch | None = attrs.field(default=None, validator=_check_batch)
+    backlog: int | None = attrs.field(default=None, validator=count_of("deliveries", optional=True))
     retry: Retry = attrs.field(factory=Retry, validator=_check_retry)
     timeout: float | None = attrs.field(default=None, validator=seconds(above=True, finite=False, optional=True))
     quiet: bool | None = attrs.field(default=None, validator=_check_quiet)
@@ -219,6 +222,7 @@ class SubscriberOptions(TypedDict, total=False):
     overflow: OverflowPolicy
     concurrency: int
     batch: Batch | None
+    backlog: int | None
     retry: Retry
     timeout: float | None
     quiet: bool | None

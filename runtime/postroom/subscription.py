@@ -20,6 +20,12 @@ class Subscription:
 
     _behaviour: SubscriptionBehaviour
 
+    def __repr__(self) -> str:
+        stats = self.stats
+        state = self._behaviour.leaving or ("paused" if stats.paused else "at work")
+        counts = f"{stats.pending} pending, {stats.succeeded} succeeded, {stats.failed} failed"
+        return f"<Subscription {self.name}: {state}; {counts}>"
+
     @property
     def name(self) -> str:
         """Its name, unique in the runtime."""
@@ -48,6 +54,7 @@ class Subscription:
             expired=tally.expired,
             cancelled=tally.cancelled,
             retried=tally.retried,
+            returned=tally.returned,
             pending=tally.pending,
             waiting=len(behaviour.mailbox),
             in_line=len(behaviour.mailbox.line),
@@ -82,6 +89,8 @@ class Subscription:
         await anyio.lowlevel.checkpoint()
         if self._behaviour.leaving is None:
             self._behaviour.pause()
+            if self._behaviour.around.pause is not None:
+                await self._behaviour.around.pause(self.name, True)
 
     async def resume(self) -> None:
         """Undo `pause`; does nothing where it isn't paused, and nothing to a breaker that is open.
@@ -94,6 +103,8 @@ class Subscription:
         check_here(self._behaviour.port)
         await anyio.lowlevel.checkpoint()
         self._behaviour.resume()
+        if self._behaviour.around.pause is not None:
+            await self._behaviour.around.pause(self.name, False)
 
     async def stop(self, *, drain: bool = True) -> None:
         """Take in nothing more and end.
@@ -117,6 +128,7 @@ class Subscription:
             behaviour.cancel_waiting()
             behaviour.actor.interrupt()
             await behaviour.wait_until_ended()
+            await self._leave_store()
             return
         with waiting(behaviour.port, self._wait_for_end):
             self._leave()
@@ -126,6 +138,11 @@ class Subscription:
             else:
                 behaviour.when_settled.append(behaviour.actor.close)
             await behaviour.wait_until_ended()
+        await self._leave_store()
+
+    async def _leave_store(self) -> None:
+        if self._behaviour.around.leave is not None:
+            await self._behaviour.around.leave(self.name)
 
     def _leave(self) -> None:
         self._behaviour.unsubscribe()

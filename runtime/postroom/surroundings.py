@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from postroom_actors import Kernel, Timers
+from postroom_actors import Kernel, Schedule, Timers
 
 from .changes import Change, Watches
 from .clock import Clock
@@ -28,7 +28,7 @@ class Surroundings:
     """What a subscription gets from its runtime.
 
     Attributes:
-        timers: Deliveries that wait for their next attempt, each with whom it is for.
+        schedule_of: Makes what holds a subscription's deliveries that are delayed or wait for their next attempt.
         alarms: Wake-ups for those who look for stuck handlers, for gates, and for expired groups.
         grace: Seconds that a cancelled handler may take to clean up.
         give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
@@ -36,6 +36,9 @@ class Surroundings:
         defaults: What the runtime says of policies.
         log: Where lines are logged.
         changes: Those who watch what goes on.
+        is_durable: Deliveries come out of a store, and go back there.
+        serve, leave, pause: What a store is told of subscriptions; None where there is none.
+        reopened: Told when a subscription may take events again that could not.
         copy: Makes what a handler gets of a delivery, where it must not be the one that others get as well.
         interception: What stands around attempts.
         turns: Told of every step in the lives of actors.
@@ -43,8 +46,8 @@ class Surroundings:
     """
 
     kernel: Kernel
-    timers: Timers[tuple[Any, Delivery]]
-    alarms: Timers[Any]
+    schedule_of: Callable[[Any, bool], Schedule[Delivery]]
+    alarms: Timers
     grace: float
     dead_letters: DeadLetters
     clock: Clock
@@ -60,4 +63,9 @@ class Surroundings:
     defaults: Policy = SILENT
     interception: Interception = attrs.field(factory=Interception)
     copy: Callable[[Delivery], Delivery] | None = None
+    is_durable: bool = False
+    serve: Callable[[Any], None] | None = None
+    leave: Callable[[str], Awaitable[None]] | None = None
+    pause: Callable[[str, bool], Awaitable[None]] | None = None
+    reopened: Callable[[], None] = attrs.field(default=lambda: None)
     give_up_after: float | None = None

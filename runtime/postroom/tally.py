@@ -14,11 +14,13 @@ class Tally:
     expired: int = 0
     cancelled: int = 0
     retried: int = 0
+    returned: int = 0
 
     @property
     def pending(self) -> int:
         """Deliveries that have no outcome yet."""
-        return self.accepted - self.succeeded - self.failed - self.dropped - self.expired - self.cancelled
+        settled = self.succeeded + self.failed + self.dropped + self.expired + self.cancelled
+        return self.accepted - settled - self.returned
 
     def add(self, other: "Tally") -> None:
         """Count what another one has counted."""

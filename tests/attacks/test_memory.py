@@ -1,14 +1,17 @@
 """What has failed is let go: nothing of a delivery outlives its dead letter and its receipt."""
 
+import asyncio
 import gc
 import weakref
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import anyio.lowlevel
 import pytest
+import trio
 
 from postroom import Batch, BatchFailure, Context, Event, Retry, Runtime, constant
+from postroom.testing import virtual_backend
 
 pytestmark = pytest.mark.anyio
 
@@ -75,3 +78,33 @@ async def test_nothing_is_left_of_a_runtime_whose_dead_letters_remember_its_task
     await anyio.lowlevel.checkpoint()
     gc.collect()
     assert gone() is None
+
+
+class Observer(trio.abc.Instrument):
+    """Knows a runtime, and is known to the event loop."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """As asyncio's handlers of errors."""
+
+
+@pytest.mark.parametrize("library", ["trio", "asyncio"])
+def test_nothing_is_left_of_a_runtime_that_the_event_loop_knew_and_that_was_opened_beside_another_one(
+    library: Literal["trio", "asyncio"],
+) -> None:
+    async def run() -> "list[weakref.ref[Runtime]]":
+        first, second = Runtime(), Runtime()
+        observer = Observer(second)
+        if library == "trio":
+            trio.lowlevel.add_instrument(observer)
+        else:
+            asyncio.get_running_loop().set_exception_handler(observer)
+        async with first, second:
+            return [weakref.ref(first), weakref.ref(second)]
+
+    backend, options = virtual_backend(library)
+    alive = anyio.run(run, backend=backend, backend_options=options)
+    gc.collect()
+    assert [each() for each in alive] == [None, None]

@@ -91,8 +91,8 @@ async def test_emit_nowait_counts_what_is_due_and_on_its_way_to_the_mailbox() ->
         behaviour = subscription._behaviour
         await runtime.emit("n", delay=1)
         # What the task of the timers does when its time has come, but the dispatcher has not had its turn.
-        ((_, delivery),) = behaviour.around.timers.cancel(lambda message: True)
-        behaviour.around.timers.deliver((behaviour, delivery))
+        (delivery,) = behaviour.delays.cancel()
+        behaviour.delays.deliver(delivery)
         with pytest.raises(MailboxFull):
             runtime.emit_nowait("n")
         assert subscription.stats.in_line == 0
@@ -103,8 +103,8 @@ async def test_a_handler_s_wait_for_room_counts_what_is_due_and_on_its_way_to_th
     async def work(event: Event) -> None:
         if event.data == "first":
             behaviour = subscription._behaviour
-            ((_, delivery),) = behaviour.around.timers.cancel(lambda message: True)
-            behaviour.around.timers.deliver((behaviour, delivery))
+            (delivery,) = behaviour.delays.cancel()
+            behaviour.delays.deliver(delivery)
             if many:
                 await runtime.emit_many([Event("n")])
             else:
@@ -133,8 +133,8 @@ async def test_a_dead_letter_is_not_replayed_to_another_subscription_of_the_same
         await runtime.emit_and_wait("n")
         await first.stop()
         await runtime.spawn(Second, name="work")
-        (letter,) = runtime.dead_letters.list()
+        (letter,) = await runtime.dead_letters.list()
         with pytest.raises(UnknownSubscription, match="that subscribes to 'n'"):
             await runtime.dead_letters.replay(letter)
-        assert runtime.dead_letters.list() == (letter,)
+        assert await runtime.dead_letters.list() == (letter,)
         await runtime.idle()

@@ -24,7 +24,7 @@ async def report(orders: Path, width: int, fail: float = 0.0, terminal: bool = F
     await replay.run()
     file = StringIO()
     screen = Screen(file=file, width=width, force_terminal=terminal)
-    show(screen, result_of(replay), replay.shop, replay.runtime, 2.0)
+    show(screen, result_of(replay), replay.shop, replay.runtime, replay.dead, 2.0)
     return file.getvalue()
 
 

@@ -118,7 +118,7 @@ async def test_a_policy_that_drops_never_makes_an_emitter_wait(overflow: Overflo
         assert runtime.subscriptions["hangs"].stats.waiting == 2
         dropped = [receipt for receipt in receipts if receipt.settled]
         assert all(isinstance(receipt.report().outcomes[0], Dropped) for receipt in dropped)
-        assert len(runtime.dead_letters) == 0
+        assert runtime.dead_letters.kept == 0
 
 
 async def test_coalescing_keeps_the_newest_of_each_key_and_other_keys_wait() -> None:

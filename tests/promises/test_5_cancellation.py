@@ -43,7 +43,7 @@ def test_28_whatever_an_emitter_waits_its_event_is_accepted_and_at_most_a_mailbo
     stats = runtime.stats
     assert stats.succeeded + stats.dropped == len(patiences)
     assert seen == sorted(seen), "those that stayed kept their places"
-    assert len(runtime.dead_letters) == stats.dropped
+    assert runtime.dead_letters.kept == stats.dropped
     if all(patience == 1000.0 for patience in patiences):
         assert stats.dropped == 0
 
@@ -81,7 +81,7 @@ async def test_28_beyond_the_bound_an_abandoned_event_is_dropped_with_a_dead_let
                 await runtime.emit("n", number, id=f"id-{number}")
         receipt = await runtime.emit("n", 4, id="id-4")
         assert isinstance(receipt.report().outcomes[0], Dropped)
-        assert [letter.event.data for letter in runtime.dead_letters] == [3, 4]
+        assert [letter.event.data for letter in await runtime.dead_letters.list()] == [3, 4]
         assert runtime.subscriptions["hangs"].stats.in_line == 1
 
 

@@ -346,7 +346,7 @@ async def test_22_a_storm_of_events_that_cause_each_other_ends_with_the_loop_by_
     async with Runtime(subscribers=[ping], causation_depth=9) as runtime:
         await runtime.emit("order.placed")
         await runtime.idle()
-        letters = runtime.dead_letters.list()
+        letters = await runtime.dead_letters.list()
         assert runtime.stats.accepted == 10
 
     [letter] = letters

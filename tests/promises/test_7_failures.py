@@ -26,7 +26,7 @@ async def test_a_dead_letter_keeps_event_exception_traceback_and_attempts() -> N
 
     async with Runtime(subscribers=[fails]) as runtime:
         report = await runtime.emit_and_wait("n", "data", key="k")
-        (letter,) = runtime.dead_letters.list()
+        (letter,) = await runtime.dead_letters.list()
     outcome = report.of("fails")
     assert isinstance(outcome, Failed)
     assert letter.exception is outcome.exception
@@ -113,12 +113,12 @@ async def test_the_oldest_dead_letters_go_and_are_counted() -> None:
         for number in range(5):
             await runtime.emit_and_wait("n", number)
         letters = runtime.dead_letters
-        assert [letter.event.data for letter in letters] == [2, 3, 4]
-        assert (letters.total, letters.evicted, len(letters)) == (5, 2, 3)
+        assert [letter.event.data for letter in await letters.list()] == [2, 3, 4]
+        assert (letters.total, letters.evicted, letters.kept) == (5, 2, 3)
         with pytest.raises(UnknownDeadLetter):
-            letters.discard("1")
-        letters.discard(letters.list()[0])
-        assert [letter.event.data for letter in letters] == [3, 4]
+            await letters.discard("1")
+        await letters.discard((await letters.list())[0])
+        assert [letter.event.data for letter in await letters.list()] == [3, 4]
 
 
 async def test_a_replay_that_fails_again_leaves_a_new_letter_and_other_subscriptions_alone() -> None:
@@ -135,9 +135,9 @@ async def test_a_replay_that_fails_again_leaves_a_new_letter_and_other_subscript
 
     async with Runtime(subscribers=[fails, fine]) as runtime:
         await runtime.emit_and_wait("n", id="once")
-        (first,) = runtime.dead_letters.list()
+        (first,) = await runtime.dead_letters.list()
         report = await (await runtime.dead_letters.replay(first.id))
-        (second,) = runtime.dead_letters.list()
+        (second,) = await runtime.dead_letters.list()
         with pytest.raises(UnknownDeadLetter):
             await runtime.dead_letters.replay(first)
     assert sorted(calls) == ["fails", "fails", "fine"]
@@ -154,7 +154,7 @@ async def test_a_letter_of_somebody_who_left_is_kept() -> None:
     async with Runtime(subscribers=[fails]) as runtime:
         await runtime.emit_and_wait("n")
         await runtime.subscriptions["fails"].stop()
-        (letter,) = runtime.dead_letters.list()
+        (letter,) = await runtime.dead_letters.list()
         with pytest.raises(UnknownSubscription):
             await runtime.dead_letters.replay(letter)
-        assert runtime.dead_letters.list() == (letter,)
+        assert await runtime.dead_letters.list() == (letter,)

@@ -51,7 +51,7 @@ async def test_scenario_1_a_handler_that_raises_changes_nothing_for_others() -> 
         with pytest.raises(ExceptionGroup, match="broken") as caught:
             report.raise_for_failures()
         assert caught.group_contains(ValueError)
-        assert [letter.subscription for letter in runtime.dead_letters] == ["broken"]
+        assert [letter.subscription for letter in await runtime.dead_letters.list()] == ["broken"]
 
 
 async def test_a_failed_attempt_is_repeated_after_its_backoff() -> None:
@@ -292,11 +292,11 @@ async def test_a_dead_letter_is_replayed_as_a_new_delivery() -> None:
 
     async with Runtime(subscribers=[sometimes]) as runtime:
         await runtime.emit_and_wait("a")
-        (letter,) = runtime.dead_letters.list()
+        (letter,) = await runtime.dead_letters.list()
         fail.clear()
         report = await (await runtime.dead_letters.replay(letter))
         assert isinstance(report.outcomes[0], Succeeded)
-        assert len(runtime.dead_letters) == 0
+        assert runtime.dead_letters.kept == 0
         assert runtime.stats.deliveries == 2
 
 
@@ -312,7 +312,7 @@ async def test_scenario_4_an_interrupt_ends_the_runtime_and_keeps_its_exit_code(
             await anyio.sleep_forever()
     assert caught.value is interrupt
     assert isinstance(receipt.report().outcomes[0], Cancelled)
-    assert len(runtime.dead_letters) == 0
+    assert runtime.dead_letters.kept == 0
 
 
 async def test_scenario_5_an_odd_base_exception_is_a_failure() -> None:

@@ -331,7 +331,7 @@ async def test_a_veto_is_a_failure_of_the_attempt_and_the_handler_is_not_called(
 
     async with Runtime(subscribers=[take], interceptors=[Interceptor(forbid, on_error="ignore")]) as runtime:
         [outcome] = (await runtime.emit_and_wait("a")).outcomes
-        [letter] = runtime.dead_letters.list()
+        [letter] = await runtime.dead_letters.list()
 
     assert isinstance(outcome, Failed)
     assert isinstance(letter.exception, Vetoed)

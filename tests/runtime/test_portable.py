@@ -146,7 +146,7 @@ async def test_16_a_retry_gets_the_payload_as_it_was_emitted() -> None:
         subscription = await runtime.spawn(careless, "n")
         receipt = await runtime.emit("n", [])
         await receipt
-        (letter,) = runtime.dead_letters.list()
+        (letter,) = await runtime.dead_letters.list()
         await (await runtime.dead_letters.replay(letter))
         assert subscription.stats.failed == 2
     assert seen == [1, 1]

@@ -77,7 +77,7 @@ async def test_what_was_replayed_is_told_with_what_it_was_before() -> None:
         with runtime.recording() as recording:
             receipt = await runtime.emit("n")
             await receipt
-            (letter,) = runtime.dead_letters.list()
+            (letter,) = await runtime.dead_letters.list()
             await (await runtime.dead_letters.replay(letter))
     assert str(recording.tree(receipt)).count("failing: failed") == 2
 

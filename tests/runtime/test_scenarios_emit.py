@@ -34,7 +34,7 @@ async def test_22_an_event_storm_ends_with_an_error_that_names_the_event() -> No
 
     async with Runtime(subscribers=[again]) as runtime:
         await runtime.emit("storm")
-    (letter,) = runtime.dead_letters.list()
+    (letter,) = await runtime.dead_letters.list()
     assert depths == list(range(65))
     assert isinstance(letter.exception, CausationTooDeep)
     assert (letter.exception.name, letter.exception.depth) == ("storm", 65)

@@ -1,4 +1,4 @@
-"""What handlers do to themselves and to others (reliability scenarios 2, 3, 6, 8, 17, 18, 42, 43)."""
+"""What handlers do to themselves and to others (reliability scenarios 2, 3, 6, 8, 15, 17, 18, 42, 43)."""
 
 from random import Random
 
@@ -43,7 +43,7 @@ async def test_02_a_group_from_a_handlers_own_tasks_is_one_failure_and_stays_who
 
     async with Runtime(subscribers=[many, nested, healthy]) as runtime:
         report = await runtime.emit_and_wait("n")
-        letter = runtime.dead_letters.list("many")[0]
+        letter = (await runtime.dead_letters.list("many"))[0]
         assert runtime.stats.failed == 2
     big, small = report.of("many"), report.of("nested")
     assert isinstance(big, Failed)
@@ -65,7 +65,7 @@ async def test_02_the_text_of_a_huge_error_is_cut() -> None:
 
     async with Runtime(subscribers=[wordy]) as runtime:
         await runtime.emit_and_wait("n")
-        (letter,) = runtime.dead_letters.list()
+        (letter,) = await runtime.dead_letters.list()
     assert len(letter.traceback) <= LONGEST_TRACEBACK
 
 
@@ -80,7 +80,7 @@ async def test_02_an_error_that_cannot_print_itself_is_kept_all_the_same() -> No
 
     async with Runtime(subscribers=[broken]) as runtime:
         report = await runtime.emit_and_wait("n")
-        (letter,) = runtime.dead_letters.list()
+        (letter,) = await runtime.dead_letters.list()
     assert isinstance(report.of("broken"), Failed)
     assert isinstance(letter.exception, Mute)
     assert "Mute" in letter.traceback
@@ -99,7 +99,7 @@ async def test_03_an_interrupt_in_a_group_ends_the_runtime_as_a_bare_one_does() 
             await anyio.sleep_forever()
     assert caught.value is interrupt
     assert isinstance(receipt.report().outcomes[0], Cancelled)
-    assert len(runtime.dead_letters) == 0
+    assert runtime.dead_letters.kept == 0
 
 
 async def test_06_a_cancellation_that_a_handler_makes_itself_is_its_failure() -> None:
@@ -127,6 +127,49 @@ async def test_08_a_handler_that_cancels_a_scope_around_the_runtime_shuts_it_dow
     assert outer.cancelled_caught
     assert [type(receipt.report().outcomes[0]) for receipt in (first, second)] == [Cancelled, Cancelled]
     assert runtime.stats.pending == 0
+
+
+async def test_15_a_handler_with_a_task_in_the_background_is_not_done_until_that_is() -> None:
+    order: list[str] = []
+
+    @subscriber("n")
+    async def leaves_a_task(event: Event) -> str:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work_on, event.data)
+            order.append(f"{event.data} at its end")
+        return "done"
+
+    async def work_on(name: str) -> None:
+        await anyio.sleep(5)
+        order.append(f"{name} done")
+
+    async with Runtime(subscribers=[leaves_a_task, healthy]) as runtime:
+        first, second = await runtime.emit("n", "first"), await runtime.emit("n", "second")
+        await anyio.sleep(1)
+        assert [receipt.pending for receipt in (first, second)] == [1, 1]  # but for the healthy one
+        assert runtime.subscriptions["leaves_a_task"].stats.in_hand == 1
+        assert (await second).succeeded
+    assert order == ["first at its end", "first done", "second at its end", "second done"]
+
+
+async def test_15_a_background_task_that_fails_is_its_handlers_failure_and_a_timeout_ends_it() -> None:
+    @subscriber("n", timeout=3)
+    async def leaves_a_task(event: Event) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(event.data)
+
+    async def fail() -> None:
+        raise LookupError
+
+    async with Runtime(subscribers=[leaves_a_task]) as runtime:
+        failed = (await runtime.emit_and_wait("n", fail)).outcomes[0]
+        began = anyio.current_time()
+        late = (await runtime.emit_and_wait("n", anyio.sleep_forever)).outcomes[0]
+        assert anyio.current_time() - began == pytest.approx(3)
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.exception, ExceptionGroup)
+    assert isinstance(late, Failed)
+    assert isinstance(late.exception, TimeoutError)
 
 
 @pytest.mark.parametrize(("overflow", "handled"), [("drop_oldest", [0, 8, 9]), ("drop_newest", [0, 1, 2])])
@@ -201,7 +244,7 @@ async def test_18_the_record_of_an_endless_recursion_is_bounded() -> None:
 
     async with Runtime(subscribers=[recurses]) as runtime:
         await runtime.emit_and_wait("n")
-        (letter,) = runtime.dead_letters.list()
+        (letter,) = await runtime.dead_letters.list()
     assert isinstance(letter.exception, RecursionError)
     assert 0 < len(letter.traceback) <= LONGEST_TRACEBACK
 
@@ -230,7 +273,7 @@ async def test_43_a_retry_policy_that_raises_makes_a_dead_letter_with_both_error
 
     async with Runtime(subscribers=[fails, healthy]) as runtime:
         report = await runtime.emit_and_wait("n")
-        (letter,) = runtime.dead_letters.list()
+        (letter,) = await runtime.dead_letters.list()
     outcome = report.of("fails")
     assert isinstance(outcome, Failed)
     assert outcome.attempts == 1

@@ -100,7 +100,7 @@ async def test_74_data_that_does_not_fit_is_a_dead_letter_after_one_attempt() ->
 
     async with Runtime(subscribers=[plain]) as runtime:
         outcome = (await runtime.emit_and_wait("order.placed", {"id": 1, "items": []})).of("plain")
-        (letter,) = runtime.dead_letters.list()
+        (letter,) = await runtime.dead_letters.list()
     assert isinstance(outcome, Failed)
     assert isinstance(outcome.exception, UnreadableEvent)
     assert (outcome.attempts, letter.reason) == (
@@ -201,5 +201,5 @@ async def test_a_replayed_event_keeps_its_timeout() -> None:
         await runtime.subscriptions["slow"].stop()
         await runtime.spawn(slow)
         await runtime.emit_and_wait("n")  # the new reader has begun, and knows of no timeout
-        report = await (await runtime.dead_letters.replay(runtime.dead_letters.list()[0]))
+        report = await (await runtime.dead_letters.replay((await runtime.dead_letters.list())[0]))
     assert isinstance(report.outcomes[0], Failed)

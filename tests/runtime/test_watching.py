@@ -72,7 +72,7 @@ async def test_dead_letters_can_be_watched() -> None:
     async with Runtime(subscribers=[failing("n")]) as runtime, runtime.dead_letters.watch() as watch:
         await runtime.emit_and_wait("n", 1)
         letters.append(await anext(watch))
-        assert runtime.dead_letters.list() == tuple(letters)
+        assert await runtime.dead_letters.list() == tuple(letters)
 
 
 async def test_a_watch_ends_with_the_runtime_and_with_its_block() -> None:

@@ -33,8 +33,8 @@ class Invariants:
         if runtime._state is State.NEW or runtime._state is State.CLOSED:
             return
         dispatcher = runtime._dispatcher
-        timers, inbox = dispatcher.timers, dispatcher.actor.mailbox
-        places = len(timers) + len(timers.line) + len(inbox) + len(inbox.line) + len(dispatcher.actor.in_hand)
+        inbox = dispatcher.actor.mailbox
+        places = len(inbox) + len(inbox.line) + len(dispatcher.actor.in_hand)
         pending = 0
         for name, behaviour in runtime._roster.behaviours.items():
             places += self.check_one(name, behaviour)
@@ -69,7 +69,7 @@ class Invariants:
         if mailbox.idle_hands != len(actor._idle):
             complain(f"{name} counts {mailbox.idle_hands} idle hands, and {len(actor._idle)} are")
         # What came back is not counted as waiting, but it is there.
-        return len(mailbox.waiting()) + line + in_hand
+        return len(mailbox.waiting()) + line + in_hand + behaviour.scheduled + behaviour.scheduled_in_line
 
     def check_at_rest(self) -> None:
         """Where nothing can run before time goes on: whoever could do something would have."""
@@ -84,7 +84,7 @@ class Invariants:
             if actor.mailbox.idle_hands and actor.closed:
                 self.world.complain(f"{actor.name} is closed, and sleeps instead of ending")
         now = self.world.now()
-        due = min((entry[0] for entry in dispatcher.timers._heap), default=math.inf)
+        due = min((when for when, number, holder in dispatcher.timers._heap if holder.holds(number)), default=math.inf)
         if due < now < runtime._until and not runtime._fallen:
             self.world.complain(f"what was due at {due} has not come by {now}")
         self.look_around()
@@ -128,8 +128,7 @@ class Invariants:
             self.world.complain(f"closed, and it counts {stats}, which should be {known}")
         if stats.deliveries != sum(model.accepted.values()):
             self.world.complain(f"it counts {stats.deliveries} deliveries of {sum(model.accepted.values())}")
-        timers = runtime._dispatcher.timers
-        if len(timers) or timers.line:
+        if any(holder.holds(number) for _, number, holder in runtime._dispatcher.timers._heap):
             self.world.complain("closed, and timers are set")
         hands = [name for name, each in runtime._roster.behaviours.items() if each.actor.hands]
         if hands:

@@ -152,12 +152,19 @@ class Model:
         return first is not None and first.is_plain and one.event.priority in ("critical", "high") and not one.delayed
 
     def check_batch(self, one: Expected, mine: dict[str, Expected], batch: set[str]) -> None:
-        if one.spec.concurrency > 1 or not one.is_plain or one.runs:
-            return
+        """As `check_order`, but those of one batch are handled together."""
+        key = one.event.key
+        for other in mine.values():
+            if key is not None and other.event.key == key and other.runs and other.event.id not in batch:
+                self.complain(f"{one} begins while {other}, of the same key, is not finished")
         for other in mine.values():
             if other is one:
                 break
-            if other.is_plain and not other.runs and other.event.id not in batch:
+            if other.event.id in batch:
+                continue
+            if key is not None and other.event.key == key and not other.delayed and not one.delayed:
+                self.complain(f"{one} begins in a batch before {other}, which came earlier and has the same key")
+            if one.spec.concurrency == 1 and one.is_plain and other.is_plain and not one.runs and not other.runs:
                 self.complain(f"{one} begins in a batch before {other}, which came earlier")
 
     def end(self, one: Expected | None, how: str, value: Any = None) -> None:

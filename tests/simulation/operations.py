@@ -14,6 +14,7 @@ from postroom import (
     PostroomError,
     Receipt,
     RuntimeClosed,
+    UnknownDeadLetter,
     UnknownSubscription,
     WouldDeadlock,
 )
@@ -136,7 +137,7 @@ class Operations:
 
     async def replay(self, which: int) -> None:
         process = self.process
-        letters = process.runtime.dead_letters.list()
+        letters = await process.runtime.dead_letters.list()
         if not letters:
             return
         letter = letters[which % len(letters)]
@@ -144,9 +145,11 @@ class Operations:
         try:
             with process.world.waits(process, "somebody replays"):
                 await process.runtime.dead_letters.replay(letter)
+        except UnknownDeadLetter:  # somebody else has replayed it, or it went to make room
+            process.is_replaying = False
         except (RuntimeClosed, UnknownSubscription):
             process.is_replaying = False
-            if letter not in process.runtime.dead_letters.list():
+            if letter not in await process.runtime.dead_letters.list():
                 process.world.complain(f"a dead letter of {letter.event.id} is gone, and was not replayed")
 
     async def idle(self) -> None:

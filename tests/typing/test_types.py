@@ -88,7 +88,7 @@ async def test_a_runtime_gives_receipts_reports_and_outcomes() -> None:
         assert_type(runtime.emit_nowait("order.placed"), Receipt)
         assert_type(runtime.stats, RuntimeStats)
         assert_type(runtime.subscriptions, Mapping[str, Subscription])
-        assert_type(runtime.dead_letters.list(), tuple[DeadLetter, ...])
+        assert_type(await runtime.dead_letters.list(), tuple[DeadLetter, ...])
         subscription = await runtime.spawn(plain, "order.*", name="spawned", capacity=3)
         assert_type(subscription, Subscription)
         assert_type(subscription.stats, SubscriptionStats)

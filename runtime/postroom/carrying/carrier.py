@@ -1,0 +1,391 @@
+"""The carrier: what ties a runtime to its session on a store.
+
+Four tasks, owned by `open_carrier`: one publishes, one fetches, one settles, one listens for news. They outlive the
+actors, so that what these hand in at their end still gets into the store.
+
+Units: seconds.
+"""
+
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any, Final, TypeVar
+
+import anyio
+import attrs
+import msgspec
+
+from postroom_actors import Need, Port, Wait, current_port
+
+from ..behaviour import SubscriptionBehaviour
+from ..codec import UnreadableRecord, decode_event, decode_outcome, digest_of, encode_event
+from ..contract import Binding, EventModule, News, Notice, Published, Store, StoredEvent, StoredSubscription
+from ..deadlock import ROOM, own_hand
+from ..event import HEAD_STARTS, Event
+from ..loans import LentDelivery
+from ..log import LEASE_LOST, REFUSED, Log
+from ..needs import need_to_settle
+from ..outcomes import Outcome
+from ..receipt import Receipt
+from ..recordings import emitter_of
+from ..subscriber import Subscriber
+from .fetching import Fetcher
+from .persistence import Persistence
+from .publishing import Publisher, Submission
+from .receipts import NOBODY, StoredReceipt, StoredTarget
+from .settling import Settler
+
+T = TypeVar("T")
+
+LOOK_EVERY: Final = 0.1
+"""How often `idle` looks at what other processes have in hand."""
+
+GRACE: Final = 5.0
+"""How long the end of a runtime waits for the store to take what is left."""
+
+
+@attrs.define(eq=False)
+class Carrier:
+    """One runtime's session on a store.
+
+    Attributes:
+        store: The session on it.
+        session: Its name.
+        recorded: Told of each receipt whose event was accepted, and of the subscription that has emitted it.
+        lost: Told that the session was taken for dead; says how many deliveries were in hand, and how many waited.
+        staged_heard: Told of what became of something staged; whether that was staged here.
+        elsewhere: Subscriptions that other processes serve, as far as is known.
+        stirred: Set, and made anew, whenever something has happened.
+    """
+
+    store: Store
+    module: str
+    port: Port
+    losses: int
+    _log: Log
+    _persistence: Persistence
+    hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None]
+    recorded: Callable[[StoredReceipt, str | None], None]
+    lost: Callable[[], tuple[int, int]]
+    staged_heard: Callable[[Notice], bool] = attrs.field(default=lambda notice: False, init=False)
+    publisher: Publisher = attrs.field(init=False)
+    settler: Settler = attrs.field(init=False)
+    fetcher: Fetcher = attrs.field(init=False)
+    elsewhere: frozenset[str] = attrs.field(default=frozenset(), init=False)
+    refused: int = attrs.field(default=0, init=False)
+    stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    session: str = attrs.field(kw_only=True)
+    _early: list[Notice] = attrs.field(factory=list, init=False)
+    _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
+    _receipts: "weakref.WeakValueDictionary[str, StoredReceipt]" = attrs.field(
+        factory=weakref.WeakValueDictionary, init=False
+    )
+
+    def __attrs_post_init__(self) -> None:
+        self.publisher = Publisher(
+            self.store, self.port, self._persistence, self._accepted, self._room_in, self._answered
+        )
+        self.settler = Settler(
+            self.store, self.port, self._persistence, self._confirmed, self._refused, self._over, self._paused
+        )
+        self.fetcher = Fetcher(self.store, self.port, self._persistence, self.settler, self.hand_over, self.losses)
+
+    # Emitting
+
+    def submit(self, events: Iterable[tuple[Event, Event | None]], require: bool = False) -> list[StoredReceipt]:
+        """Send events to the store, all together; never waits.
+
+        Args:
+            events: Each as it is to be accepted; and as its user gave it, where the user chose its id.
+
+        Returns:
+            Their receipts, each of which says how to wait until the store has them.
+
+        Raises:
+            NotPortable, BackoffNotPortable: one of them can't be stored; nothing was sent.
+        """
+        stored = [stored_event(event, given, require) for event, given in events]
+        hand = own_hand(self.port)
+        submission = Submission(self.port, hand, events=[each for each, _ in stored])
+        submission.emitters = [emitter_of(event) for _, event in stored]
+        submission.receipts = [self.receipt_of(event, submission) for _, event in stored]
+        self.publisher.send(submission)
+        return list(submission.receipts)
+
+    def receipt_of(self, event: Event, entrance: Any = None) -> StoredReceipt:
+        """A receipt of an event that is on its way into the store."""
+        return StoredReceipt(event, (), entrance, port=self.port)
+
+    def adopt(self, receipt: StoredReceipt, published: Published, emitter: str | None = None) -> None:
+        """An event was accepted: its receipt hears of outcomes from now on.
+
+        Args:
+            emitter: The subscription whose handler has emitted it.
+        """
+        event = receipt.event
+        if published.body is not None:
+            event = decode_event(published.body, event.id, published.accepted_at)
+        if event.accepted_at != published.accepted_at:
+            event = msgspec.structs.replace(event, accepted_at=published.accepted_at)
+        receipt.accept(event, [self._target(name) for name in published.targets])
+        first = self._receipts.get(event.id)
+        if first is not None:
+            receipt.share(first)
+        else:
+            self._receipts[event.id] = receipt
+        for encoded in published.outcomes.values():
+            self._tell(event.id, encoded)
+        if published.body is None:
+            self.recorded(receipt, emitter)
+
+    def _accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
+        self.adopt(receipt, published, emitter)
+        for name in published.targets:
+            if name in self.fetcher.served:
+                self.fetcher.expect(name)
+
+    def _target(self, name: str) -> StoredTarget:
+        target = self._targets.get(name)
+        if target is None:
+            target = self._targets[name] = StoredTarget(name, self.port, self._need)
+        return target
+
+    def _need(self, name: str, receipt: Receipt) -> Need:
+        behaviour = self.fetcher.served.get(name)
+        if behaviour is None or name in self.elsewhere:
+            return NOBODY  # another process may handle it, now or later
+        return need_to_settle(behaviour.actor, receipt)
+
+    def _room_in(self, name: str) -> Wait:
+        behaviour = self.fetcher.served.get(name)
+        alone = behaviour is not None and name not in self.elsewhere
+        return Wait(ROOM, f"room in the backlog of {name}", lambda: (behaviour.actor,) if alone and behaviour else ())
+
+    # What comes back
+
+    def _confirmed(self, event: str, outcome: Outcome) -> None:
+        receipt = self._receipts.get(event)
+        if receipt is not None:
+            receipt.settle(outcome)
+        self._stir()
+
+    def _refused(self, subscription: str) -> None:
+        self.refused += 1
+        self._log.write(REFUSED, subscription)
+        self._stir()
+
+    def _over(self, name: str, token: int) -> None:
+        self.fetcher.over(name, token)
+
+    def _paused(self, name: str, token: int) -> None:
+        self.fetcher.paused(name, token)
+
+    def _tell(self, event: str, encoded: bytes) -> bool:
+        receipt = self._receipts.get(event)
+        if receipt is None:
+            return False
+        try:
+            receipt.settle(decode_outcome(encoded))
+        except UnreadableRecord as error:
+            self._log.write(REFUSED, str(error))
+        return True
+
+    def _stir(self) -> None:
+        stirred, self.stirred = self.stirred, anyio.Event()
+        stirred.set()
+
+    async def _listen(self) -> None:
+        """Take up news, for ever.
+
+        Cancellation: what was not taken up is told again, to nobody.
+        """
+        seen = 0
+        while True:
+            news = await self._persistence.until_done("tell its news", lambda: self.store.news(seen))  # noqa: B023 - called at once
+            seen = news.number
+            await self._heard(news)
+
+    async def _heard(self, news: News) -> None:
+        if news.lost:
+            self._lost()
+        for notice in news.notices:
+            if not self._noticed(notice) and self.publisher.is_asking:
+                self._early.append(notice)
+        if news.routes:
+            await self._learn_routes()
+        if news.room:
+            self.publisher.try_again()
+        if news.mail:
+            self.fetcher.expect()
+        self._stir()
+
+    def _noticed(self, notice: Notice) -> bool:
+        """Take up a notice; whether anybody here waits for such."""
+        if notice.published is not None or notice.cleared:
+            return self.staged_heard(notice)
+        return self._tell(notice.event, notice.outcome)
+
+    def _answered(self) -> None:
+        """The store has answered the publisher: whose outcomes came before the answer is known now."""
+        early, self._early = self._early, []
+        for notice in early:
+            self._noticed(notice)
+
+    def _lost(self) -> None:
+        self.settler.forget()
+        in_hand, waiting = self.lost()
+        self.fetcher.lose_all()
+        self._log.write(LEASE_LOST, in_hand, waiting)
+
+    async def _learn_routes(self) -> None:
+        self.elsewhere = frozenset(each.name for each in await self.listing() if set(each.served_by) - {self.session})
+
+    # The life of subscriptions
+
+    async def ask(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the store for something that is harmless when asked twice.
+
+        Cancellation: it was done or not.
+        """
+        return await self._persistence.until_done(what, ask)
+
+    async def listing(self) -> Sequence[StoredSubscription]:
+        """What is registered in the store.
+
+        Cancellation: changes nothing.
+        """
+        return await self.ask("list its subscriptions", self.store.subscriptions)
+
+    async def bind(self, subscribers: Sequence[Subscriber[..., Any]], *, serve: bool) -> None:
+        """Register subscriptions in the store.
+
+        Cancellation: they are registered or not.
+        """
+        if subscribers:
+            bindings = [binding_of(each) for each in subscribers]
+            await self._persistence.until_done("register subscriptions", lambda: self.store.bind(bindings, serve=serve))
+
+    async def leave(self, name: str) -> None:
+        """Serve a subscription no longer.
+
+        Cancellation: that is so, here; the store learns of it by the end of the session.
+        """
+        self.fetcher.leave(name)
+        await self.ask("take a subscription back", lambda: self.store.leave([name]))
+
+    async def pause(self, name: str, paused: bool) -> None:
+        """Pause a subscription in all processes, or resume it.
+
+        Cancellation: it was done or not.
+        """
+        await self.ask("pause a subscription", lambda: self.store.pause(name, paused))
+
+    async def has_something_for(self, names: Collection[str]) -> bool:
+        """Whether the store has deliveries of some subscriptions, wherever they are, or something on its way.
+
+        Cancellation: changes nothing.
+        """
+        if self.settler.unwritten or self.publisher.queue:
+            return True
+        return any(each.waiting + each.delayed + each.lent for each in await self.listing() if each.name in names)
+
+    async def wait_for_a_change(self) -> None:
+        """Wait until something has happened here, or a moment in which it may have elsewhere.
+
+        Cancellation: changes nothing.
+        """
+        with anyio.move_on_after(LOOK_EVERY):
+            await self.stirred.wait()
+
+    def close(self) -> None:
+        """The runtime has ended: nothing more will be heard."""
+        self.publisher.close()
+        for receipt in tuple(self._receipts.values()):
+            receipt.close()
+
+    async def flush(self) -> None:
+        """Let the store take what was handed in, for a bounded time.
+
+        Cancellation: what is left comes back by the end of the session.
+        """
+        while self.settler.queue:
+            await self.settler.write()
+
+
+def stored_event(event: Event, given: Event | None, require: bool) -> tuple[StoredEvent, Event]:
+    """An event as a store takes it; and as its receipt has it."""
+    stored = StoredEvent(
+        event.id,
+        event.name,
+        encode_event(event),
+        None if given is None else digest_of(given),
+        event.key,
+        HEAD_STARTS[event.priority],
+        event.delay or 0.0,
+        require,
+    )
+    return stored, event
+
+
+def binding_of(subscriber: Subscriber[..., Any]) -> Binding:
+    """A subscriber as a store knows it. Where it drops, its backlog is bounded as its mailbox would be."""
+    backlog = subscriber.backlog
+    if backlog is None and subscriber.overflow != "wait":
+        backlog = subscriber.capacity
+    return Binding(subscriber.name, subscriber.patterns, backlog, subscriber.overflow)
+
+
+@asynccontextmanager
+async def open_carrier(
+    module: EventModule,
+    session: str,
+    *,
+    random: Random,
+    log: Log,
+    losses: int,
+    hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None],
+    recorded: Callable[[StoredReceipt, str | None], None],
+    lost: Callable[[], tuple[int, int]],
+) -> AsyncIterator[Carrier]:
+    """A block with a session on the store of `module`. What is handed in by its end still gets into the store.
+
+    Raises:
+        StoreBroken: at its beginning, or out of it: the store can't be used any more.
+
+    Cancellation: what the store has not taken within a grace of 5 seconds is lent to others, as if never handled.
+    """
+    port = current_port()
+    async with module.open(session) as store, anyio.create_task_group() as tasks:
+        carrier = Carrier(
+            store,
+            module.name,
+            port,
+            losses,
+            log,
+            Persistence(module.name, random, log),
+            hand_over,
+            recorded,
+            lost,
+            session=session,
+        )
+        # Shielded around the services, not around a wait for them: they go on while handlers end. Ended below.
+        services = anyio.CancelScope(shield=True)
+
+        async def serve() -> None:
+            with services:
+                async with anyio.create_task_group() as own:
+                    own.start_soon(carrier.publisher.run, name="postroom publisher")
+                    own.start_soon(carrier.fetcher.run, name="postroom fetcher")
+                    own.start_soon(carrier.settler.run, name="postroom settler")
+                    own.start_soon(carrier._listen, name="postroom news")
+
+        tasks.start_soon(serve, name="postroom carrier")
+        try:
+            yield carrier
+        finally:
+            carrier.fetcher.stop()
+            services.cancel()
+            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
+                await carrier.flush()
+            carrier.close()

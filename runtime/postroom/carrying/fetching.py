@@ -1,0 +1,214 @@
+"""Fetching: what is lent, on its way into mailboxes, as many as there is appetite for.
+
+Units: seconds.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+import attrs
+
+from postroom_actors import Port, Sleeper, cancellation_was_asked_for
+
+from ..behaviour import SubscriptionBehaviour
+from ..codec import UnreadableRecord, decode_event
+from ..contract import Loan, Store
+from ..errors import PostroomError
+from ..event import Event
+from ..loans import Grave, LentDelivery, LoanReceipt
+from ..outcomes import Failed
+from .appetite import Appetite
+from .persistence import Persistence
+from .settling import Settler
+
+LONGEST_SLEEP: Final = 3600.0
+
+
+@attrs.define
+class LostTooOften(PostroomError):
+    """In `Failed`: the processes that had this delivery in hand have died, again and again. Its handler may be why."""
+
+    subscription: str
+    losses: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subscription!r} did not get to handle the event: {self.losses} processes that had it in hand have "
+            "died or were taken for dead. Look for what kills them, then replay its dead letter."
+        )
+
+
+@attrs.define(eq=False)
+class Fetcher:
+    """The task that fetches.
+
+    Attributes:
+        hand_over: Puts a delivery into its mailbox.
+        losses: After so many a delivery is given up on.
+        served: Who is fetched for, by name.
+        loans: What is held, by token: whose it is.
+    """
+
+    _store: Store
+    _port: Port
+    _persistence: Persistence
+    _settler: Settler
+    hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None]
+    losses: int
+    served: dict[str, SubscriptionBehaviour] = attrs.field(factory=dict, init=False)
+    appetites: dict[str, Appetite] = attrs.field(factory=dict, init=False)
+    loans: dict[int, str] = attrs.field(factory=dict, init=False)
+    _waiting: set[int] = attrs.field(factory=set, init=False)  # between two attempts
+    _due_at: float = attrs.field(default=math.inf, init=False)
+    _sleeper: Sleeper = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._sleeper = self._port.sleeper()
+
+    def serve(self, behaviour: SubscriptionBehaviour) -> None:
+        """Fetch for a subscription from now on."""
+        subscriber = behaviour.subscriber
+        each = 1 if subscriber.batch is None else subscriber.batch.size
+        self.served[behaviour.name] = behaviour
+        self.appetites[behaviour.name] = Appetite(subscriber.concurrency * each, subscriber.capacity)
+        self.look()
+
+    def leave(self, name: str) -> None:
+        """Fetch for it no longer."""
+        self.served.pop(name, None)
+
+    def stop(self) -> None:
+        """Fetch for nobody any longer."""
+        self.served.clear()
+
+    def expect(self, name: str | None = None) -> None:
+        """There may be mail, for one of them or for all."""
+        for each in self.appetites.values() if name is None else (self.appetites[name],):
+            each.hungry = True
+        self.look()
+
+    def look(self) -> None:
+        """See whether there is something to fetch."""
+        self._sleeper.wake()
+
+    def over(self, name: str, token: int) -> None:
+        """A loan is held no more."""
+        if self.loans.pop(token, None) is None:
+            return
+        appetite = self.appetites[name]
+        if token in self._waiting:
+            self._waiting.remove(token)
+            appetite.held += 1
+        appetite.gone()
+        if appetite.hungry:
+            self.look()
+
+    def paused(self, name: str, token: int) -> None:
+        """A loan waits for its next attempt, and takes no place meanwhile."""
+        if token not in self._waiting and token in self.loans:
+            self._waiting.add(token)
+            self.appetites[name].gone()
+            self.look()
+
+    def lose_all(self) -> None:
+        """The session was taken for dead."""
+        self.loans.clear()
+        self._waiting.clear()
+        for appetite in self.appetites.values():
+            appetite.held = 0
+        self.expect()
+
+    def demand(self) -> dict[str, int]:
+        """What to ask for now."""
+        demand: dict[str, int] = {}
+        for name, behaviour in self.served.items():
+            if behaviour.leaving is None and behaviour.may_take():
+                count = self.appetites[name].demand()
+                if count:
+                    demand[name] = count
+        return demand
+
+    async def run(self) -> None:
+        """Fetch what there is appetite for, for ever.
+
+        Cancellation: what was lent meanwhile is returned by the end of the session.
+        """
+        while True:
+            if self._port.now() >= self._due_at:
+                self._due_at = math.inf
+                self.expect()
+            demand = self.demand()
+            if demand and not self._settler.is_behind:
+                await self._fetch(demand)
+            else:
+                await self._sleep()
+
+    async def _sleep(self) -> None:
+        with anyio.CancelScope(deadline=min(self._due_at, self._port.now() + LONGEST_SLEEP)):
+            try:
+                await self._sleeper.park()
+            except anyio.get_cancelled_exc_class():
+                if cancellation_was_asked_for():
+                    raise
+                await self._port.absorb_cancellations()
+
+    async def _fetch(self, demand: dict[str, int]) -> None:
+        failed = False
+        for name in demand:
+            self.appetites[name].hungry = False  # what comes meanwhile makes it hungry again
+
+        async def fetch() -> list[Loan]:
+            nonlocal failed
+            if failed:  # what the last one has lent, if it has, nobody here knows of
+                await self._store.reclaim(list(self.loans))
+            failed = True
+            fetched = await self._store.fetch(demand)
+            if fetched.next_due is not None:
+                self._due_at = min(self._due_at, self._port.now() + fetched.next_due)
+            return fetched.loans
+
+        loans = await self._persistence.until_done("lend deliveries", fetch)
+        came = dict.fromkeys(demand, 0)
+        for loan in loans:
+            came[loan.subscription] += 1
+            self.loans[loan.token] = loan.subscription
+        now = self._port.stopwatch()
+        for name, asked in demand.items():
+            heard = self.appetites[name].hungry
+            self.appetites[name].came(asked, came[name], now)
+            self.appetites[name].hungry |= heard
+        for loan in loans:
+            self._take(loan, now)
+
+    def _take(self, loan: Loan, now: float) -> None:
+        behaviour = self.served.get(loan.subscription)
+        if behaviour is None or behaviour.leaving is not None:
+            self._settler.give_back(loan.subscription, loan.token, loan.attempts)
+            return
+        try:
+            event = decode_event(loan.body, loan.id, loan.accepted_at)
+        except UnreadableRecord as error:
+            event = Event("unreadable", None, id=loan.id, accepted_at=loan.accepted_at)
+            self._give_up(behaviour, loan, event, error, str(error))
+            return
+        if loan.losses >= self.losses:
+            lost = LostTooOften(behaviour.name, loan.losses)
+            self._give_up(behaviour, loan, event, lost, f"lost {loan.losses} times with the process that had it")
+            return
+        receipt = LoanReceipt(event, (), subscription=behaviour.name, token=loan.token, desk=self._settler)
+        delivery = LentDelivery(event, receipt, now - loan.age, losses=loan.losses, attempt=loan.attempts + 1)
+        if event.expires_after is not None:
+            delivery.expires_at = now + event.expires_after - loan.age - (event.delay or 0.0)
+        self.hand_over(behaviour, delivery)
+
+    def _give_up(
+        self, behaviour: SubscriptionBehaviour, loan: Loan, event: Event, error: PostroomError, reason: str
+    ) -> None:
+        """Settle what no handler will see."""
+        receipt = LoanReceipt(event, (), subscription=behaviour.name, token=loan.token, desk=self._settler)
+        receipt.grave = Grave(reason, error, loan.attempts)
+        behaviour.tally.accepted += 1
+        behaviour.tally.failed += 1
+        receipt.settle(Failed(behaviour.name, error, loan.attempts, 0.0))

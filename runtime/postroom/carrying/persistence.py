@@ -1,0 +1,55 @@
+"""How often a store is asked again when it fails: by what it says of its failure.
+
+Units: seconds.
+"""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Final, TypeVar
+
+import anyio
+import attrs
+
+from ..log import STORE_FAILED, Log
+from ..store_errors import StoreBusy, StoreFull, UnknownResult
+
+T = TypeVar("T")
+
+FIRST_WAIT: Final = 0.05
+LONGEST_WAIT: Final = 1.0
+
+PATIENCE: Final = 5.0
+"""How long an emit is tried again before its caller is told."""
+
+
+@attrs.define(eq=False)
+class Persistence:
+    """Asks a store again; what it is asked for must be the same when it is asked twice."""
+
+    _module: str
+    _random: Random
+    _log: Log
+
+    async def until_done(self, what: str, ask: Callable[[], Awaitable[T]], until: float | None = None) -> T:
+        """Ask until the store has done it, or until a moment on the loop's clock.
+
+        Raises:
+            StoreBusy, StoreFull, UnknownResult: that moment has come.
+            StoreBroken: at once.
+
+        Cancellation: it was done or not.
+        """
+        wait = FIRST_WAIT
+        told = False
+        while True:
+            try:
+                return await ask()
+            except (StoreBusy, StoreFull, UnknownResult) as error:
+                pause = wait * self._random.uniform(0.5, 1.0)
+                if until is not None and anyio.current_time() + pause >= until:
+                    raise
+                if not told:
+                    self._log.write(STORE_FAILED, self._module, what, type(error).__name__)
+                    told = True
+            await anyio.sleep(pause)
+            wait = min(2 * wait, LONGEST_WAIT)

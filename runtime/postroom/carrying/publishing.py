@@ -1,0 +1,255 @@
+"""Publishing: events on their way into a store, as many as wait in one commit.
+
+One task does all that a session numbers, one thing after the other, so that a call whose reply was lost can be made
+again under its number. Whoever emits waits for it, and may go away: what is on its way goes on.
+"""
+
+import enum
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+import anyio
+import attrs
+
+from postroom_actors import Hand, Port, Sleeper, Wait, Wakeable
+
+from ..contract import Answer, Published, Store, StoredEvent
+from ..deadlock import check
+from ..errors import PostroomError, RuntimeClosed, WouldDeadlock
+from ..store_errors import BacklogFull, StoreBroken
+from .persistence import PATIENCE, Persistence
+from .receipts import StoredReceipt
+
+T = TypeVar("T")
+
+MOST_TOGETHER: Final = 1000
+"""Events in one commit, but for an emit that has more by itself."""
+
+
+class Progress(enum.Enum):
+    """Where an errand is."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DONE = "done"
+
+
+@attrs.define(eq=False)
+class Errand:
+    """Something that a store is asked for, and those who wait for it.
+
+    Attributes:
+        hand: The worker whose own task waits.
+    """
+
+    port: Port
+    hand: Hand[Any] | None = None
+    progress: Progress = attrs.field(default=Progress.QUEUED, init=False)
+    _sleepers: list[Wakeable] = attrs.field(factory=list, init=False)
+
+    @property
+    def waiting(self) -> int:
+        """1 until it is done."""
+        return int(self.progress is not Progress.DONE)
+
+    def attend(self, sleeper: Wakeable) -> None:
+        """Wake `sleeper`, too, when it is done."""
+        self._sleepers.append(sleeper)
+
+    def done(self) -> None:
+        """Wake whoever waits."""
+        self.progress = Progress.DONE
+        if self.hand is not None:
+            self.hand.wait = None
+        for sleeper in tuple(self._sleepers):
+            sleeper.wake()
+
+    def refuse(self, error: PostroomError) -> None:
+        """It won't be done."""
+        raise NotImplementedError
+
+    async def wait(self) -> None:
+        """Wait until it is done.
+
+        Cancellation: one that was not on its way to the store yet is never sent.
+        """
+        sleeper = self.port.sleeper()
+        self._sleepers.append(sleeper)
+        try:
+            while self.waiting:
+                await sleeper.park()
+        finally:
+            self._sleepers.remove(sleeper)
+            if self.hand is not None:
+                self.hand.wait = None
+            if self.progress is Progress.QUEUED and not self._sleepers:
+                self.refuse(RuntimeClosed("cancelled before it was accepted"))
+
+
+@attrs.define(eq=False)
+class Submission(Errand):
+    """Events that are accepted together, or not at all, with their receipts, and the subscriptions that emit them."""
+
+    events: Sequence[StoredEvent] = ()
+    receipts: Sequence[StoredReceipt] = ()
+    emitters: Sequence[str | None] = ()
+
+    def refuse(self, error: PostroomError) -> None:
+        for receipt in self.receipts:
+            receipt.refuse(error)
+        self.done()
+
+
+@attrs.define(eq=False)
+class Call(Errand, Generic[T]):
+    """Any other numbered call, and what it came to."""
+
+    make: Callable[[int], Awaitable[T]] = attrs.field(kw_only=True)
+    what: str = attrs.field(kw_only=True)
+    then: Callable[[T], None] = attrs.field(kw_only=True)
+    error: PostroomError | None = attrs.field(default=None, init=False)
+
+    def refuse(self, error: PostroomError) -> None:
+        self.error = error
+        self.done()
+
+
+@attrs.define(eq=False)
+class Publisher:
+    """The task that asks the store.
+
+    Attributes:
+        accepted: Told of each event that was published: its receipt, what the store says, and who has emitted it.
+        needs_of: Who must move before there is room in a backlog, for the wait-for graph; nobody where others may.
+        answered: Told after each answer of the store was taken up.
+        is_asking: The store was asked for something, and has not answered.
+        refused: Submissions that wait for room in a backlog, first come, first served.
+    """
+
+    _store: Store
+    _port: Port
+    _persistence: Persistence
+    accepted: Callable[[StoredReceipt, Published, str | None], None]
+    needs_of: Callable[[str], Wait]
+    answered: Callable[[], None]
+    queue: deque[Errand] = attrs.field(factory=deque, init=False)
+    refused: deque[Submission] = attrs.field(factory=deque, init=False)
+    is_asking: bool = attrs.field(default=False, init=False)
+    _number: int = attrs.field(default=0, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+    _room: int = attrs.field(default=0, init=False)  # counts what was heard of room
+    _sleeper: Sleeper = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._sleeper = self._port.sleeper()
+
+    def send(self, errand: Errand) -> None:
+        """Have it done, after all that was sent before."""
+        if self._closed:
+            errand.refuse(RuntimeClosed("closed"))
+            return
+        self.queue.append(errand)
+        self._sleeper.wake()
+
+    def try_again(self) -> None:
+        """There may be room in a backlog."""
+        self._room += 1
+        self.queue.extendleft(reversed(self.refused))
+        self.refused.clear()
+        self._sleeper.wake()
+
+    def close(self) -> None:
+        """Refuse whatever waits and comes."""
+        self._closed = True
+        while self.queue or self.refused:
+            (self.queue or self.refused).popleft().refuse(RuntimeClosed("closed"))
+
+    async def run(self) -> None:
+        """Do what is sent, for ever.
+
+        Cancellation: what is on its way was done or not.
+        """
+        while True:
+            while not self.queue:
+                await self._sleeper.park()
+            errand = self.queue.popleft()
+            if errand.progress is Progress.DONE:  # whoever wanted it has gone
+                continue
+            self.is_asking = True
+            if isinstance(errand, Submission):
+                await self._publish(self._together(errand))
+            elif isinstance(errand, Call):
+                await self._call(errand)
+            self.is_asking = False
+            self.answered()
+
+    def _together(self, first: Submission) -> list[Submission]:
+        """`first`, and what was sent right behind it."""
+        batch = [first]
+        count = len(first.events)
+        while self.queue and isinstance(following := self.queue[0], Submission):
+            count += len(following.events)
+            if count > MOST_TOGETHER:
+                break
+            self.queue.popleft()
+            if following.progress is not Progress.DONE:
+                batch.append(following)
+        return batch
+
+    async def _numbered(self, what: str, make: Callable[[int], Awaitable[T]]) -> T:
+        self._number += 1
+        number = self._number
+        return await self._persistence.until_done(what, lambda: make(number), anyio.current_time() + PATIENCE)
+
+    async def _publish(self, batch: list[Submission]) -> None:
+        for submission in batch:
+            submission.progress = Progress.SENT
+        emits = [submission.events for submission in batch]
+        heard = self._room
+        try:
+            answers = await self._numbered("take events", lambda number: self._store.publish(number, emits))
+        except PostroomError as error:
+            for submission in batch:
+                submission.refuse(error)
+            if isinstance(error, StoreBroken):
+                raise
+            return
+        for submission, answer in zip(batch, answers, strict=True):
+            self._answered(submission, answer)
+        if heard != self._room:  # of room that came between the refusal and its answer
+            self.try_again()
+
+    def _answered(self, submission: Submission, answer: Answer) -> None:
+        if isinstance(answer, BacklogFull):
+            self._wait_for_room(submission, answer)
+        elif isinstance(answer, PostroomError):
+            submission.refuse(answer)
+        else:
+            for receipt, published, emitter in zip(submission.receipts, answer, submission.emitters, strict=True):
+                self.accepted(receipt, published, emitter)
+            submission.done()
+
+    def _wait_for_room(self, submission: Submission, full: BacklogFull) -> None:
+        submission.progress = Progress.QUEUED
+        if submission.hand is not None:
+            wait = self.needs_of(full.subscription)
+            try:
+                check(submission.hand, wait)
+            except WouldDeadlock as error:
+                submission.refuse(error)
+                return
+            submission.hand.wait = wait
+        self.refused.append(submission)
+
+    async def _call(self, call: Call[Any]) -> None:
+        call.progress = Progress.SENT
+        try:
+            result = await self._numbered(call.what, call.make)
+        except PostroomError as error:
+            call.refuse(error)
+            if isinstance(error, StoreBroken):
+                raise
+            return
+        call.then(result)
+        call.done()

@@ -1,0 +1,129 @@
+"""The receipt of an event that a store keeps: its outcomes come from whichever process has handled it."""
+
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from postroom_actors import Admission, Every, Need, Port, Wait
+
+from ..errors import PostroomError, RuntimeClosed
+from ..event import Event
+from ..outcomes import Outcome, Report
+from ..receipt import Receipt
+
+
+@attrs.frozen(eq=False)
+class StoredTarget:
+    """A subscription that gets an event out of a store; it may be served by this process, by others, or by none.
+
+    Attributes:
+        need: Who must move before a delivery settles; nobody, where another process may handle it.
+    """
+
+    name: str
+    port: Port
+    need: Callable[[str, Receipt], Need]
+
+    def needs_to_admit(self, admission: Admission) -> Sequence[Need]:
+        return ()
+
+    def need_to_settle(self, receipt: Receipt) -> Need:
+        return self.need(self.name, receipt)
+
+
+NOBODY: Every = Every(())
+
+
+class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
+    """What an emit returns on a durable module; as any receipt, but for what an end of the runtime does to it.
+
+    Attributes:
+        port, is_accepted, refusal, closed, first: The runtime's own.
+    """
+
+    port: Port
+    is_accepted: bool = False
+    refusal: PostroomError | None = None
+    closed: bool = False
+    first: "StoredReceipt | None" = None
+
+    @property
+    def pending(self) -> int:
+        """Subscriptions that have not settled yet; 1 while it is open who they will be."""
+        if self.refusal is not None or self.is_closed:
+            return 0
+        if not self.is_accepted:
+            return 1
+        return len(self.targets) - (0 if self.outcomes is None else len(self.outcomes))
+
+    def report(self) -> Report:
+        """The outcomes so far.
+
+        Raises:
+            RuntimeClosed: the runtime has closed while deliveries were stored; they will be handled, here or elsewhere.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+        if self.is_closed:
+            raise RuntimeClosed("closed, and deliveries of this event are still stored")
+        return Report(self.event, tuple(self.outcomes or ()))
+
+    async def admitted(self) -> None:
+        """The runtime's own: wait until the store has taken the event.
+
+        Cancellation: an event that was not on its way into the store yet is taken back; any other is stored, or not.
+        """
+        if self.admission is not None and self.admission.waiting:
+            await self.admission.wait()
+        self.check_accepted()
+
+    def check_accepted(self) -> None:
+        """The runtime's own: raises what the store refused it with."""
+        if self.refusal is not None:
+            raise self.refusal
+
+    def accept(self, event: Event, targets: Sequence[StoredTarget]) -> None:
+        """The runtime's own: it is stored."""
+        self.event, self.targets, self.is_accepted = event, tuple(targets), True
+
+    def refuse(self, error: PostroomError) -> None:
+        """The runtime's own: it is not stored."""
+        self.refusal = error
+        self._wake_all()
+
+    @property
+    def is_closed(self) -> bool:
+        """The runtime's own: nothing more will be heard of it."""
+        return self.closed if self.first is None else self.first.closed
+
+    def share(self, first: "StoredReceipt") -> None:
+        """The runtime's own: it is the same event as that of an earlier receipt, and hears what that one hears."""
+        first.tell_each()
+        first.outcomes = [] if first.outcomes is None else first.outcomes
+        self.first, self.outcomes, self.waiters = first, first.outcomes, first.waiters
+
+    def close(self) -> None:
+        """The runtime's own: nothing more will be heard of it."""
+        if self.pending:
+            self.closed = True
+            self._wake_all()
+
+    def settle(self, outcome: Outcome) -> None:
+        """The runtime's own: one more subscription has settled; telling it twice is fine."""
+        if any(each.subscription == outcome.subscription for each in self.outcomes or ()):
+            return
+        if any(target.name == outcome.subscription for target in self.targets):
+            Receipt.settle(self, outcome)
+
+    def _wake_all(self) -> None:
+        for waiter in tuple(self.waiters or ()):
+            waiter.wake()
+
+    def _loop(self) -> Port:
+        return self.port
+
+    def wait_for(self, kind: str) -> Wait:
+        """The runtime's own: as the wait-for graph sees it; while the store is asked, nobody has to move."""
+        if not self.is_accepted:
+            return Wait(kind, f"the acceptance of {self.event.name}", tuple)
+        return Receipt.wait_for(self, kind)
