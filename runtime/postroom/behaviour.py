@@ -228,8 +228,7 @@ class SubscriptionBehaviour(Supervised):
         loan = delivery.receipt
         if isinstance(loan, LoanReceipt):
             loan.desk.retrying(loan, delivery.attempt - 1, wait)
-        key = delivery.event.key
-        if key is not None:
+        if (key := delivery.event.key) is not None:
             self.mailbox.hold(key)
         return self.retries.set(due, delivery, key=key)
 

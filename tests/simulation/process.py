@@ -1,6 +1,7 @@
 """A simulated process: one runtime, its subscriptions, and what is known of it."""
 
 import math
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -39,7 +40,7 @@ class _Accepted(Recording):
 
     process: "Process" = attrs.field(kw_only=True)
 
-    def take(self, receipt: Receipt, now: Any) -> None:
+    def take(self, receipt: Receipt, now: Callable[[], float], emitter: str | None = None) -> None:
         self.process.accepted(receipt)
 
 
