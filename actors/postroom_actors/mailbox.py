@@ -151,6 +151,8 @@ class Mailbox(Generic[M]):
         if self.closed:
             self.owner.refused(message)
             return True
+        if self.line and self.overflow is Overflow.COALESCE and self._line_has(self.owner.order_of(message).key):
+            return False  # behind that one, or it would overtake it in the mailbox, and be replaced by it later
         if self._coalesce(message):
             return True
         if len(self) >= self.capacity:
@@ -193,10 +195,9 @@ class Mailbox(Generic[M]):
         if self.closed:
             self.owner.refused(message)
             return
-        if self.lanes is None:
-            self.queue.appendleft(message)
-        else:
-            self.lanes.put_back(message, self.owner.order_of(message), first=True)
+        order = self.owner.order_of(message)
+        # In lanes, which know that it has come back: it takes up no room, and is not the one to be dropped for others.
+        self._use_lanes(holding=order.key).put_back(message, order, first=True)
         self.reopened()
 
     def add_gate(self, gate: Gate) -> None:
@@ -224,6 +225,8 @@ class Mailbox(Generic[M]):
         new = len(keys)
         if self.overflow is Overflow.COALESCE:
             lanes = self.lanes
+            if self.line and any(map(self._line_has, keys)):
+                return True
             distinct = {key for key in keys if key is not None and not (lanes is not None and lanes.has_waiting(key))}
             new = len(distinct) + keys.count(None)
         return new > 0 and len(self) + new > self.capacity
@@ -328,6 +331,10 @@ class Mailbox(Generic[M]):
         self.abandoned = 0
         self._leave_lanes()
         return removed
+
+    def _line_has(self, key: str | None) -> bool:
+        """Whether a message of this key stands in line; never of none."""
+        return key is not None and any(self.owner.order_of(each).key == key for each, _ in self.line)
 
     def _coalesce(self, message: M) -> bool:
         """Let `message` take the place of one of its key, where that is the policy; whether it did."""
