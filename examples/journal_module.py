@@ -26,8 +26,19 @@ import msgspec
 from postroom import Capability, Event, Runtime, subscriber
 from postroom.codec import encode_outcome
 from postroom.contract import (
-    Answer, Binding, Emit, Fetched, Letter, Loan, Notice, Published, Settlement, Step, StoredLetter,
-    StoredSubscription, letter_id,
+    Answer,
+    Binding,
+    Emit,
+    Fetched,
+    Letter,
+    Loan,
+    Notice,
+    Published,
+    Settlement,
+    Step,
+    StoredLetter,
+    StoredSubscription,
+    letter_id,
 )  # fmt: skip
 from postroom.errors import NoSubscriber
 from postroom.outcomes import Cancelled

@@ -218,7 +218,7 @@ class News(msgspec.Struct, frozen=True):
         room: A backlog that refused an emit of this session may have room again.
         routes: Who subscribes to what, or who serves it, may have changed.
         lost: The session's lease had run out: all that it was lent is gone, and its tokens are worth nothing. It has a
-            new lease already.
+            new lease already, and serves what it served.
     """
 
     number: int = 0

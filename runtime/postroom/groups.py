@@ -230,7 +230,7 @@ class GroupEmitter(Emitter):
                 raise GroupClosed(id, "what was staged has waited for too long, and was dropped")
             if self._outbox is not None:
                 await self._outbox.groups.release(id)
-                del self._outbox.groups.blocks[id]
+                self._outbox.groups.end_block(id)
                 return
             receipts, admission = self._accept_group(id)
         except BaseException as error:
@@ -247,7 +247,7 @@ class GroupEmitter(Emitter):
         if self._outbox is not None:
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
                 await self._outbox.groups.clear(id, None, reason)
-            del self._outbox.groups.blocks[id]
+            self._outbox.groups.end_block(id)
             return
         del self._stages.blocks[id]
         self._stages.clear(id, reason=reason)

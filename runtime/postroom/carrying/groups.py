@@ -69,6 +69,11 @@ class StoredGroups:
         self._stages[id] = self._stage_of(id)
         self._stages[id].task = block.task
 
+    def end_block(self, id: str) -> None:
+        """The block of a group has ended."""
+        del self.blocks[id]
+        self._stages.pop(id, None)
+
     def stage(
         self, group: str, events: Sequence[tuple[Event, Event | None]], require: bool, ttl: float | None
     ) -> list[RemotelyStagedReceipt]:
