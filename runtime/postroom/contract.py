@@ -217,8 +217,8 @@ class News(msgspec.Struct, frozen=True):
         mail: There may be something to fetch.
         room: A backlog that refused an emit of this session may have room again.
         routes: Who subscribes to what, or who serves it, may have changed.
-        lost: The session's lease had run out: all that it was lent is gone, and its tokens are worth nothing. It has a
-            new lease already, and serves what it served.
+        lost: The session's lease had run out: all that it was lent is gone, its tokens are worth nothing, and it serves
+            nobody until it binds again. It has a new lease already.
     """
 
     number: int = 0

@@ -232,6 +232,7 @@ class Carrier:
     async def _heard(self, news: News) -> None:
         if news.lost:
             self._lost()
+            await self.bind([each.subscriber for each in self.fetcher.served.values()], serve=True)
         for notice in news.notices:
             if not self._noticed(notice) and self.publisher.is_asking:
                 self._early.append(partial(self._noticed, notice))

@@ -69,10 +69,12 @@ class StoredGroups:
         self._stages[id] = self._stage_of(id)
         self._stages[id].task = block.task
 
-    def end_block(self, id: str) -> None:
-        """The block of a group has ended."""
+    def end(self, id: str) -> None:
+        """The block of a group has ended: whoever waits for its events need not leave it first."""
         del self.blocks[id]
-        self._stages.pop(id, None)
+        stage = self._stages.pop(id, None)
+        if stage is not None:
+            stage.task = None
 
     def stage(
         self, group: str, events: Sequence[tuple[Event, Event | None]], require: bool, ttl: float | None

@@ -25,7 +25,6 @@ class Sessions:
     lease: float = LEASE
     window: float = WINDOW
     sessions: dict[str, Session] = attrs.field(factory=dict, init=False)
-    stale: dict[str, set[str]] = attrs.field(factory=dict, init=False)  # what sessions served that were taken for dead
     bindings: dict[str, Binding] = attrs.field(factory=dict, init=False)
     paused: set[str] = attrs.field(factory=set, init=False)
     known: dict[str, KeptEvent] = attrs.field(factory=dict, init=False)

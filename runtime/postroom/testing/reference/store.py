@@ -39,7 +39,6 @@ class ReferenceStore(Deliveries):
             self.begin(session, now)
             own = self.sessions[session]
             own.lost = own.routes = True
-            own.serves = self.stale.pop(session, set()) & self.bindings.keys()
             own.tell()
         own.lease_until = now + self.lease
 
@@ -56,7 +55,6 @@ class ReferenceStore(Deliveries):
                     if delivery.session == name:
                         delivery.token = delivery.session = None
                         delivery.losses += 1
-                self.stale[name] = session.serves
                 self._forget_session(name)
         for group, staged in list(self.groups.items()):
             if staged.expires_at <= now:
