@@ -11,11 +11,13 @@ import pytest
 
 import postroom
 import postroom.testing
+import postroom.testing.conformance
+import postroom.testing.faults
 import postroom_actors
 
 ROOT = Path(__file__).parent.parent
 CODE = sorted([*(ROOT / "runtime").rglob("*.py"), *(ROOT / "actors").rglob("*.py")])
-PACKAGES = [postroom, postroom.testing, postroom_actors]
+PACKAGES = [postroom, postroom.testing, postroom.testing.conformance, postroom.testing.faults, postroom_actors]
 MOST_LINES = 400
 TOP_LEVEL = {"actors", "docs", "examples", "runtime", "tests"}
 

@@ -1,4 +1,4 @@
-"""What a runtime does while its store fails; each of these was wrong once. `tests/fault_everywhere` tries all places."""
+"""What a runtime does while its store fails; each was wrong once. `tests/fault_everywhere` tries all places."""
 
 from collections.abc import Callable
 

@@ -34,7 +34,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all of it; returns the status."""
     chosen = parse(arguments)
-    logging.getLogger("postroom").setLevel(logging.CRITICAL)
     started = time.perf_counter()
     faults = tuple(Fault(name) for name in chosen.faults.split(","))
     runs = wrong = 0
@@ -58,4 +57,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    logging.getLogger("postroom").setLevel(logging.CRITICAL)
     sys.exit(main())

@@ -1,12 +1,12 @@
 """The scenarios: each uses some calls of the store, and settles all that it began."""
 
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import anyio
 
 from postroom import Context, Event, Retry, Runtime, constant
-
 from postroom.errors import Full, UnknownDeadLetter
 from postroom.store_errors import UnknownResult
 
@@ -17,7 +17,7 @@ async def emitting(world: Processes) -> None:
     """Events one by one, together, and by two tasks at once."""
     async with world.open(world.handler(), world.handler("order.paid", name="paid")) as runtime:
         for n in range(4):
-            await world.emit(n, lambda n=n: runtime.emit("order.placed", n))
+            await world.emit(n, partial(runtime.emit, "order.placed", n))
         many = [Event("order.placed", n) for n in (10, 11, 12)]
         await world.emit([10, 11, 12], lambda: runtime.emit_many(many))
 
@@ -34,7 +34,7 @@ async def under_an_id(world: Processes) -> None:
     """An emit whose result is unknown is made again under its id: exactly once."""
     async with world.open(world.handler()) as runtime:
         for n in range(4):
-            receipt = await persist(lambda n=n: runtime.emit("order.placed", n, id=f"order-{n}"))
+            receipt = await persist(partial(runtime.emit, "order.placed", n, id=f"order-{n}"))
             world.done.append(n)
             world.receipts.append(receipt)
             assert (await receipt).succeeded
@@ -52,7 +52,7 @@ async def retries(world: Processes) -> None:
     retry = Retry(attempts=3, backoff=constant(0.5))
     async with world.open(world.handler(then=fail, concurrency=2, retry=retry, capacity=2)) as runtime:
         for n in range(6):
-            await world.emit(n, lambda n=n: runtime.emit("order.placed", n, key=f"key-{n % 2}"))
+            await world.emit(n, partial(runtime.emit, "order.placed", n, key=f"key-{n % 2}"))
         await world.emit(10, lambda: runtime.emit("order.placed", 10, delay=2, priority="high"))
         await runtime.idle()
 
@@ -102,7 +102,7 @@ async def groups(world: Processes) -> None:
 
         await world.emit([1, 2, 3], block)
         for n in (4, 5):
-            staged = await persist(lambda n=n: runtime.emit("order.placed", n, group="g", id=f"order-{n}"))
+            staged = await persist(partial(runtime.emit, "order.placed", n, group="g", id=f"order-{n}"))
             world.receipts.append(staged)
             world.done.append(n)
         await persist(lambda: runtime.release_group("g"))
@@ -136,11 +136,11 @@ async def two_processes(world: Processes) -> None:
 
     async def slow(event: Event, context: Context) -> int:
         await anyio.sleep(0.2)
-        return 2 * event.data
+        return int(2 * event.data)
 
     async with world.open() as emitter, world.open(world.handler(then=slow)) as one:
         async with world.open(world.handler(then=slow, capacity=4), drain_within=5):
-            receipts = [await world.emit(n, lambda n=n: emitter.emit("order.placed", n)) for n in range(6)]
+            receipts = [await world.emit(n, partial(emitter.emit, "order.placed", n)) for n in range(6)]
         for receipt in receipts:
             if receipt is not None:
                 await receipt
@@ -171,7 +171,7 @@ async def an_end_with_work_left(world: Processes) -> None:
 
     async with world.open(world.handler(then=wait, capacity=4), drain_within=0.5) as runtime:
         for n in range(5):
-            await world.emit(n, lambda n=n: runtime.emit("order.placed", n))
+            await world.emit(n, partial(runtime.emit, "order.placed", n))
         await anyio.sleep(1)
     world.handled.clear()
     world.receipts.clear()

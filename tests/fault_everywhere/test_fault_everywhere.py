@@ -27,7 +27,7 @@ async def test_with_faults_at_random_nothing_is_lost_or_done_twice(scenario: str
 
 
 def test_a_run_whose_invariants_do_not_hold_is_told() -> None:
-    # A store that can't be used any more is beyond what a runtime lives with: its scenario fails, and the sweep says so.
+    # No runtime lives on with a store that is broken: the scenario fails, and the sweep says so.
     attempt = Run("emitting", "trio", 9, Fault.BROKEN, lasts=False)
     with pytest.raises(Exception, match="can't be used"):
         attempt.execute()

@@ -23,7 +23,7 @@ LIMIT: Final = 300.0
 """After so long at the most everything has settled, once the store has healed."""
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Processes:
     """What a scenario has to work with, and what it has seen.
 

@@ -233,6 +233,7 @@ class Carrier:
         if news.lost:
             self._lost()
             await self.bind([each.subscriber for each in self.fetcher.served.values()], serve=True)
+            self.fetcher.expect()  # nobody has told it of mail meanwhile
         for notice in news.notices:
             if not self._noticed(notice) and self.publisher.is_asking:
                 self._early.append(partial(self._noticed, notice))

@@ -128,13 +128,13 @@ class Settler:
         """
         self._sent = batch = [self.queue.popleft() for _ in range(min(len(self.queue), MOST_TOGETHER))]
         steps = [item.settlement for item in batch]
-        taken: Sequence[bool] | None = None
         try:
             taken = await self._persistence.until_done("take outcomes", lambda: self._settle(batch, steps))
+        except BaseException:  # a cancellation, too
+            self.queue.extendleft(reversed(batch))
+            raise
         finally:
             self._sent = []
-            if taken is None:
-                self.queue.extendleft(reversed(batch))
         self.unwritten -= len(batch)
         if self.is_behind:
             self.is_behind = False

@@ -6,6 +6,7 @@ from postroom.capabilities import Capability
 from postroom.context import Context
 from postroom.errors import WouldDeadlock
 from postroom.event import Event
+from postroom.options import EmitOptions
 from postroom.outcomes import Dropped, Outcome
 from postroom.receipt import Receipt
 from postroom.runtime import Runtime
@@ -19,10 +20,10 @@ async def _fill(world: World, shop: Runtime, ledger: Ledger, count: int, keys: s
     """Emit one event that stays in hand, and so many behind it that wait in the store."""
     receipts = [await shop.emit("order.placed", "in hand")]
     await world.until(lambda: ledger.lines)
-    return receipts + [
-        await shop.emit("order.placed", n, **({"key": keys[n]} if keys else {}))  # type: ignore[typeddict-item]
-        for n in range(count)
-    ]
+    for n in range(count):
+        options: EmitOptions = {"key": keys[n]} if keys else {}
+        receipts.append(await shop.emit("order.placed", n, **options))
+    return receipts
 
 
 def _dropped(outcomes: list[Outcome]) -> list[int]:
@@ -51,7 +52,7 @@ async def a_full_backlog_holds_its_emitters_back(world: World) -> None:
         assert accepted == []
         gate.set()
     await shop.idle()
-    assert accepted == [10, 11]
+    assert set(accepted) == {10, 11}
     assert ledger.lines == ["in hand", 0, 1, 10, 11]
     assert shop.stats.accepted == 5
 

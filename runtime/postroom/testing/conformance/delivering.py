@@ -8,7 +8,7 @@ from postroom.batch import Batch
 from postroom.capabilities import Capability
 from postroom.context import Context
 from postroom.errors import NoSubscriber, NotPortable
-from postroom.event import Event
+from postroom.event import Event, Priority
 from postroom.outcomes import Expired, Succeeded
 from postroom.portable import LARGEST
 from postroom.subscriber import subscriber
@@ -136,7 +136,8 @@ async def the_more_urgent_goes_first(world: World) -> None:
     shop = await world.start(ledger.blocked(gate))
     await shop.emit("order.placed", "first")
     await world.until(lambda: ledger.lines)
-    for n, priority in enumerate(("low", "default", "critical", "default", "high")):
+    priorities: list[Priority] = ["low", "default", "critical", "default", "high"]
+    for n, priority in enumerate(priorities):
         await shop.emit("order.placed", n, priority=priority)
     gate.set()
     await shop.idle()

@@ -12,12 +12,12 @@ from postroom.portable import DEEPEST, LARGEST
 from postroom.retry import Retry, constant
 
 from .check import check
-from .ledger import Ledger
+from .ledger import Ledger, Then
 from .refusals import raises
 from .world import World
 
 
-def fail_until(attempt: int) -> "object":
+def fail_until(attempt: int) -> Then:
     """What raises before the attempt of this number."""
 
     def fail(event: Event, context: Context) -> int:

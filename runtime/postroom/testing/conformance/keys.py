@@ -8,11 +8,11 @@ from postroom.event import Event
 from postroom.retry import Retry, constant
 
 from .check import check
-from .ledger import Ledger
+from .ledger import Ledger, Then
 from .world import World
 
 
-def slow_and_failing(world: World, running: dict[str, int], most: dict[str, int]) -> object:
+def slow_and_failing(world: World, running: dict[str, int], most: dict[str, int]) -> Then:
     """A handler that counts how many of one key run at a time, and fails each third one once."""
 
     async def handle(event: Event, context: Context) -> None:
@@ -44,7 +44,7 @@ async def events_of_one_key_are_handled_in_order(world: World) -> None:
     ledger, running, most = Ledger(), dict[str, int](), dict[str, int]()
     handle = slow_and_failing(world, running, most)
     retry = Retry(attempts=2, backoff=constant(world.moment))
-    shop = await world.start(ledger.handler(then=handle, concurrency=4, retry=retry))  # type: ignore[arg-type]
+    shop = await world.start(ledger.handler(then=handle, concurrency=4, retry=retry))
     for n in range(16):
         await shop.emit("order.placed", n, key=f"key-{n % 4}")
     await shop.idle()
@@ -87,10 +87,7 @@ async def several_processes_keep_the_order_of_a_key(world: World) -> None:
     ledger, running, most = Ledger(), dict[str, int](), dict[str, int]()
     handle = slow_and_failing(world, running, most)
     retry = Retry(attempts=2, backoff=constant(world.moment))
-    shops = [
-        await world.start(ledger.handler(then=handle, concurrency=2, retry=retry))  # type: ignore[arg-type]
-        for _ in range(3)
-    ]
+    shops = [await world.start(ledger.handler(then=handle, concurrency=2, retry=retry)) for _ in range(3)]
     for n in range(24):
         await shops[n % 3].emit("order.placed", n, key=f"key-{n % 4}")
     await shops[0].idle()

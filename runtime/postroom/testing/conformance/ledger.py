@@ -1,7 +1,7 @@
 """What the handlers of a check write down."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import attrs
@@ -10,6 +10,9 @@ from postroom.context import Context
 from postroom.event import Event
 from postroom.subscriber import Subscriber
 from postroom.subscriber import subscriber as declare
+
+Then: TypeAlias = Callable[[Event, Context], Any]
+"""What a handler does beyond writing down; a coroutine that it returns is awaited."""
 
 
 @attrs.define(eq=False)
@@ -33,7 +36,7 @@ class Ledger:
         return [event.data for event in self.events]
 
     def handler(
-        self, *patterns: str, name: str = "ledger", then: Callable[[Event, Context], Any] | None = None, **options: Any
+        self, *patterns: str, name: str = "ledger", then: Then | None = None, **options: Any
     ) -> Subscriber[..., Any]:
         """A subscriber that writes here, then does `then`, and returns what that returns; a coroutine is awaited."""
 
@@ -41,7 +44,7 @@ class Ledger:
             self.events.append(event)
             self.attempts.append(context.attempt)
             self.at.append(anyio.current_time())
-            result = None if then is None else then(event, context)
+            result: Any = None if then is None else then(event, context)
             return await result if hasattr(result, "__await__") else result
 
         return declare(*(patterns or ("order.*",)), name=name, **options)(write)

@@ -8,6 +8,7 @@ from postroom.context import Context
 from postroom.errors import RuntimeClosed
 from postroom.event import Event
 from postroom.outcomes import Failed, Succeeded
+from postroom.retry import Retry, constant
 
 from .check import check
 from .ledger import Ledger
@@ -166,6 +167,30 @@ async def a_process_that_was_taken_for_dead_settles_nothing_more(world: World) -
     await one.idle()
     assert (one.stats.succeeded, one.stats.pending) == (0, 0)
     assert again.lines == [1]
+
+
+@check(stalls=True, has_store=True)
+async def a_process_that_was_taken_for_dead_goes_on(world: World) -> None:
+    """It serves what it served before, and everything is handled: what it had in hand, between two attempts, in its
+    mailbox or on the way, and what comes afterwards. Nothing stays lent to a session that does not know of it."""
+    ledger = Ledger()
+    retry = Retry(attempts=9, backoff=constant(2 * world.moment))
+
+    async def fail(event: Event, context: Context) -> None:
+        await world.wait(0.7)
+        if event.data % 3 == 1 and context.attempt < 3:
+            raise ValueError("not yet")
+
+    shop = await world.start(ledger.handler(then=fail, concurrency=3, retry=retry), losses=9)
+    receipts = [await shop.emit("order.placed", n) for n in range(12)]
+    for _ in range(2):
+        await world.wait(1.2)
+        world.stall(shop)
+    receipts += [await shop.emit("order.placed", n) for n in range(12, 15)]
+    assert all([(await receipt).succeeded for receipt in receipts])
+    await shop.idle()
+    assert set(ledger.lines) == set(range(15))
+    assert shop.stats.pending == 0
 
 
 @check(SHARED)

@@ -53,7 +53,7 @@ class FaultyModule:
     crash: Callable[[], None] | None = None
     slowness: float = 1.0
     calls: int = attrs.field(default=0, init=False)
-    faults: list[tuple[int, str, Fault]] = attrs.field(factory=list, init=False)
+    faults: list[tuple[int, str, Fault]] = attrs.field(factory=list, init=False, repr=False)
 
     @property
     def name(self) -> str:

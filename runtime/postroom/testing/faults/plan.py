@@ -42,7 +42,7 @@ ERRORS: Final = (Fault.BUSY, Fault.LOST_REQUEST, Fault.LOST_REPLY)
 class Plan(Protocol):
     """Decides on each call."""
 
-    def __call__(self, number: int, call: str) -> Fault | None:
+    def __call__(self, number: int, call: str, /) -> Fault | None:
         """What happens to a call, or None for nothing.
 
         Args:

@@ -41,7 +41,9 @@ class Sessions:
         self.sessions[session] = Session(now + self.lease)
 
     def _forget_session(self, session: str) -> None:
-        self.sessions.pop(session, None)
+        own = self.sessions.pop(session, None)
+        if own is not None:
+            own.tell()  # who waits for its news sees that it is gone
         for other in self.sessions.values():
             other.mail = other.routes = True
             other.tell()
