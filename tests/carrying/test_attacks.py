@@ -200,6 +200,27 @@ async def test_a_runtime_that_closes_answers_an_emit_that_is_on_its_way() -> Non
     assert {type(result) for result in results} == {UnknownResult, RuntimeClosed}
 
 
+async def test_a_runtime_that_closes_answers_a_release_that_is_on_its_way() -> None:
+    module = FaultyModule(ReferenceModule(ReferenceStore()), slowness=30.0)
+    results: list[Exception] = []
+    async with anyio.create_task_group() as tasks:
+        async with Runtime(module=module, subscribers=[ledger], drain_within=1) as runtime:
+            await runtime.emit("order.placed", 1, group="g")
+            module.plan = lambda number, call: Fault.SLOW if call == "release" else None
+
+            async def release() -> None:
+                try:
+                    await runtime.release_group("g")
+                except UnknownResult as error:
+                    results.append(error)
+
+            tasks.start_soon(release)
+            await anyio.sleep(0.1)
+        with anyio.fail_after(60):
+            while not results:
+                await anyio.sleep(0.1)
+
+
 async def test_a_block_of_a_group_that_is_cancelled_at_its_end_has_released_all_or_nothing() -> None:
     store, seen = ReferenceStore(), list[int]()
 

@@ -61,7 +61,7 @@ class StoredGroups:
         return self._carrier.port
 
     def __len__(self) -> int:
-        return sum(map(len, self._staged.values()))
+        return len(self._staged)
 
     def open(self, id: str, block: Block) -> None:
         """The block of a group begins."""
