@@ -149,7 +149,7 @@ class Operations:
             process.is_replaying = False
         except (RuntimeClosed, UnknownSubscription):
             process.is_replaying = False
-            if letter not in await process.runtime.dead_letters.list():
+            if letter.id not in process.runtime.dead_letters._letters:
                 process.world.complain(f"a dead letter of {letter.event.id} is gone, and was not replayed")
 
     async def idle(self) -> None:
