@@ -39,7 +39,7 @@ def event_of(
         if declared is not None and declared.name != name:
             declared = None  # by another name it is plain data
     else:
-        declared = declaration_of(type(name))
+        declared = None if name.__class__ is str else declaration_of(type(name))
         if declared is not None:
             if data is not None:
                 raise InvalidOption("data", data, "comes with a typed event; emit either that or a name with data")

@@ -224,6 +224,7 @@ class Emitter:
         if options and not targets and options.get("require"):
             raise NoSubscriber(event.name)
         if must_fit:
+            dispatcher.catch_up_first()
             for target in targets:
                 mailbox = target.mailbox
                 if event.delay is not None:
@@ -232,6 +233,7 @@ class Emitter:
                 elif len(mailbox.queue) >= mailbox.room and mailbox.would_wait(event.key):
                     raise MailboxFull(target.name, mailbox.capacity)
         elif hand is not None:
+            dispatcher.catch_up_first()
             check_room(self._kernel.port, [(event, targets)])
         receipt = dispatcher.dispatch(event, targets, since, special=special)
         if given is not None:

@@ -116,12 +116,14 @@ class ConflictingEvent(Rejected):
 
 @attrs.define
 class UnknownSubscription(Rejected):
-    """No subscription of this name is at work."""
+    """No subscription of this name is at work; or none that subscribes to `event`, where one is named."""
 
     name: str
+    event: str | None = None
 
     def __str__(self) -> str:
-        return f"no subscription named {self.name!r} is at work in this runtime: spawn it first."
+        wanted = "" if self.event is None else f" that subscribes to {self.event!r}"
+        return f"no subscription named {self.name!r}{wanted} is at work in this runtime: spawn it first."
 
 
 @attrs.define

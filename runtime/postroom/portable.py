@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 import msgspec
 
-from .delivery import Delivery
+from .delivery import LET_GO, Delivery
 from .errors import NotPortable
 from .quoting import quoted, told
 
@@ -107,7 +107,8 @@ def copy_for_handler(delivery: Delivery) -> Delivery:
     data = delivery.event.data
     kind = type(data) if _has_fields(data) else Any
     copy = msgspec.json.decode(msgspec.json.encode(data), type=kind)
-    return msgspec.structs.replace(delivery, event=msgspec.structs.replace(delivery.event, data=copy))
+    # Without the receipt, which the runtime settles by the delivery that was copied.
+    return msgspec.structs.replace(delivery, event=msgspec.structs.replace(delivery.event, data=copy), receipt=LET_GO)
 
 
 def _equal(one: object, other: object) -> bool:
