@@ -19,10 +19,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Final
 
+from tests.simulation.schedules import BACKENDS
+
 from .case import Case, Verdict
 from .one_run import run_case
 from .scenarios import SCENARIOS, WITH_THREADS
-from .schedule import LIBRARIES
 from .sweep import sweep, sweep_pairs
 from .world import VICTIMS
 
@@ -37,7 +38,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"schedules of each sweep (default {SEEDS})")
     parser.add_argument("--seed", type=int, help="the first of them (default: a new one, which is printed)")
     parser.add_argument("--only", type=partial(_names, tuple(SCENARIOS)), default=tuple(SCENARIOS), metavar="NAME,…")
-    parser.add_argument("--backend", type=partial(_names, LIBRARIES), default=LIBRARIES, metavar="NAME,…")
+    parser.add_argument("--backend", type=partial(_names, BACKENDS), default=BACKENDS, metavar="NAME,…")
     parser.add_argument("--victim", type=partial(_names, VICTIMS), default=VICTIMS, metavar="NAME,…")
     parser.add_argument("--step", type=int, help="one run, with the cancellation after this step")
     parser.add_argument("--second", type=int, help="with --step: cancel the block so many steps later")

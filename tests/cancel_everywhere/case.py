@@ -2,7 +2,8 @@
 
 import attrs
 
-from .schedule import Library
+from tests.simulation.schedules import Backend
+
 from .world import Victim
 
 
@@ -16,7 +17,7 @@ class Case:
     """
 
     scenario: str
-    library: Library
+    library: Backend
     victim: Victim
     seed: int
     step: int

@@ -10,11 +10,12 @@ import attrs
 
 from postroom import PostroomError, Runtime
 from postroom_actors import slices
+from tests.simulation.schedules import run
 
 from . import checks
 from .case import Case, Verdict
 from .probes import look_around
-from .schedule import deadlines_set, run, tasks_alive
+from .schedule import deadlines_set, tasks_alive
 from .strikes import Strike
 from .world import World
 
@@ -45,7 +46,10 @@ class _Run:
     begun: bool = attrs.field(default=False, init=False)
     played: bool = attrs.field(default=False, init=False)
 
-    def stepped(self) -> None:
+    is_hopeless: bool = attrs.field(default=False, init=False)
+    now: Callable[[], float] = attrs.field(default=float, init=False)
+
+    def stepped(self, _task: int) -> None:
         """After each step of any task: count, cancel, and look at the account once something was cancelled."""
         self.steps += 1
         if not self.begun:
@@ -58,12 +62,19 @@ class _Run:
     def _look(self) -> None:
         if self.steps == MOST_STEPS:
             self.wrong.append(f"it is not over after {MOST_STEPS} steps")
-            self.world.strike.scope.cancel()
+            self.is_hopeless = True
         if self.first.struck and len(self.wrong) < 10:
             self.wrong += checks.account(self.world)
         self.first.stepped()
         if self.second is not None:
             self.second.stepped()
+
+    def jumping(self) -> None:
+        """Time passes, which no scenario minds."""
+
+    def broken(self, what: str) -> None:
+        """The loop itself has met an error."""
+        self.wrong.append(what)
 
     async def main(self) -> None:
         """The whole run, and the checks that need its loop."""
@@ -162,7 +173,7 @@ def run_case(case: Case, scenario: Scenario, *, threads: bool = False) -> Verdic
     )  # virtual time stands while a task runs, so only a count ends slices
     with patch.object(slices, "MOST_PER_SLICE", few):
         try:
-            run(case.library, case.seed, one.main, one.stepped)
+            run(case.library, str(case.seed), 0.0, one.main, one)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise

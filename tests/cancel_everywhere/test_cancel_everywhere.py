@@ -11,9 +11,9 @@ from tests.cancel_everywhere.__main__ import main, shortest
 from tests.cancel_everywhere.case import Case, Verdict
 from tests.cancel_everywhere.one_run import run_case
 from tests.cancel_everywhere.scenarios import SCENARIOS, WITH_THREADS
-from tests.cancel_everywhere.schedule import LIBRARIES, Library
 from tests.cancel_everywhere.sweep import sweep
 from tests.cancel_everywhere.world import VICTIMS, World
+from tests.simulation.schedules import BACKENDS, Backend
 
 SEED = 11
 
@@ -24,8 +24,8 @@ def test_there_are_scenarios_enough() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCENARIOS)
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_a_cancelled_call_leaves_nothing_half_done(name: str, library: Library) -> None:
+@pytest.mark.parametrize("library", BACKENDS)
+def test_a_cancelled_call_leaves_nothing_half_done(name: str, library: Backend) -> None:
     case = Case(scenario=name, library=library, victim="call", seed=SEED, step=0)
     wrong = {run.arguments: verdict.wrong for run, verdict in sweep_of(case) if verdict.wrong}
     assert not wrong
@@ -34,7 +34,7 @@ def test_a_cancelled_call_leaves_nothing_half_done(name: str, library: Library) 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "name"), [*enumerate(SCENARIOS)])
 def test_whatever_else_is_cancelled_leaves_nothing_half_done(number: int, name: str) -> None:
-    victim, library = VICTIMS[1 + number % 4], LIBRARIES[number // 4 % 2]  # one each, since time is short here
+    victim, library = VICTIMS[1 + number % 4], BACKENDS[number // 4 % 2]  # one each, since time is short here
     case = Case(scenario=name, library=library, victim=victim, seed=SEED, step=0)
     wrong = {run.arguments: verdict.wrong for run, verdict in sweep_of(case) if verdict.wrong}
     assert not wrong
@@ -44,8 +44,8 @@ def sweep_of(case: Case) -> Iterator[tuple[Case, Verdict]]:
     return sweep(case, SCENARIOS[case.scenario], threads=case.scenario in WITH_THREADS)
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_the_same_seed_gives_the_same_run_and_another_one_another(library: Library) -> None:
+@pytest.mark.parametrize("library", BACKENDS)
+def test_the_same_seed_gives_the_same_run_and_another_one_another(library: Backend) -> None:
     def traced(seed: int) -> list[tuple[str, str]]:
         trace: list[tuple[str, str]] = []
 
@@ -69,8 +69,8 @@ def test_the_same_seed_gives_the_same_run_and_another_one_another(library: Libra
     assert any(traced(seed) != first for seed in range(2, 6))
 
 
-@pytest.mark.parametrize("library", LIBRARIES)
-def test_what_is_wrong_is_found(library: Library) -> None:
+@pytest.mark.parametrize("library", BACKENDS)
+def test_what_is_wrong_is_found(library: Backend) -> None:
     async def leaves_a_subscription_paused(world: World) -> None:
         subscription = await world.spawn("one")
         with world.at_risk():
