@@ -44,8 +44,8 @@ class _Run:
     steps: int = attrs.field(default=0, init=False)
     wrong: list[str] = attrs.field(factory=list, init=False)
     begun: bool = attrs.field(default=False, init=False)
-    played: bool = attrs.field(default=False, init=False)
-
+    played: anyio.Event = attrs.field(init=False)
+    patience: anyio.CancelScope = attrs.field(init=False)
     is_hopeless: bool = attrs.field(default=False, init=False)
     now: Callable[[], float] = attrs.field(default=float, init=False)
 
@@ -62,6 +62,8 @@ class _Run:
     def _look(self) -> None:
         if self.steps == MOST_STEPS:
             self.wrong.append(f"it is not over after {MOST_STEPS} steps")
+            self.patience.cancel()
+        elif self.steps > 5 * MOST_STEPS:
             self.is_hopeless = True
         if self.first.struck and len(self.wrong) < 10:
             self.wrong += checks.account(self.world)
@@ -88,7 +90,8 @@ class _Run:
         self.world = World(runtime, case.victim, self.first, self.second)
         self.begun = True
         # Virtual time does not wait for threads, so it tells nothing of them.
-        with anyio.move_on_after(math.inf if self.threads else LONG) as patience:
+        self.patience = anyio.CancelScope(deadline=math.inf if self.threads else anyio.current_time() + LONG)
+        with self.patience:
             tasks, deadlines = tasks_alive(), deadlines_set()
             with self.world.watching():
                 try:
@@ -96,7 +99,7 @@ class _Run:
                 except* Boom:
                     pass
             self.wrong += checks.ended(self.world, tasks, deadlines)
-        if patience.cancelled_caught:
+        if self.patience.cancelled_caught:
             self.wrong.append(f"it is not over after {LONG:g} s")
         self.wrong += self.world.wrong
 
@@ -107,7 +110,7 @@ class _Run:
             block = self.second.scope
         self.leave = leave = self.first.scope if case.victim in ("close", "error") else anyio.CancelScope()
         world.leave = leave.cancel
-        done = anyio.Event()
+        self.played = done = anyio.Event()
         async with anyio.create_task_group() as outside:
             with block:
                 if case.victim == "block":
@@ -143,7 +146,6 @@ class _Run:
             if self.case.victim == "call" and self.second is None:
                 raise
         finally:
-            self.played = True
             done.set()
             if not self.leave.cancel_called:  # else the end of the block is what the scenario is about
                 self.first.armed = False
@@ -151,14 +153,13 @@ class _Run:
     async def _stop_first(self) -> None:
         runtime = self.world.runtime
         while not runtime.subscriptions:
-            if self.played:
+            if self.played.is_set():
                 return
             await anyio.sleep(0.1)
         name, subscription = next(iter(runtime.subscriptions.items()))
         self.first.arm()
         with self.first.scope:
-            while not self.played:
-                await anyio.sleep(1)
+            await self.played.wait()  # without a timer: where threads are at work, time would rush on
             return
         await subscription.stop(drain=False)
         if name in runtime.subscriptions and not self.leave.cancel_called:  # one that closes keeps them all
