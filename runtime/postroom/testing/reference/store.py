@@ -17,7 +17,7 @@ from postroom.codec import encode_outcome
 from postroom.contract import EXPIRED, Answer, Emit, Notice, Published, StoredEvent, StoredLetter, StoredSubscription
 from postroom.errors import ConflictingEvent, PostroomError
 from postroom.outcomes import Cancelled
-from postroom.staging import GroupFull
+from postroom.store_errors import GroupFull
 
 from .deliveries import Deliveries
 from .records import EPOCH, KeptDelivery, KeptEvent, KeptGroup
@@ -112,6 +112,10 @@ class ReferenceStore(Deliveries):
         for event in new:
             assert staged is not None
             staged.events.append((event, session))
+        for event in events:
+            known = self.known.get(event.id)
+            if known is not None and session not in known.watchers:
+                known.watchers.append(session)
         return [self.known[event.id].published if event.id in self.known else None for event in events]
 
     def release(self, session: str, number: int, group: str, now: float) -> tuple[list[str], Answer]:
