@@ -16,6 +16,7 @@ from .codec import RemoteFailure as RemoteFailure
 from .codec import UnreadableRecord as UnreadableRecord
 from .context import Context as Context
 from .contract import EventModule as EventModule
+from .contract import StoredSubscription as StoredSubscription
 from .dead_letters import DeadLetter as DeadLetter
 from .dead_letters import DeadLetters as DeadLetters
 from .errors import CausationTooDeep as CausationTooDeep
@@ -90,6 +91,7 @@ from .staging import GroupFull as GroupFull
 from .stats import RuntimeStats as RuntimeStats
 from .stats import SubscriptionStats as SubscriptionStats
 from .store_errors import BacklogFull as BacklogFull
+from .store_errors import StillServed as StillServed
 from .store_errors import StoreBroken as StoreBroken
 from .store_errors import StoreBusy as StoreBusy
 from .store_errors import StoreFull as StoreFull
@@ -174,10 +176,12 @@ __all__ = [
     "Siblings",
     "Snapshot",
     "StagedReceipt",
+    "StillServed",
     "StillStaged",
     "StoreBroken",
     "StoreBusy",
     "StoreFull",
+    "StoredSubscription",
     "Subscriber",
     "Subscription",
     "SubscriptionSnapshot",

@@ -6,12 +6,16 @@ from random import Random
 import attrs
 
 from .behaviour import SubscriptionBehaviour
-from .carrying import Outbox, StoredGroups, StoredLetters, StoredReceipt, open_carrier
+from .capabilities import Capability, check_capability
+from .carrying import Carrier, Outbox, StoredGroups, StoredLetters, StoredReceipt, open_carrier
+from .contract import StoredSubscription
+from .deadlock import check_here
+from .errors import UnknownSubscription
 from .loans import LentDelivery
 from .local import Local
-from .settings import Role
 from .siblings import AnySubscriber, Siblings, members_of
 from .spawning import Spawner
+from .store_errors import StillServed
 
 
 @attrs.define(eq=False)
@@ -20,7 +24,6 @@ class Carried(Spawner):
 
     subscribers: "tuple[AnySubscriber | Siblings, ...]" = attrs.field(default=(), init=False)
     losses: int = attrs.field(init=False)
-    role: Role = attrs.field(init=False)
     _random: Random = attrs.field(init=False)
 
     async def _open_store(self, stack: AsyncExitStack) -> None:
@@ -30,7 +33,7 @@ class Carried(Spawner):
         carrier = await stack.enter_async_context(
             open_carrier(
                 self._module,
-                self._ids(),
+                f"session-{self._ids()}",
                 random=self._random,
                 log=self._log,
                 losses=self.losses,
@@ -53,14 +56,55 @@ class Carried(Spawner):
             self._outbox.carrier.fetcher.serve(behaviour)
         self._around.serve = self._outbox.carrier.fetcher.serve
 
+    async def stored_subscriptions(self) -> tuple[StoredSubscription, ...]:
+        """The subscriptions that are registered in the store, by name, with what waits for each and who serves it.
+
+        Raises:
+            Unsupported: the event module has no store.
+            RuntimeClosed, WrongThread, WrongBackend: it is not open here.
+            StoreBroken: the store can't be asked.
+
+        Cancellation: changes nothing.
+        """
+        return tuple(await self._store("stored_subscriptions").listing())
+
+    async def remove_subscription(self, name: str) -> int:
+        """Forget a subscription that nobody serves any more; what waits for it ends as `Cancelled`.
+
+        Returns:
+            How many deliveries that were.
+
+        Raises:
+            UnknownSubscription: none of this name is registered.
+            StillServed: a process serves it; stop it there first.
+            Exception: as `stored_subscriptions`.
+
+        Cancellation: it was removed or not.
+        """
+        carrier = self._store("remove_subscription")
+        found = [each for each in await carrier.listing() if each.name == name]
+        if not found:
+            raise UnknownSubscription(name)
+        if found[0].served_by:
+            raise StillServed(name)
+        return await carrier.ask("remove a subscription", lambda: carrier.store.remove(name))
+
+    def _store(self, call: str) -> Carrier:
+        self._check_open(call)
+        check_here(self._kernel.port)
+        if self._outbox is None:
+            check_capability(self._module.name, self._module.capabilities, Capability.DURABLE, f"`{call}`")
+        assert self._outbox is not None, "as just checked"
+        return self._outbox.carrier
+
     def _hand_over(self, behaviour: SubscriptionBehaviour, delivery: LentDelivery) -> None:
         self._dispatcher.hand_over(behaviour, delivery)
 
-    def _record(self, receipt: StoredReceipt) -> None:
+    def _record(self, receipt: StoredReceipt, emitter: str | None) -> None:
         self._dispatcher.accepted += 1
         self._dispatcher.unrouted += not receipt.targets
         for recording in self._recordings:
-            recording.take(receipt, self._kernel.port.now)
+            recording.take(receipt, self._kernel.port.now, emitter)
 
     def _lose_loans(self) -> tuple[int, int]:
         lost = [behaviour.lose_loans() for behaviour in self._roster.behaviours.values()]

@@ -6,6 +6,8 @@ import anyio
 
 from postroom_actors import cancellation_was_asked_for
 
+from .store_errors import StoreBroken
+
 
 def raise_what_ended_it(
     bodys_error: BaseException | None, others: BaseException | None, fallen: Sequence[BaseException]
@@ -19,7 +21,7 @@ def raise_what_ended_it(
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise error
     if isinstance(others, BaseExceptionGroup):
-        others = others.split(cancelled)[1] or others
+        others = _without_repetition(others.split(cancelled)[1] or others)
     if others is not None and isinstance(bodys_error, cancelled) and not cancellation_was_asked_for():
         bodys_error = None  # it was cancelled because of the others
     if fallen:
@@ -33,3 +35,18 @@ def raise_what_ended_it(
     else:
         errors = others.exceptions if isinstance(others, BaseExceptionGroup) else (others,)
         raise BaseExceptionGroup("the runtime fell", [bodys_error, *errors])
+
+
+def _without_repetition(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """A store that breaks is met by every task that works with it: told once, and as itself where that is all."""
+    leaves: list[BaseException] = []
+    unseen: list[BaseException] = [group]
+    while unseen:
+        error = unseen.pop()
+        if isinstance(error, BaseExceptionGroup):
+            unseen.extend(reversed(error.exceptions))
+        elif not (isinstance(error, StoreBroken) and any(isinstance(leaf, StoreBroken) for leaf in leaves)):
+            leaves.append(error)
+    if len(leaves) == 1 and isinstance(leaves[0], StoreBroken):
+        return leaves[0]
+    return group if len(leaves) == len(group.exceptions) else BaseExceptionGroup(group.message, leaves)

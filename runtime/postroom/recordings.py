@@ -59,6 +59,7 @@ class RecordedEvent:
     targets: list[str] = attrs.field(factory=list)
     outcomes: list[RecordedOutcome] = attrs.field(factory=list)
     caused: list[str] = attrs.field(factory=list)
+    listeners: "list[_Listener]" = attrs.field(factory=list, repr=False, eq=False)
 
     @property
     def pending(self) -> list[str]:
@@ -122,12 +123,12 @@ class Recording:
         """
         return EventTree(self.of(event), self._records)
 
-    def take(self, receipt: Receipt, now: Callable[[], float]) -> None:
-        """The runtime's own: an event was accepted."""
+    def take(self, receipt: Receipt, now: Callable[[], float], emitter: str | None = None) -> None:
+        """The runtime's own: an event was accepted; `emitter` has emitted it, if not the worker that calls."""
         event = receipt.event
         record = self._records.get(event.id)
         if record is None:
-            record = RecordedEvent(event, _emitter(event), now())
+            record = RecordedEvent(event, emitter or emitter_of(event), now())
             self._records[event.id] = record
             cause = None if event.cause is None else self._records.get(event.cause)
             if cause is not None:
@@ -137,13 +138,15 @@ class Recording:
                 self.evicted += 1
         record.targets.extend(target.name for target in receipt.targets)
         listener = _Listener(record, receipt, now)
+        record.listeners.append(listener)  # a receipt that nobody else keeps must go on hearing
         listener.wake()  # what was dropped at once has its outcome already
         if receipt.pending:
             receipt.tell_each()
             receipt.wake_later(listener)
 
 
-def _emitter(event: Event) -> str | None:
+def emitter_of(event: Event) -> str | None:
+    """The subscription in whose handler the caller runs, where what it has in hand has caused the event."""
     hand = current_hand()
     if event.cause is None or hand is None:
         return None

@@ -185,7 +185,8 @@ class Runtime(Carried):
         except BaseException as error:
             others = error
         finally:
-            self._close()
+            if self._state is not State.NEW:  # the store could not be opened
+                self._close()
         raise_what_ended_it(bodys_error, others, self._fallen)
 
     def _is_busy(self) -> bool:

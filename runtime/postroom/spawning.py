@@ -12,6 +12,7 @@ from .behaviour import SubscriptionBehaviour
 from .deadlock import END, check_here, waiting
 from .errors import InvalidOption
 from .seeing import Observable
+from .settings import Role
 from .siblings import Siblings, declared
 from .subscriber import Subscriber, SubscriberOptions
 from .subscription import Subscription
@@ -20,6 +21,8 @@ from .subscription import Subscription
 @attrs.define(eq=False)
 class Spawner(Observable):
     """The part of a runtime that starts subscriptions."""
+
+    role: Role = attrs.field(init=False)
 
     async def spawn(
         self,
@@ -106,6 +109,8 @@ class Spawner(Observable):
     async def _bind(self, subscribers: Sequence[Subscriber[..., Any]]) -> None:
         """Register subscriptions in the store, where there is one."""
         if self._outbox is not None:
+            if self.role == "emit":
+                raise InvalidOption("role", "emit", "handles nothing: give the runtime its subscribers when it is made")
             await self._outbox.carrier.bind(subscribers, serve=True)
             self._check_open("spawn")
 

@@ -22,6 +22,16 @@ class WrongRole(Rejected):
 
 
 @attrs.define
+class StillServed(Rejected):
+    """A subscription was to be removed that a process serves. Nothing was done."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name!r} is served by a process: stop it there, and then remove it."
+
+
+@attrs.define
 class BacklogFull(Full):
     """As many deliveries wait for a subscription as its `backlog` allows. The event was accepted by nobody."""
 

@@ -20,7 +20,7 @@ from postroom_actors import Need, Port, Wait, current_port
 
 from ..behaviour import SubscriptionBehaviour
 from ..codec import UnreadableRecord, decode_event, decode_outcome, digest_of, encode_event
-from ..contract import Binding, EventModule, News, Notice, Published, Store, StoredEvent
+from ..contract import Binding, EventModule, News, Notice, Published, Store, StoredEvent, StoredSubscription
 from ..deadlock import ROOM, own_hand
 from ..event import HEAD_STARTS, Event
 from ..loans import LentDelivery
@@ -28,6 +28,7 @@ from ..log import LEASE_LOST, REFUSED, Log
 from ..needs import need_to_settle
 from ..outcomes import Outcome
 from ..receipt import Receipt
+from ..recordings import emitter_of
 from ..subscriber import Subscriber
 from .fetching import Fetcher
 from .persistence import Persistence
@@ -51,9 +52,9 @@ class Carrier:
     Attributes:
         store: The session on it.
         session: Its name.
-        recorded: Told of each receipt whose event was accepted.
+        recorded: Told of each receipt whose event was accepted, and of the subscription that has emitted it.
         lost: Told that the session was taken for dead; says how many deliveries were in hand, and how many waited.
-        staged_heard: Told of each notice first; whether it was about something staged.
+        staged_heard: Told of what became of something staged; whether that was staged here.
         elsewhere: Subscriptions that other processes serve, as far as is known.
         stirred: Set, and made anew, whenever something has happened.
     """
@@ -65,7 +66,7 @@ class Carrier:
     _log: Log
     _persistence: Persistence
     hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None]
-    recorded: Callable[[StoredReceipt], None]
+    recorded: Callable[[StoredReceipt, str | None], None]
     lost: Callable[[], tuple[int, int]]
     staged_heard: Callable[[Notice], bool] = attrs.field(default=lambda notice: False, init=False)
     publisher: Publisher = attrs.field(init=False)
@@ -75,13 +76,16 @@ class Carrier:
     refused: int = attrs.field(default=0, init=False)
     stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     session: str = attrs.field(kw_only=True)
+    _early: list[Notice] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
     _receipts: "weakref.WeakValueDictionary[str, StoredReceipt]" = attrs.field(
         factory=weakref.WeakValueDictionary, init=False
     )
 
     def __attrs_post_init__(self) -> None:
-        self.publisher = Publisher(self.store, self.port, self._persistence, self._accepted, self._room_in)
+        self.publisher = Publisher(
+            self.store, self.port, self._persistence, self._accepted, self._room_in, self._answered
+        )
         self.settler = Settler(
             self.store, self.port, self._persistence, self._confirmed, self._refused, self._over, self._paused
         )
@@ -104,6 +108,7 @@ class Carrier:
         stored = [stored_event(event, given, require) for event, given in events]
         hand = own_hand(self.port)
         submission = Submission(self.port, hand, events=[each for each, _ in stored])
+        submission.emitters = [emitter_of(event) for _, event in stored]
         submission.receipts = [self.receipt_of(event, submission) for _, event in stored]
         self.publisher.send(submission)
         return list(submission.receipts)
@@ -112,36 +117,33 @@ class Carrier:
         """A receipt of an event that is on its way into the store."""
         return StoredReceipt(event, (), entrance, port=self.port)
 
-    def adopt(self, receipt: StoredReceipt, published: Published) -> None:
-        """An event was accepted: its receipt hears of outcomes from now on."""
+    def adopt(self, receipt: StoredReceipt, published: Published, emitter: str | None = None) -> None:
+        """An event was accepted: its receipt hears of outcomes from now on.
+
+        Args:
+            emitter: The subscription whose handler has emitted it.
+        """
         event = receipt.event
         if published.body is not None:
             event = decode_event(published.body, event.id, published.accepted_at)
         if event.accepted_at != published.accepted_at:
             event = msgspec.structs.replace(event, accepted_at=published.accepted_at)
         receipt.accept(event, [self._target(name) for name in published.targets])
-        self._receipts[event.id] = receipt
+        first = self._receipts.get(event.id)
+        if first is not None:
+            receipt.share(first)
+        else:
+            self._receipts[event.id] = receipt
         for encoded in published.outcomes.values():
             self._tell(event.id, encoded)
-        self.recorded(receipt)
+        if published.body is None:
+            self.recorded(receipt, emitter)
 
-    def _accepted(self, receipt: StoredReceipt, published: Published) -> None:
-        known = self._receipts.get(receipt.event.id) if published.body is not None else None
-        if known is not None:
-            # The same event as before: both receipts are to hear of it.
-            receipt.outcomes = list(known.outcomes or ())
-        self.adopt(receipt, published)
-        if known is not None:
-            self._follow(known, receipt)
+    def _accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
+        self.adopt(receipt, published, emitter)
         for name in published.targets:
             if name in self.fetcher.served:
                 self.fetcher.expect(name)
-
-    def _follow(self, known: StoredReceipt, receipt: StoredReceipt) -> None:
-        """Let a second receipt of an event hear what the first one hears."""
-        if known.pending:
-            known.tell_each()
-            known.wake_later(_Follower(known, receipt))
 
     def _target(self, name: str) -> StoredTarget:
         target = self._targets.get(name)
@@ -179,14 +181,15 @@ class Carrier:
     def _paused(self, name: str, token: int) -> None:
         self.fetcher.paused(name, token)
 
-    def _tell(self, event: str, encoded: bytes) -> None:
+    def _tell(self, event: str, encoded: bytes) -> bool:
         receipt = self._receipts.get(event)
         if receipt is None:
-            return
+            return False
         try:
             receipt.settle(decode_outcome(encoded))
         except UnreadableRecord as error:
             self._log.write(REFUSED, str(error))
+        return True
 
     def _stir(self) -> None:
         stirred, self.stirred = self.stirred, anyio.Event()
@@ -207,7 +210,8 @@ class Carrier:
         if news.lost:
             self._lost()
         for notice in news.notices:
-            self._noticed(notice)
+            if not self._noticed(notice) and self.publisher.is_asking:
+                self._early.append(notice)
         if news.routes:
             await self._learn_routes()
         if news.room:
@@ -216,9 +220,17 @@ class Carrier:
             self.fetcher.expect()
         self._stir()
 
-    def _noticed(self, notice: Notice) -> None:
-        if not self.staged_heard(notice):
-            self._tell(notice.event, notice.outcome)
+    def _noticed(self, notice: Notice) -> bool:
+        """Take up a notice; whether anybody here waits for such."""
+        if notice.published is not None or notice.cleared:
+            return self.staged_heard(notice)
+        return self._tell(notice.event, notice.outcome)
+
+    def _answered(self) -> None:
+        """The store has answered the publisher: whose outcomes came before the answer is known now."""
+        early, self._early = self._early, []
+        for notice in early:
+            self._noticed(notice)
 
     def _lost(self) -> None:
         self.settler.forget()
@@ -227,8 +239,7 @@ class Carrier:
         self._log.write(LEASE_LOST, in_hand, waiting)
 
     async def _learn_routes(self) -> None:
-        listing = await self.ask("list its subscriptions", self.store.subscriptions)
-        self.elsewhere = frozenset(each.name for each in listing if set(each.served_by) - {self.session})
+        self.elsewhere = frozenset(each.name for each in await self.listing() if set(each.served_by) - {self.session})
 
     # The life of subscriptions
 
@@ -238,6 +249,13 @@ class Carrier:
         Cancellation: it was done or not.
         """
         return await self._persistence.until_done(what, ask)
+
+    async def listing(self) -> Sequence[StoredSubscription]:
+        """What is registered in the store.
+
+        Cancellation: changes nothing.
+        """
+        return await self.ask("list its subscriptions", self.store.subscriptions)
 
     async def bind(self, subscribers: Sequence[Subscriber[..., Any]], *, serve: bool) -> None:
         """Register subscriptions in the store.
@@ -270,8 +288,7 @@ class Carrier:
         """
         if self.settler.unwritten or self.publisher.queue:
             return True
-        listing = await self.ask("list its subscriptions", self.store.subscriptions)
-        return any(each.waiting + each.delayed + each.lent for each in listing if each.name in names)
+        return any(each.waiting + each.delayed + each.lent for each in await self.listing() if each.name in names)
 
     async def wait_for_a_change(self) -> None:
         """Wait until something has happened here, or a moment in which it may have elsewhere.
@@ -294,18 +311,6 @@ class Carrier:
         """
         while self.settler.queue:
             await self.settler.write()
-
-
-@attrs.define(eq=False)
-class _Follower:
-    known: StoredReceipt
-    receipt: StoredReceipt
-
-    def wake(self) -> None:
-        for outcome in self.known.outcomes or ():
-            self.receipt.settle(outcome)
-        if self.known.closed:
-            self.receipt.close()
 
 
 def stored_event(event: Event, given: Event | None, require: bool) -> tuple[StoredEvent, Event]:
@@ -340,7 +345,7 @@ async def open_carrier(
     log: Log,
     losses: int,
     hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None],
-    recorded: Callable[[StoredReceipt], None],
+    recorded: Callable[[StoredReceipt, str | None], None],
     lost: Callable[[], tuple[int, int]],
 ) -> AsyncIterator[Carrier]:
     """A block with a session on the store of `module`. What is handed in by its end still gets into the store.

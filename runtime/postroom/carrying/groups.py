@@ -143,12 +143,10 @@ class StoredGroups:
         return counts[0]
 
     def heard(self, notice: Notice) -> bool:
-        """Take up what became of something that was staged here; whether it was such news."""
-        if notice.published is None and not notice.cleared:
-            return False
+        """Take up what became of something staged; whether that was staged here."""
         staged = self._staged.pop(notice.event, None)
         if staged is None:
-            return True
+            return False
         if notice.cleared:
             block = self.blocks.get(staged.stage.id)
             if block is not None and notice.cleared == EXPIRED:

@@ -89,10 +89,11 @@ class Errand:
 
 @attrs.define(eq=False)
 class Submission(Errand):
-    """Events that are accepted together, or not at all, with their receipts."""
+    """Events that are accepted together, or not at all, with their receipts, and the subscriptions that emit them."""
 
     events: Sequence[StoredEvent] = ()
     receipts: Sequence[StoredReceipt] = ()
+    emitters: Sequence[str | None] = ()
 
     def refuse(self, error: PostroomError) -> None:
         for receipt in self.receipts:
@@ -119,18 +120,22 @@ class Publisher:
     """The task that asks the store.
 
     Attributes:
-        accepted: Told of each event that was published: its receipt, and what the store says.
+        accepted: Told of each event that was published: its receipt, what the store says, and who has emitted it.
         needs_of: Who must move before there is room in a backlog, for the wait-for graph; nobody where others may.
+        answered: Told after each answer of the store was taken up.
+        is_asking: The store was asked for something, and has not answered.
         refused: Submissions that wait for room in a backlog, first come, first served.
     """
 
     _store: Store
     _port: Port
     _persistence: Persistence
-    accepted: Callable[[StoredReceipt, Published], None]
+    accepted: Callable[[StoredReceipt, Published, str | None], None]
     needs_of: Callable[[str], Wait]
+    answered: Callable[[], None]
     queue: deque[Errand] = attrs.field(factory=deque, init=False)
     refused: deque[Submission] = attrs.field(factory=deque, init=False)
+    is_asking: bool = attrs.field(default=False, init=False)
     _number: int = attrs.field(default=0, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _room: int = attrs.field(default=0, init=False)  # counts what was heard of room
@@ -171,10 +176,13 @@ class Publisher:
             errand = self.queue.popleft()
             if errand.progress is Progress.DONE:  # whoever wanted it has gone
                 continue
+            self.is_asking = True
             if isinstance(errand, Submission):
                 await self._publish(self._together(errand))
             elif isinstance(errand, Call):
                 await self._call(errand)
+            self.is_asking = False
+            self.answered()
 
     def _together(self, first: Submission) -> list[Submission]:
         """`first`, and what was sent right behind it."""
@@ -218,8 +226,8 @@ class Publisher:
         elif isinstance(answer, PostroomError):
             submission.refuse(answer)
         else:
-            for receipt, published in zip(submission.receipts, answer, strict=True):
-                self.accepted(receipt, published)
+            for receipt, published, emitter in zip(submission.receipts, answer, submission.emitters, strict=True):
+                self.accepted(receipt, published, emitter)
             submission.done()
 
     def _wait_for_room(self, submission: Submission, full: BacklogFull) -> None:

@@ -38,18 +38,19 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
     """What an emit returns on a durable module; as any receipt, but for what an end of the runtime does to it.
 
     Attributes:
-        port, is_accepted, refusal, closed: The runtime's own.
+        port, is_accepted, refusal, closed, first: The runtime's own.
     """
 
     port: Port
     is_accepted: bool = False
     refusal: PostroomError | None = None
     closed: bool = False
+    first: "StoredReceipt | None" = None
 
     @property
     def pending(self) -> int:
         """Subscriptions that have not settled yet; 1 while it is open who they will be."""
-        if self.refusal is not None or self.closed:
+        if self.refusal is not None or self.is_closed:
             return 0
         if not self.is_accepted:
             return 1
@@ -63,7 +64,7 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
         """
         if self.refusal is not None:
             raise self.refusal
-        if self.closed:
+        if self.is_closed:
             raise RuntimeClosed("closed, and deliveries of this event are still stored")
         return Report(self.event, tuple(self.outcomes or ()))
 
@@ -89,6 +90,17 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
         """The runtime's own: it is not stored."""
         self.refusal = error
         self._wake_all()
+
+    @property
+    def is_closed(self) -> bool:
+        """The runtime's own: nothing more will be heard of it."""
+        return self.closed if self.first is None else self.first.closed
+
+    def share(self, first: "StoredReceipt") -> None:
+        """The runtime's own: it is the same event as that of an earlier receipt, and hears what that one hears."""
+        first.tell_each()
+        first.outcomes = [] if first.outcomes is None else first.outcomes
+        self.first, self.outcomes, self.waiters = first, first.outcomes, first.waiters
 
     def close(self) -> None:
         """The runtime's own: nothing more will be heard of it."""
