@@ -221,5 +221,4 @@ local function flush_publishing(but)
   flush_accepted()
   flush_ended()
   for sid in pairs(mail) do tell_servers(sid, MAIL, but) end
-  leave_script()
 end

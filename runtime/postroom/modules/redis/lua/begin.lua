@@ -8,6 +8,7 @@ elseif found[1] ~= tostring(A[5]) then
 end
 expire()
 if call('EXISTS', key('x', ME)) == 0 then
+  call('DEL', key('s', ME), key('sv', ME))
   new_lease(ME)
   call('XADD', key('s', ME), '0-1', 'f', 0) -- an empty stream is there as well
   call('XDEL', key('s', ME), '0-1')

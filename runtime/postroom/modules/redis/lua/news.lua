@@ -2,7 +2,6 @@
 local function main()
   if not enter() then return GONE end
   flush_telling() -- of what the session's own beginning has to tell
-  flags, notices = {}, {}
   exempt()
   local stream, seen = key('s', ME), A[5]
   local after = string.format('%.0f-0', seen + 1)

@@ -51,4 +51,5 @@ local function flush_telling()
       end
     end
   end
+  flags, notices = {}, {}
 end
