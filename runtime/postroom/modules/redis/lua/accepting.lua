@@ -52,8 +52,8 @@ local function outcomes_piece(fields)
   return '\223' .. struct.pack('>I4', n) .. table.concat(pieces)
 end
 
--- What became of an event that was accepted before; `watcher` hears of it from now on.
-local function known_piece(id, watcher)
+-- What became of an event that was accepted before, with that one's body or another; `watcher` hears of it from now on.
+local function known_piece(id, watcher, body)
   local record = key('e', id)
   local fields = call('HGETALL', record)
   local of = {}
@@ -61,7 +61,7 @@ local function known_piece(id, watcher)
   if not string.find('\n' .. of.watchers .. '\n', '\n' .. watcher .. '\n', 1, true) then
     call('HSET', record, 'watchers', of.watchers .. '\n' .. watcher)
   end
-  local body = string.sub(of.parcel, tonumber(of.id_length) + 1)
+  body = body or string.sub(of.parcel, tonumber(of.id_length) + 1)
   return '\148' .. double(tonumber(of.accepted)) .. of.names .. outcomes_piece(fields) .. body
 end
 
@@ -156,8 +156,8 @@ end
 
 local FRESH = '\192'
 
-local function accept_one(event, watcher)
-  if event[7] and digest_of(event[8]) then return known_piece(event[8], watcher) end
+local function accept_one(event, watcher, body)
+  if event[7] and digest_of(event[8]) then return known_piece(event[8], watcher, body) end
   local number = next_number
   next_number = next_number + 1
   local set = SETS[event[1]]
@@ -199,7 +199,7 @@ local function accept_one(event, watcher)
     fields[#fields + 1] = 'o:' .. each[1]
     fields[#fields + 1] = each[2]
   end
-  return '\148' .. double(WALL) .. names_piece(event[1]) .. outcomes_piece(fields) .. FRESH
+  return '\148' .. double(WALL) .. names_piece(event[1]) .. outcomes_piece(fields) .. (body or FRESH)
 end
 
 local function prepare(targets, sets)

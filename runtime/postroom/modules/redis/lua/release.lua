@@ -13,12 +13,10 @@ local function release(group, staged, set_of)
   if refused then return list({list(ids), refused}) end
   local answers = {}
   for i, event in ipairs(events) do
-    local piece = accept_one(event, watchers[i])
     local body = string.sub(event[3], event[2] + 1)
+    local piece = accept_one(event, watchers[i], body)
     if piece == FRESH then
       piece = '\148' .. double(WALL) .. names_piece(event[1]) .. '\128' .. body
-    elseif string.sub(piece, -1) == FRESH and not event[7] then
-      piece = string.sub(piece, 1, -2) .. body
     end
     answers[i] = piece
     unstage(event[8])
