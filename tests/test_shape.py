@@ -22,7 +22,7 @@ TOP_LEVEL = {"actors", "docs", "examples", "runtime", "tests"}
 NOT_OURS = {".venv", ".git", ".hypothesis", ".pytest_cache", ".mypy_cache", ".ruff_cache", "__pycache__", "_build"}
 """Folders that the tools make."""
 
-PROMISED = {*range(1, 14), *range(16, 44), 46, 71, 73, *range(77, 81), 82}
+PROMISED = {*range(1, 44), 46, *range(71, 75), *range(77, 83)}
 """The numbers of the reliability scenarios that have a test."""
 
 

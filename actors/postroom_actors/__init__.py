@@ -1,14 +1,16 @@
-"""The actor kernel: mailboxes, the loop of an actor, time slices and timers. It knows no events."""
+"""The actor kernel: mailboxes, the loop of an actor, time slices, timers and schedules. It knows no events."""
 
 from .actor import Actor as Actor
 from .actor import Behaviour as Behaviour
 from .actor import Hand as Hand
 from .actor import current_hand as current_hand
+from .actor import current_message as current_message
 from .admission import ABANDONED as ABANDONED
 from .admission import Admission as Admission
 from .batches import BatchActor as BatchActor
 from .gates import Gate as Gate
 from .gates import Shut as Shut
+from .generators import tidily as tidily
 from .guard import Verdict as Verdict
 from .guard import interrupt_of as interrupt_of
 from .guard import judge as judge
@@ -26,6 +28,7 @@ from .port import Sleeper as Sleeper
 from .port import Wakeable as Wakeable
 from .port import cancellation_was_asked_for as cancellation_was_asked_for
 from .port import current_port as current_port
+from .schedules import Schedule as Schedule
 from .slices import TimeSlice as TimeSlice
 from .supervision import Directive as Directive
 from .supervision import Intensity as Intensity
@@ -68,6 +71,7 @@ __all__ = [
     "Owner",
     "Phase",
     "Port",
+    "Schedule",
     "Shut",
     "SingleNeed",
     "Sleeper",
@@ -81,6 +85,7 @@ __all__ = [
     "affected",
     "cancellation_was_asked_for",
     "current_hand",
+    "current_message",
     "current_port",
     "effective",
     "find_circle",
@@ -90,4 +95,5 @@ __all__ = [
     "may_stop",
     "open_kernel",
     "running_library",
+    "tidily",
 ]

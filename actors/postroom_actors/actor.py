@@ -6,6 +6,7 @@ is handled from start to end in one task; two messages of one actor may be handl
 Source: Agha, *Actors* (1986); the split between what an actor does (its behaviour) and what runs it.
 """
 
+import math
 from collections.abc import Awaitable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
@@ -14,6 +15,7 @@ import anyio
 import attrs
 
 from .admission import Admission
+from .generators import Generators, close_after
 from .guard import Verdict, interrupt_of, judge
 from .mailbox import Mailbox
 from .port import Port, Sleeper, cancellation_was_asked_for
@@ -72,6 +74,8 @@ class Hand(Generic[M]):
         since: When it took that, on the kernel's stopwatch.
         task: The task that runs here; compared by identity only.
         wait: What that task waits for other hands to do; None while it is idle or at work.
+        generators: The async generators that began in this attempt; None while none has.
+        mark: Also in the context of the task, and of each task started there: it says for which message.
     """
 
     actor: "Actor[M]"
@@ -83,12 +87,45 @@ class Hand(Generic[M]):
     since: float = attrs.field(default=0.0, init=False)
     task: object = attrs.field(default=None, init=False)
     wait: "Wait | None" = attrs.field(default=None, init=False)
+    generators: Generators | None = attrs.field(default=None, init=False, repr=False)
+    mark: object = attrs.field(default=None, init=False, repr=False)
+
+    def turn_over(self) -> None:
+        """Tell the tasks that are started from now on from those that were started before."""
+        self.mark = object()
+        _CURRENT_MARK.set(self.mark)
+
+    def is_here(self) -> bool:
+        """Whether the caller runs in this hand's own task."""
+        try:
+            return self.port.current_task() is self.task
+        except RuntimeError:  # no task runs: a collection of garbage between two of them
+            return False
 
 
 _CURRENT_HAND: Final[ContextVar["Hand[Any] | None"]] = ContextVar("postroom_hand", default=None)
 
 current_hand: Final = _CURRENT_HAND.get
 """The hand in which the caller runs, as a handler or as a task that a handler has started; None elsewhere."""
+
+_CURRENT_MARK: Final[ContextVar[object]] = ContextVar("postroom_mark", default=None)
+
+QUICK: Final = 2e-6
+"""Seconds in which a handler is taken to have started no task that outlives it.
+
+To be sure, each message would have to set a context variable, which was measured to make one 8 % dearer. Starting a
+task takes about this long. Should a handler do nothing else, and be quicker, then the next message of the same slice
+may count as in hand for that task; the one after it won't.
+"""
+
+
+def current_message() -> Any:
+    """What is in hand while the caller runs, as its handler or as a task that its handler has started; else None.
+
+    A task that outlives its handler is no part of what is in hand after that.
+    """
+    hand = current_hand()
+    return hand.message if hand is not None and hand.mark is _CURRENT_MARK.get() else None
 
 
 @attrs.define(eq=False)
@@ -189,6 +226,9 @@ class Actor(Generic[M]):
         mailbox, queue, stopwatch, turn = self.mailbox, self.mailbox.queue, hand.port.stopwatch, hand.turn
         receive, succeeded = self.behaviour.receive, self.behaviour.succeeded
         open_cancellations = hand.port.open_cancellations()
+        # A virtual clock stands while a handler runs, so there every handler may have started a task.
+        quick = -math.inf if stopwatch is hand.port.now else QUICK
+        hand.turn_over()
         started = stopwatch()
         while True:
             if queue:
@@ -201,6 +241,7 @@ class Actor(Generic[M]):
                 return
             else:
                 await self.sleep_for_mail(hand)
+                hand.turn_over()
                 started = stopwatch()
                 turn.restart(started)
                 continue
@@ -208,7 +249,11 @@ class Actor(Generic[M]):
             hand.since = started
             try:
                 result = await receive(message)
+                if hand.generators is not None:
+                    await self.close_generators(hand)
             except BaseException as error:
+                if hand.generators is not None:
+                    error = await self.close_generators_after(hand, error)
                 ended = stopwatch()
                 hand.message = None
                 await self.sort_out(message, self.behaviour, error, started, ended)
@@ -217,14 +262,36 @@ class Actor(Generic[M]):
                 ended = stopwatch()
                 hand.message = None
                 succeeded(message, result, started, ended)
+            if ended - started > quick:
+                hand.turn_over()
             if open_cancellations is not None and open_cancellations():
                 await self.absorb(hand.port)
             turn.left -= 1
             if ended >= turn.ends_at or turn.left <= 0:
                 await self.breathe(hand)
+                hand.turn_over()
                 ended = stopwatch()
                 turn.restart(ended)
             started = ended
+
+    async def close_generators(self, hand: Hand[M]) -> None:
+        """Close the async generators that an attempt has left.
+
+        Cancellation: as `Generators.close`.
+        """
+        if hand.generators is not None:
+            await hand.generators.close()
+            hand.generators = None
+
+    async def close_generators_after(self, hand: Hand[M], error: BaseException) -> BaseException:
+        """Close the async generators that an attempt has left that raised `error`; returns the error that counts.
+
+        Cancellation: is returned.
+        """
+        if hand.generators is not None:
+            error = await close_after(hand.generators, error)
+            hand.generators = None
+        return error
 
     async def breathe(self, hand: Hand[M]) -> None:
         """Let others run, between two messages.

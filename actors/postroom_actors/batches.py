@@ -43,6 +43,7 @@ class BatchActor(Actor[M]):
                 await self.sleep_for_mail(hand)
                 turn.restart(stopwatch())
                 continue
+            hand.turn_over()
             started = stopwatch()
             batch = [first]
             hand.message, hand.since = cast("M", batch), started
@@ -54,7 +55,11 @@ class BatchActor(Actor[M]):
                     hand.message = None
                     continue
                 result = await self.batches.receive(batch)
+                if hand.generators is not None:
+                    await self.close_generators(hand)
             except BaseException as error:
+                if hand.generators is not None:
+                    error = await self.close_generators_after(hand, error)
                 hand.message = None
                 await self.sort_out(batch, self.batches, error, started, stopwatch())
             else:

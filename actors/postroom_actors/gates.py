@@ -5,13 +5,21 @@ keeps filling, in order, and holds its writers back as any other.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
+
+if TYPE_CHECKING:  # hands take from mailboxes, which have gates: only the types go round
+    from .actor import Hand
 
 
 class Gate(Protocol):
     """Something that lets messages through or does not. Whoever opens one calls `Mailbox.reopened`."""
+
+    @property
+    def held_by(self) -> "Hand[Any] | None":
+        """The hand that has to be done before it opens; None where it is open, or time or somebody else opens it."""
+        ...
 
     def is_open(self) -> bool:
         """Whether one message may be taken now."""
@@ -25,6 +33,8 @@ class Gate(Protocol):
 @attrs.define(eq=False)
 class Shut:
     """A gate that lets nothing through for as long as it stands."""
+
+    held_by: None = attrs.field(default=None, init=False)
 
     def is_open(self) -> bool:
         return False

@@ -11,8 +11,9 @@ import anyio
 import anyio.abc
 import attrs
 
-from .actor import Actor
+from .actor import Actor, current_hand
 from .admission import Admission
+from .generators import listening
 from .port import Port, current_port
 from .slices import TimeSlice
 
@@ -70,5 +71,6 @@ async def open_kernel() -> AsyncIterator[Kernel]:
     Cancellation: cancels every actor; the block ends when all hands have ended.
     """
     port = current_port()
-    async with anyio.create_task_group() as tasks:
-        yield Kernel(port, TimeSlice(), tasks)
+    with listening(current_hand):
+        async with anyio.create_task_group() as tasks:
+            yield Kernel(port, TimeSlice(), tasks)

@@ -15,6 +15,7 @@ import attrs
 
 from .actor import Actor, Hand
 from .gates import Shut
+from .generators import tidily
 from .guard import Verdict, interrupt_of, judge
 
 M = TypeVar("M")
@@ -119,13 +120,13 @@ class LivingActor(Actor[M], Generic[M]):
         with anyio.CancelScope() as life:
             async with AsyncExitStack() as scope:
                 try:
-                    await self.lives.begin(scope)
+                    await tidily(hand, self.lives.begin(scope))
                     await self._work_on(hand)
                 finally:
                     life.deadline = anyio.current_time() + self.lives.grace
                     life.shield = True
                     with anyio.CancelScope(deadline=life.deadline, shield=True):
-                        await self.lives.end()
+                        await tidily(hand, self.lives.end())
         if life.cancelled_caught:
             raise TimeoutError(f"what {self.name} had opened did not close within {self.lives.grace:g} s")
 

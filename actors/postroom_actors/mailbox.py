@@ -168,17 +168,19 @@ class Mailbox(Generic[M]):
         self.line.append((message, admission))
 
     def put_back(self, message: M) -> None:
-        """Take in a message once more that has not been finished. One that holds its key needs no room for it."""
+        """Take in a message once more that has not been finished.
+
+        One that holds its key, and one that finds no room, needs none. In line it might stand behind what waits for
+        somebody who waits for this very message.
+        """
         if self.closed:
             self.owner.refused(message)
             return
         order = self.owner.order_of(message)
-        if self.lanes is None or order.key is None or not self.lanes.holds(order.key):
-            if not self.put(message):
-                self.stand_in_line(message)
-            return
-        self.lanes.put_back(message, order)
-        self._entered()
+        holds_key = self.lanes is not None and order.key is not None and self.lanes.holds(order.key)
+        if holds_key or not self.put(message):
+            self._use_lanes().put_back(message, order)
+            self._entered()
 
     def hand_back(self, message: M) -> None:
         """Take in a message that was taken before, in front of all others, whether there is room or not."""

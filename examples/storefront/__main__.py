@@ -2,8 +2,8 @@
 
 Run: python -m examples.storefront [--orders FILE] [--fail SHARE] [--crash SHARE] [--backend trio|asyncio] [--json] ...
 Prints: a table of the subscriptions, the shop's totals and its revenue by month; with --json one object instead.
-Status: 0; 1 where standard output can't be written; 2 for arguments or a file that can't be used; 130 after Ctrl-C
-and 143 after SIGTERM (both finish the orders in hand and print first; a second one leaves at once).
+Status: 0; 1 where standard output can't be written; 2 for arguments or a file that can't be used, or holds no order;
+130 after Ctrl-C and 143 after SIGTERM (both finish the orders in hand and print first; a second one leaves at once).
 """
 
 import argparse
@@ -94,6 +94,8 @@ def _run(asked: Arguments) -> int:
     status = 0 if replay.stopped_by is None else 128 + replay.stopped_by
     if replay.cut_short:
         return status
+    if not shop.orders and status == 0 and replay.broken is None:
+        return _holds_no_order(asked.orders, replay.rejected)
     if not _print(replay, as_json=asked.json):
         return 1
     return status if replay.broken is None else _cant_read(asked.orders, replay.broken)
@@ -101,6 +103,12 @@ def _run(asked: Arguments) -> int:
 
 def _cant_read(path: Path, error: OSError) -> int:
     say(f"storefront: can't read {str(path)[:LONGEST_FILE_NAME]!r}: {error.strerror}")
+    return 2
+
+
+def _holds_no_order(path: Path, rejected: int) -> int:
+    why = f"all {rejected:,} of its rows were rejected" if rejected else "it has no rows"
+    say(f"storefront: no order in {str(path)[:LONGEST_FILE_NAME]!r}: {why}")
     return 2
 
 

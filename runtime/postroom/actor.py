@@ -245,9 +245,13 @@ def check_actor(handler: Any, kind: type[Actor]) -> None:
     for hook in ("started", "stopped"):
         if not inspect.iscoroutinefunction(getattr(kind, hook)):
             raise InvalidHandler(kind, f"its {hook!r} must be `async def`")
+    arguments: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = {}
+    while isinstance(handler, partial):  # the signature of a partial that can't be called is a `ValueError`
+        arguments, keywords, handler = (*handler.args, *arguments), {**handler.keywords, **keywords}, handler.func
     try:
-        inspect.signature(handler).bind()
-    except TypeError as error:
+        inspect.signature(handler).bind(*arguments, **keywords)
+    except (TypeError, ValueError) as error:
         raise InvalidHandler(
             kind, f"it can't be made: {error}; give `spawn` its arguments, or use functools.partial"
         ) from None

@@ -116,7 +116,7 @@ class _Batches:
         for delivery in batch:  # first, since each sets its key free, which a retry of another one is to hold
             if delivery.event.id not in failures:
                 self.single.succeeded(delivery, None, started, ended)
-        for delivery in batch:
+        for delivery in reversed(batch) if self.single.goes_back(error) else batch:  # each one in front of all
             failure = failures.get(delivery.event.id)
             if failure is not None:  # lines are first come, first served: who has the last one's room has them all
                 room = self.single.failed(delivery, failure, started, ended) or room

@@ -12,12 +12,13 @@ from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Mom
 
 from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
 from .contract import letter_id
-from .dead_letters import letter_of
+from .dead_letters import letter_of, reason_of
 from .delivery import Delivery, LongDelivery, as_long, deliveries_in
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
 from .loans import Grave, LoanReceipt
-from .needs import need_to_settle, needs_of_admission, needs_to_settle_all
+from .log import printable
+from .needs import need_to_settle, needs_of_admission, needs_of_delay, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .overtime import Overtime
 from .policy import SILENT, Decided, decide, says_nothing
@@ -122,7 +123,7 @@ class SubscriptionBehaviour(Supervised):
         if self.overtime is None:
             around = self.around
             self.overtime = Overtime(
-                self.limit_of, around.grace, self.actor, around.kernel.port, around.alarms, self.teller.stuck
+                self.limit_of, around.grace, self.actor, around.kernel.port, self.alarms, self.teller.stuck
             )
         return self.overtime
 
@@ -148,7 +149,7 @@ class SubscriptionBehaviour(Supervised):
 
     def needs_to_admit(self, admission: Admission) -> Sequence[Need]:
         """Who must move before what `admission` has in line here gets into the mailbox."""
-        return needs_of_admission(self.actor, admission)
+        return [*needs_of_admission(self.actor, admission), *needs_of_delay(self.actor, self._delays, admission)]
 
     def need_to_settle(self, receipt: Receipt) -> Need:
         """Who must move before the delivery of `receipt` settles."""
@@ -184,7 +185,7 @@ class SubscriptionBehaviour(Supervised):
     def failed(self, message: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
         delivery = self._with_time(message, started, ended)
         exception = self.as_exception(error)
-        if self.breaker is not None and self.breaker.excuses(error) and self.leaving is None:
+        if self.goes_back(error):
             self.mailbox.hand_back(delivery)
             return None
         if self.supervisor is None:
@@ -194,6 +195,10 @@ class SubscriptionBehaviour(Supervised):
         room = self._attempt_failed(delivery, exception, is_last=is_last)
         self.supervisor.apply(decision, exception)
         return room
+
+    def goes_back(self, error: BaseException) -> bool:
+        """Whether what has just failed with `error` costs no attempt, and goes to the front of the mailbox."""
+        return self.breaker is not None and self.breaker.excuses(error) and self.leaving is None
 
     def _attempt_failed(
         self, delivery: LongDelivery, exception: Exception, *, is_last: bool = False
@@ -222,9 +227,10 @@ class SubscriptionBehaviour(Supervised):
         loan = delivery.receipt
         if isinstance(loan, LoanReceipt):
             loan.desk.retrying(loan, delivery.attempt - 1, wait)
-        if delivery.event.key is not None:
-            self.mailbox.hold(delivery.event.key)
-        return self.around.timers.set(due, (self, delivery))
+        key = delivery.event.key
+        if key is not None:
+            self.mailbox.hold(key)
+        return self.retries.set(due, delivery, key=key)
 
     def as_exception(self, error: BaseException) -> Exception:
         """What is told of something that a handler let out."""
@@ -240,7 +246,7 @@ class SubscriptionBehaviour(Supervised):
 
     def _wait_before_retry(self, delivery: Delivery, error: Exception, policy: Decided) -> float | Exception | None:
         """Seconds until the next attempt, None for no more, or the group of errors when the policy itself fails."""
-        if delivery.attempt >= policy.attempts or not isinstance(error, self.subscriber.retry.on):
+        if delivery.attempt >= policy.attempts or not self.subscriber.retry.is_for(error):
             return None
         if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
             return None  # it will not be any more readable next time
@@ -255,9 +261,8 @@ class SubscriptionBehaviour(Supervised):
             )
 
     def _give_up(self, delivery: Delivery, error: Exception, policy: Decided) -> None:
-        reason = f"{type(error).__name__} in attempt {delivery.attempt}"
-        if isinstance(error, UnreadableEvent) and error.id == delivery.event.id:
-            reason = str(error)
+        is_unreadable = isinstance(error, UnreadableEvent) and error.id == delivery.event.id
+        reason = printable(str(error)) if is_unreadable else reason_of(error, delivery.attempt)
         self.teller.gave_up(delivery, error, quiet=policy.quiet)
         self.tally.failed += 1
         self._bury(delivery, reason, error, delivery.attempt)
@@ -281,9 +286,6 @@ class SubscriptionBehaviour(Supervised):
     def ended(self) -> None:
         self.mailbox.close()
         self.cancel_waiting()  # at once: somebody who must end first may wait for it
-        own = (self.overtime, self.breaker, self.rate)
-        if any(own):
-            self.around.alarms.cancel(lambda alarm: alarm in own)
         Supervised.ended(self)
 
     def cancel(self, delivery: Delivery) -> None:
@@ -328,8 +330,8 @@ class SubscriptionBehaviour(Supervised):
         self.cancel_retries(due_after=-math.inf)
 
     def cancel_retries(self, due_after: float) -> None:
-        """Settle what waits for a next attempt that is due after `due_after`, on the loop's clock."""
-        for _, delivery in self.around.timers.cancel(_is_of(self), due_after):
+        """Settle what is delayed or waits for its next attempt, and is due after `due_after`, on the loop's clock."""
+        for delivery in self.take_scheduled(due_after):
             self.cancel(delivery)
 
     def may_take(self) -> bool:
@@ -347,7 +349,7 @@ class SubscriptionBehaviour(Supervised):
         """
         in_hand = self.actor.in_hand
         waiting = self.mailbox.clear()
-        waiting += [delivery for _, delivery in self.around.timers.cancel(_is_of(self))]
+        waiting += self.take_scheduled()
         self.tally.returned += len(waiting)
         for delivery in waiting:
             self._finish(delivery, was_taken=True)
@@ -387,12 +389,12 @@ class SubscriptionBehaviour(Supervised):
 
     def _finish(self, delivery: Delivery, *, was_taken: bool) -> None:
         """What is to be done after a delivery has settled; one that was never taken holds no key."""
-        if was_taken and delivery.event.key is not None:
-            self.mailbox.release(delivery.event.key)
+        key = delivery.event.key
+        if was_taken and key is not None:
+            if self._retries is not None and self._retries.finished(key, delivery):
+                self.mailbox.hold(key)  # others of it failed together with this one, and come back before the rest
+            else:
+                self.mailbox.release(key)
         if self.when_settled and not self.tally.pending:
             for call in self.when_settled:
                 call()
-
-
-def _is_of(behaviour: SubscriptionBehaviour) -> Callable[[tuple[Any, Delivery]], bool]:
-    return lambda message: message[0] is behaviour

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from postroom_actors import current_hand
+from postroom_actors import current_hand, tidily
 
 from .deadlock import in_thread_of
 from .errors import HandlerTimeout
@@ -59,7 +59,7 @@ def timed(
         deadline = anyio.current_time() + timeout
         alarm(deadline)
         with anyio.CancelScope(deadline=deadline):
-            result = await call(hand)
+            result = await tidily(current_hand(), call(hand))
             if anyio.current_time() < deadline:
                 return result
             if is_unawaited(result):

@@ -18,7 +18,7 @@ from .spawning import Spawner
 from .store_errors import StillServed
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Carried(Spawner):
     """Opens the session, and ties it to the subscriptions."""
 

@@ -6,6 +6,7 @@ from typing import Any, Final, Protocol, Unpack
 import attrs
 
 from .delivery import Delivery, fields_of
+from .errors import quoted
 from .event import Event
 from .event_types import Emitted
 from .log import SafeAdapter, as_extra
@@ -32,6 +33,9 @@ class Context:
     _delivery: Delivery
     subscription: str
     _runtime: Emits
+
+    def __repr__(self) -> str:
+        return f"<Context of {self.subscription}: attempt {self.attempt} at {self.event.name} {quoted(self.event.id)}>"
 
     @property
     def event(self) -> Event:

@@ -17,6 +17,7 @@ from .changes import DEFAULT_KEPT, Watch, Watches
 from .checks import check_count
 from .errors import UnknownDeadLetter, UnknownSubscription
 from .event import Event
+from .log import printable
 from .receipt import Receipt
 
 LONGEST_TRACEBACK: Final = 16 * 1024
@@ -24,6 +25,8 @@ LONGEST_TRACEBACK: Final = 16 * 1024
 
 WIDEST_GROUP: Final = 20
 
+LONGEST_MESSAGE: Final = 500
+"""Characters of an error's message in the reason of a letter."""
 DEFAULT_LISTED: Final = 1000
 
 
@@ -35,7 +38,7 @@ class DeadLetter:
         id: Names the letter for `replay` and `discard`.
         event: What could not be handled.
         subscription: By whom.
-        reason: Why, in one line.
+        reason: Why, in one line; what the exception says is cut to 500 characters in it, and escaped.
         exception: What the last attempt raised; None where none was made.
         traceback: The text of it, cut to 16 KiB.
         attempts: How many were made.
@@ -74,7 +77,7 @@ class DeadLetters:
     """
 
     limit: int
-    _place: Callable[[DeadLetter], Receipt]
+    _place: Callable[[DeadLetter], Receipt] = attrs.field(repr=False)
     total: int = attrs.field(default=0, init=False)
     evicted: int = attrs.field(default=0, init=False)
     watches: Watches[DeadLetter] = attrs.field(factory=lambda: Watches[DeadLetter](), init=False, repr=False)
@@ -207,6 +210,18 @@ def letter_of(
         attempts=attempts,
         time=time,
     )
+
+
+def reason_of(error: BaseException, attempt: int) -> str:
+    """What an error is and says, on one line of bounded length, without what would steer a terminal."""
+    try:
+        message = str(error)[: LONGEST_MESSAGE + 1]
+    except Exception as failure:  # an exception class of the user's may fail to print itself
+        message = f"(its message can't be shown: {type(failure).__name__})"
+    message = printable(message)
+    if len(message) > LONGEST_MESSAGE:
+        message = message[: LONGEST_MESSAGE - 1] + "…"
+    return f"{type(error).__name__} in attempt {attempt}{': ' if message else ''}{message}"
 
 
 def text_of(error: BaseException) -> str:

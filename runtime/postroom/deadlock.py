@@ -26,9 +26,11 @@ in_thread_of: Final[ContextVar["Hand[Any] | None"]] = ContextVar("postroom_in_th
 def own_hand(port: Port) -> Hand[Any] | None:
     """The hand that stands still while the caller waits; None where the caller's waits concern no actor."""
     hand = current_hand()
-    if hand is None or hand.message is None:
+    if hand is None:
         return None
-    return hand if hand.task is port.current_task() or in_thread_of.get() is hand else None
+    if hand.task is port.current_task():
+        return hand  # also where an instance starts or stops, with no message in hand
+    return hand if hand.message is not None and in_thread_of.get() is hand else None
 
 
 def check(hand: Hand[Any], wait: Wait) -> None:

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from postroom_actors import Actor, Admission, Kernel, Mailbox, Owner, Timers
+from postroom_actors import Actor, Admission, Kernel, Mailbox, Owner, Schedule, Timers
 
 from .behaviour import SubscriptionBehaviour
 from .delivery import Delivery, as_long
@@ -23,7 +23,7 @@ from .routes import Routes
 
 CAPACITY: Final = 10_000
 MOST_DELAYED: Final = 10_000
-"""Deliveries that may be delayed or wait for their next attempt; beyond that their emitters and actors wait."""
+"""Deliveries of one subscription that may be delayed or wait for their next attempt; then emitters and actors wait."""
 
 Targets: TypeAlias = tuple[SubscriptionBehaviour, ...]
 
@@ -38,7 +38,7 @@ class Dispatcher:
 
     Attributes:
         routes: Who subscribes to what.
-        timers: Deliveries that are delayed, or wait for their next attempt.
+        timers: When deliveries are due that are delayed, or wait for their next attempt.
         accepted: Events accepted.
         unrouted: Those of them that matched nobody.
         recordings: Those who record what is dispatched; `taps.listen` sees to it that they are told.
@@ -49,7 +49,7 @@ class Dispatcher:
     kernel: Kernel
     routes: Routes[SubscriptionBehaviour] = attrs.field(factory=Routes, init=False)
     actor: Actor[Due] = attrs.field(init=False)
-    timers: Timers[Due] = attrs.field(init=False)
+    timers: Timers = attrs.field(init=False)
     accepted: int = attrs.field(default=0, init=False)
     unrouted: int = attrs.field(default=0, init=False)
     recordings: list[Recording] = attrs.field(factory=list, init=False)
@@ -57,7 +57,12 @@ class Dispatcher:
 
     def __attrs_post_init__(self) -> None:
         self.actor = Actor("dispatcher", Mailbox(Owner(), CAPACITY), self)
-        self.timers = Timers(self.kernel.port, self.post, MOST_DELAYED, _drop)
+        self.timers = Timers(self.kernel.port)
+
+    def schedule_of(self, target: SubscriptionBehaviour, keeps: bool) -> Schedule[Delivery]:
+        """A new schedule: bounded for each subscription by itself, so that none holds up another's retries."""
+        deliver = lambda delivery: self.post((target, delivery))  # noqa: E731 - reads as what it is
+        return Schedule(self.timers, deliver, MOST_DELAYED, target.dropped, keeps)
 
     def dispatch(
         self,
@@ -116,7 +121,7 @@ class Dispatcher:
             if not target.has_time_until(due):
                 target.cancel(delivery)
                 return None
-            return self.timers.set(due, (target, delivery), admission)
+            return target.delays.set(due, delivery, admission)
         if target.mailbox.put(delivery):
             return None
         admission = admission or self.kernel.admission()
@@ -151,8 +156,12 @@ class Dispatcher:
         delivery.since = self.kernel.port.stopwatch()
         if delivery.attempt > 1:
             target.mailbox.put_back(delivery)
-        elif not target.mailbox.put(delivery):  # it was delayed, and comes for the first time
-            target.mailbox.stand_in_line(delivery)
+        elif target.mailbox.put(delivery):  # it was delayed, and comes for the first time
+            target.delays.wake()
+        else:
+            place = self.kernel.admission()
+            place.attend(target.delays)
+            target.mailbox.stand_in_line(delivery, place)
 
     def receive(self, message: Due) -> Awaitable[object]:
         return self._take_turn(message)
@@ -178,7 +187,3 @@ class Dispatcher:
         self.actor.mailbox.close()
         for target, delivery in self.actor.mailbox.clear():
             target.cancel(delivery)
-
-
-def _drop(message: Due, reason: str) -> None:
-    message[0].dropped(message[1], reason)

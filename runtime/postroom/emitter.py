@@ -2,21 +2,21 @@
 
 import enum
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from threading import get_ident
-from typing import Any, TypeAlias, Unpack
+from typing import Any, Unpack
 
 import attrs
 import msgspec
 
-from postroom_actors import Admission, Kernel, TimeSlice, current_hand
+from postroom_actors import Kernel, TimeSlice, current_hand, current_message
 
 from .carrying import Outbox
 from .clock import Clock
 from .contract import EventModule
-from .deadlock import check_here, waiting
-from .deduplication import Deduplication, check_same
-from .dispatcher import Dispatcher, Targets
+from .deadlock import check_here
+from .deduplication import Deduplication
+from .dispatcher import Dispatcher
 from .drafts import caused, event_in_hand, event_of
 from .errors import (
     ForkedProcess,
@@ -28,19 +28,16 @@ from .errors import (
     WrongThread,
 )
 from .event import NO_HEADERS, Event
-from .event_types import Emitted, declaration_of
+from .event_types import Emitted
 from .interceptors import Interception
 from .local import Local
 from .options import EmitOptions, is_special
 from .outcomes import Report
 from .portable import portable_copy
-from .receipt import Entrance, Receipt, wait_for_room
+from .receipt import Receipt
 from .room import check_room
 from .staging import Stages
 from .threads import Inbox, ThreadReceipt, accept_for_thread
-
-Draft: TypeAlias = tuple[Event, Event | None]
-"""An event that was checked; and, where its user chose its id, the same as the user gave it."""
 
 
 class State(enum.Enum):
@@ -176,102 +173,6 @@ class Emitter:
         """
         return self._accept(self._stopwatch(), name, data, options, None, must_fit=True)
 
-    async def emit_many(self, events: Iterable[Emitted]) -> list[Receipt]:
-        """Emit several events, each an `Event` or a typed one: all of them are accepted, or none.
-
-        They enter each mailbox in their order, as room permits; other emitters' events may come in between. Accepting
-        them takes a few microseconds an event in which nothing else runs: emit very many in several calls.
-
-        Returns:
-            One receipt for each, in the same order, once every mailbox has taken its share.
-
-        Raises:
-            As `emit`, for the first event that is refused, with a note of its position; none was accepted.
-
-        Cancellation: while it checks them, nothing is accepted; afterwards all are, as with `emit`.
-        """
-        checked: list[Draft] = []
-        chosen: dict[str, Event] = {}
-        for position, draft in enumerate(events):
-            if self._turn.is_over(self._stopwatch()):
-                await self._breathe()
-            try:
-                if not isinstance(draft, Event) and declaration_of(type(draft)) is None:
-                    raise InvalidOption(
-                        "events", draft, f"must hold Event(…)s or typed events, not {type(draft).__name__}"
-                    )
-                given, has_chosen_id = self._event(draft, None, {}, None)
-                is_new = not has_chosen_id or given.id not in chosen
-                if has_chosen_id:
-                    check_same(chosen.setdefault(given.id, given), given)
-                    is_new = is_new and self._deduplication.find(given, self._kernel.port.now()) is None
-                if self._outbox is not None:
-                    self._outbox.check(given, has_chosen_id)
-                event = self._intercept(given, None) if is_new else given
-                self._dispatcher.routes.match(event.name)
-            except Exception as error:
-                error.add_note(f"in emit_many, event number {position} (from 0); none of them was accepted")
-                raise
-            checked.append((event, given if has_chosen_id else None))
-        self._check_open()
-        receipts, admission = self._accept_all(checked)
-        await self._admitted(receipts, admission)
-        return receipts
-
-    def _accept_all(self, checked: list[Draft]) -> tuple[list[Receipt], Entrance | None]:
-        """Accept events that were checked, all of them or none, and place them in order.
-
-        Without a yield in between, or something else might be accepted in the middle that conflicts with the rest.
-
-        Returns:
-            The receipts, and what to wait for room by.
-        """
-        if self._outbox is not None:
-            sent = self._outbox.carrier.submit(checked)
-            return list(sent), sent[0].admission if sent else None
-        now, since = self._kernel.port.now(), self._stopwatch()
-        routed: list[tuple[Event, Targets, Event | None]] = []
-        wanted: list[tuple[Event, Targets]] = []
-        known: dict[str, Receipt | None] = {}  # by ids that were chosen; None for those that are new
-        for event, given in checked:
-            targets = self._dispatcher.routes.match(event.name)
-            routed.append((event, targets, given))
-            if given is not None and event.id in known:
-                continue
-            if given is not None:  # `find` raises where an event conflicts, before any is accepted
-                known[event.id] = self._deduplication.find(given, now)
-            if given is None or known[event.id] is None:
-                wanted.append((event, targets))
-        check_room(self._kernel.port, wanted)
-        admission = self._kernel.admission()
-        receipts: list[Receipt] = []
-        for event, targets, given in routed:
-            receipt = None if given is None else known[event.id]
-            if receipt is None:
-                receipt = self._dispatcher.dispatch(
-                    event, targets, since, special=is_special(event), admission=admission
-                )
-                if given is not None:
-                    known[event.id] = receipt
-                    self._deduplication.remember(given, receipt, now)
-            receipts.append(receipt)
-        return receipts, admission
-
-    async def _admitted(self, receipts: list[Receipt], admission: Entrance | None) -> None:
-        """Wait until every mailbox has taken its share of what was accepted together.
-
-        Cancellation: all of it stays accepted.
-        """
-        if not isinstance(admission, Admission):
-            if admission is not None:
-                await admission.wait()
-            for receipt in receipts:
-                receipt.check_accepted()
-        elif admission.waiting:
-            full = dict.fromkeys(target for receipt in receipts for target in receipt.targets)
-            with waiting(self._kernel.port, lambda: wait_for_room(full, admission)):
-                await admission.wait()
-
     def _accept(
         self,
         since: float,
@@ -322,12 +223,12 @@ class Emitter:
         if options and not targets and options.get("require"):
             raise NoSubscriber(event.name)
         if must_fit:
-            timers = dispatcher.timers
-            if event.delay is not None and targets and len(timers) + len(targets) > timers.capacity:
-                raise MailboxFull(targets[0].name, timers.capacity)
             for target in targets:
                 mailbox = target.mailbox
-                if len(mailbox.queue) >= mailbox.room and event.delay is None and mailbox.would_wait(event.key):
+                if event.delay is not None:
+                    if target.delays.is_full:
+                        raise MailboxFull(target.name, target.delays.capacity)
+                elif len(mailbox.queue) >= mailbox.room and mailbox.would_wait(event.key):
                     raise MailboxFull(target.name, mailbox.capacity)
         elif hand is not None:
             check_room(self._kernel.port, [(event, targets)])
@@ -340,9 +241,7 @@ class Emitter:
         """Make the event that would be accepted, without accepting it; and whether its user chose its id."""
         event, has_chosen_id = event_of(name, data, options, self._ids, self._wall_time(), self.portable)
         if cause is None:
-            hand = current_hand()
-            if hand is not None:
-                cause = event_in_hand(hand.message)
+            cause = event_in_hand(current_message())
         if cause is not None:
             event = caused(event, cause, self._causation_depth)
         return event, has_chosen_id

@@ -42,11 +42,15 @@ _NATIVE: Final = (
 _is_version = re.compile(r"[1-9][0-9]{0,8}").fullmatch
 
 
-class _Dataclass(Protocol):
+class _Dataclass(Protocol):  # and a class of attrs, too, as pyright sees one
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
-Emitted: TypeAlias = str | Event[Any] | msgspec.Struct | attrs.AttrsInstance | _Dataclass
+class _AttrsClass(Protocol):  # not `attrs.AttrsInstance`, which is anything at all to pyright
+    __attrs_attrs__: ClassVar[Any]
+
+
+Emitted: TypeAlias = str | Event[Any] | msgspec.Struct | _AttrsClass | _Dataclass
 """What an emit takes: a name, an `Event`, or an instance of a class with `@event_type`."""
 
 
@@ -81,12 +85,17 @@ class EventType:
         """Raises InvalidPayload where an instance of the class is not what its annotations say."""
         try:
             if self._kind is None:
-                self._kind = msgspec.inspect.type_info(self.cls)
+                kind = msgspec.inspect.type_info(self.cls)
+                if (found := unsupported(kind)) is not None:
+                    raise InvalidPayload(self.name, *found)
+                self._kind = kind
             plain = msgspec.to_builtins(data, builtin_types=_NATIVE)
             msgspec.convert(plain, self.cls, builtin_types=_NATIVE)
             found = misfit(self._kind, data)
         except msgspec.ValidationError as error:
             raise InvalidPayload(self.name, *_place_of(error)) from None
+        except InvalidPayload:
+            raise
         except Exception as error:  # what msgspec can't encode; a name that can't be resolved; a property that raises
             raise InvalidPayload(self.name, "$", f"{type(error).__name__}: {error}") from error
         if found is not None:
@@ -94,9 +103,10 @@ class EventType:
 
     def headers_with(self, given: Mapping[str, str]) -> Mapping[str, str]:
         """The headers of an event of this type, whose user gave some."""
-        if given is NO_HEADERS or not self.headers:
-            return given or self.headers
-        return MappingProxyType({**given, **self.headers})
+        if given is NO_HEADERS:
+            return self.headers
+        others = {name: value for name, value in given.items() if name != VERSION_HEADER}
+        return MappingProxyType({**others, **self.headers}) or NO_HEADERS
 
     def read(self, event: Event) -> Any:
         """An instance from the data of `event`: that itself where it is one, or made from plain data of any version.
@@ -109,7 +119,7 @@ class EventType:
             return data
         data = self._lifted(data, self._version_of(event.headers))
         try:
-            return msgspec.convert(data, self.cls)
+            return msgspec.convert(data, self.cls, str_keys=True)  # as JSON has all of them
         except msgspec.ValidationError as error:
             raise Unreadable(*_place_of(error)) from error
         except Exception as error:
@@ -235,7 +245,9 @@ def _place_of(error: msgspec.ValidationError) -> tuple[str, str]:
     reason, mark, path = str(error).rpartition(" - at `")
     if not mark:
         return "$", _lowered(str(error))
-    return path.removesuffix("`"), _lowered(reason)
+    path = path.removesuffix("`")
+    of_mapping = path.removeprefix("key` in `")
+    return of_mapping, _lowered(reason) if of_mapping == path else f"of a key: {_lowered(reason)}"
 
 
 def _lowered(text: str) -> str:

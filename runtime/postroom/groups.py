@@ -1,9 +1,9 @@
 """Groups: events that go out together, once what they tell of is done, or not at all."""
 
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, Unpack
+from typing import Any, Final, Self, Unpack
 
 import anyio
 import anyio.lowlevel
@@ -12,24 +12,17 @@ import msgspec
 
 from .checks import check_number
 from .deadlock import check_here
-from .emitter import Emitter
-from .errors import InvalidOption, NoSubscriber
+from .errors import InvalidOption, NoSubscriber, quoted
 from .event_types import Emitted
+from .many import Draft, ManyEmitter, note_of_position
 from .names import tokens_of_name
 from .options import EmitOptions, check_group
 from .receipt import Entrance, Receipt
 from .staged import CLEARED
-from .staging import TIME_TO_LIVE, Block, GroupClosed
+from .staging import MOST_STAGED, TIME_TO_LIVE, Block, GroupClosed, GroupFull
 
 GRACE: Final = 5.0
 """How long a group that failed waits for its store to drop what is staged, seconds."""
-
-
-class Emits(Protocol):
-    """What a group needs of the runtime."""
-
-    async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt: ...
-    async def clear_group(self, id: str, names: Iterable[str] | None = None) -> int: ...
 
 
 @attrs.define(eq=False)
@@ -52,18 +45,19 @@ class Group:
 
     id: str
     _ttl: float
-    _emits: Emits
-    _release: Callable[[str, Block], Awaitable[None]]
-    _open: Callable[[str, float], Block]
-    _drop: Callable[[str, str], Awaitable[None]]
+    _emitter: "GroupEmitter"
     _block: Block | None = attrs.field(default=None, init=False)
     _has_ended: bool = attrs.field(default=False, init=False)
+
+    def __repr__(self) -> str:
+        state = "not entered yet" if self._block is None else "ended" if self._has_ended else "open"
+        return f"<Group {quoted(self.id)}: {state}>"
 
     async def __aenter__(self) -> Self:
         if self._block is not None:
             raise GroupClosed(self.id, "it was entered before")
         await anyio.lowlevel.checkpoint()
-        self._block = self._open(self.id, self._ttl)
+        self._block = self._emitter._open_block(self.id, self._ttl)
         return self
 
     async def __aexit__(
@@ -72,9 +66,9 @@ class Group:
         assert self._block is not None
         self._has_ended = True
         if kind is None:
-            await self._release(self.id, self._block)
+            await self._emitter._end_well(self.id, self._block)
         else:
-            await self._drop(self.id, f"its block raised {kind.__name__}")
+            await self._emitter._end_badly(self.id, f"its block raised {kind.__name__}")
 
     async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
         """Stage an event. Arguments as `Runtime.emit`, but that `delay` and `expires_after` count from the release.
@@ -95,7 +89,25 @@ class Group:
         if group is not None:
             raise InvalidOption("group", group, f"this is group {self.id!r}; use `runtime.emit` for another")
         options["group"] = self.id
-        return await self._emits.emit(name, data, **options)
+        return await self._emitter._stage_one(self._check_usable, name, data, options)
+
+    async def emit_many(self, events: Iterable[Emitted]) -> list[Receipt]:
+        """Stage several events, each an `Event` or a typed one, in their order: all of them, or none.
+
+        Returns:
+            One receipt for each, in the same order; as of `emit`.
+
+        Raises:
+            GroupFull: there is no room in the group for all of them.
+            GroupClosed: as `emit`.
+            Exception: as `Runtime.emit_many`, with a note of the position of the event that is refused.
+
+        Cancellation: nothing was staged.
+        """
+        self._check_usable()
+        checked = await self._emitter._check_all(events, self.id)
+        self._check_usable()  # others may have had their turns
+        return await self._emitter._stage_all(self.id, checked)
 
     async def clear(self, names: Iterable[str] | None = None) -> int:
         """Drop what is staged, or of it the events of these names; the block goes on.
@@ -109,7 +121,7 @@ class Group:
         Cancellation: only before anything was dropped.
         """
         self._check_usable()
-        return await self._emits.clear_group(self.id, names)
+        return await self._emitter.clear_group(self.id, names)
 
     def _check_usable(self) -> None:
         if self._block is None:
@@ -121,7 +133,7 @@ class Group:
 
 
 @attrs.define(eq=False)
-class GroupEmitter(Emitter):
+class GroupEmitter(ManyEmitter):
     """What a runtime does with groups."""
 
     def group(self, id: str | None = None, ttl: float | None = TIME_TO_LIVE) -> Group:
@@ -142,7 +154,7 @@ class GroupEmitter(Emitter):
         if ttl is not None:
             check_number("ttl", ttl, "seconds", above=True, finite=False)
         ttl = math.inf if ttl is None else float(ttl)
-        return Group(id or self._ids(), ttl, self, self._end_well, self._open_block, self._end_badly)
+        return Group(id or self._ids(), ttl, self)
 
     async def release_group(self, id: str) -> list[Receipt]:
         """Accept all events of a group, in their order, or none of them; then the group is forgotten.
@@ -192,6 +204,55 @@ class GroupEmitter(Emitter):
         check_here(self._kernel.port)
         await anyio.lowlevel.checkpoint()
         self._check_open(call)
+
+    async def _stage_one(self, check: Callable[[], None], name: Emitted, data: Any, options: EmitOptions) -> Receipt:
+        """`emit` into a group of which `check` says whether it can be used, after others may have had their turns."""
+        if self._turn.is_over(self._stopwatch()):
+            await self._breathe()
+            check()
+        receipt = self._accept(self._stopwatch(), name, data, options, None)
+        if receipt.admission is not None:  # one that was accepted before, under its id; and all that go to a store
+            await receipt.admitted()
+        return receipt
+
+    async def _stage_all(self, id: str, checked: list[Draft]) -> list[Receipt]:
+        """Stage events that were checked, all of them or none; in memory without a yield, as `_accept_all`.
+
+        Cancellation: while a store is asked, all of them may be staged or none.
+        """
+        self._check_open()
+        if self._outbox is not None:
+            receipts = self._outbox.stage(checked, id) if checked else []
+            for receipt in receipts:
+                await receipt.admitted()
+            return receipts
+        return self._stage_here(id, checked)
+
+    def _stage_here(self, id: str, checked: list[Draft]) -> list[Receipt]:
+        now = self._kernel.port.now()
+        known: dict[str, Receipt | None] = {}  # by ids that were chosen; None for those that are new
+        new: list[int] = []
+        for position, (event, given) in enumerate(checked):
+            if given is not None and event.id in known:
+                continue
+            if given is not None:  # `find` raises where an event conflicts, before any is staged
+                known[event.id] = self._deduplication.find(given, now, id)
+            if given is None or known[event.id] is None:
+                new.append(position)
+        room = self._stages.room_in(id)
+        if len(new) > room:
+            error = GroupFull(id, MOST_STAGED)
+            error.add_note(note_of_position(new[room], "staged"))
+            raise error
+        receipts: list[Receipt] = []
+        for event, given in checked:
+            receipt = None if given is None else known[event.id]
+            if receipt is None:
+                receipt = self._stages.add(event, given, False, id)
+                if given is not None:
+                    known[event.id] = receipt
+            receipts.append(receipt)
+        return receipts
 
     def _accept_group(self, id: str) -> tuple[list[Receipt], Entrance | None]:
         stage = self._stages.find(id)

@@ -10,6 +10,8 @@ from typing import Any, Final, Literal, TypeAlias, TypeVar
 import attrs
 import msgspec
 
+from postroom_actors import current_hand, tidily
+
 from .calls import close_unawaited, is_async
 from .context import Context
 from .errors import InvalidOption, PostroomError, Rejected
@@ -236,7 +238,7 @@ class Interception:
 
             async def go_on(position: int) -> object:
                 if position == len(self.deliveries):
-                    return await call(hand)
+                    return await tidily(current_hand(), call(hand))
                 interceptor = self.deliveries[position]
                 inner = _Next(interceptor.name, context, lambda: go_on(position + 1))
                 return await self._call_through(interceptor, context, inner)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import Any
 
-from postroom_actors import Actor, Admission, Every, Hand, Overflow, SingleNeed
+from postroom_actors import Actor, Admission, Every, Hand, Overflow, Schedule, SingleNeed
 
 from .delivery import Delivery
 from .loans import LoanReceipt
@@ -31,6 +31,18 @@ def needs_of_admission(actor: Actor[Delivery], admission: Admission) -> list[Sin
     return _needs_of_takes(actor, _keys_of([delivery for delivery, _ in line[:-1]])) if line else []
 
 
+def needs_of_delay(
+    actor: Actor[Delivery], delays: Schedule[Delivery] | None, admission: Admission | None = None
+) -> list[SingleNeed]:
+    """Who must move before one more can be delayed, or what `admission` has in line for that.
+
+    Only where some that were delayed stand in line in front of the mailbox; else time makes room.
+    """
+    if delays is None or not delays.kept or not (delays.has_in_line(admission) if admission else delays.is_full):
+        return []
+    return _needs_to_take(actor)
+
+
 def need_to_settle(actor: Actor[Delivery], receipt: Receipt) -> Every:
     """The hand that holds the delivery of `receipt`; or who must be done before it is taken."""
     for hand in actor.hands:
@@ -39,7 +51,7 @@ def need_to_settle(actor: Actor[Delivery], receipt: Receipt) -> Every:
     key, overflow = receipt.event.key, actor.mailbox.overflow
     if overflow is Overflow.DROP_OLDEST or (overflow is Overflow.COALESCE and key is not None):
         return Every(())  # a newer event, from anywhere, may take its place
-    needs: list[SingleNeed] = [actor]
+    needs = _needs_to_take(actor)
     if key is not None and key in _held_keys(actor):
         needs.append(tuple(hand for hand in actor.hands if key in _keys_of(_deliveries_in(hand))))
     ahead = list(takewhile(lambda delivery: not _is_of(delivery, receipt), (each for each, _ in actor.mailbox.line)))
@@ -59,7 +71,7 @@ def needs_to_settle_all(actor: Actor[Delivery], pending: int) -> list[SingleNeed
     busy = [hand for hand in actor.hands if hand.message is not None]
     needs: list[SingleNeed] = [*busy]
     if pending > sum(len(_deliveries_in(hand)) for hand in busy):
-        needs.append(actor)
+        needs += _needs_to_take(actor)
     return needs
 
 
@@ -80,10 +92,15 @@ def _needs_of_takes(actor: Actor[Delivery], in_line: Sequence[Key]) -> list[Sing
     behind = {hand: _count(ahead, hand, held) for hand in actor.hands}
     missing -= len(ahead) - sum(behind.values())
     if missing <= 0:
-        return [actor]
+        return _needs_to_take(actor)
     holders = tuple(hand for hand, count in behind.items() if count)
     needed = [hand for hand in holders if sum(behind.values()) - behind[hand] < missing]
-    return [actor, holders, *needed]
+    return [*_needs_to_take(actor), holders, *needed]
+
+
+def _needs_to_take(actor: Actor[Delivery]) -> list[SingleNeed]:
+    """Who must move before anything more is taken: any hand, and those that hold gates."""
+    return [actor, *(gate.held_by for gate in actor.mailbox.gates if gate.held_by is not None)]
 
 
 def _count(ahead: Sequence[Key], hand: Hand[Any], held: set[str]) -> int:

@@ -7,12 +7,13 @@ Units: seconds.
 """
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import attrs
 
-from postroom_actors import Actor, Hand, Port, Timers
+from postroom_actors import Actor, Hand, Port, Schedule, Timers
 
 _ROUNDING: Final = 0.001
 """The loop's clock and the stopwatch are two clocks; a timer may come early by less than this."""
@@ -24,6 +25,15 @@ class Alarm(Protocol):
     def look(self) -> None:
         """It is time."""
         ...
+
+
+def alarms_on(timers: Timers) -> Schedule[Alarm]:
+    """A schedule for alarms, of which there are few for each who sets them."""
+    return Schedule(timers, lambda alarm: alarm.look(), sys.maxsize, _never_dropped)
+
+
+def _never_dropped(_alarm: Alarm, _reason: str) -> None:
+    raise AssertionError("there is room for every alarm")
 
 
 @attrs.define(eq=False)
@@ -41,7 +51,7 @@ class Overtime:
     grace: float
     _actor: Actor[Any]
     _port: Port
-    _alarms: Timers[Alarm]
+    _alarms: Schedule[Alarm]
     tell: Callable[[Any, float, float], None]  # of what a worker has in hand, its limit, and the grace
     _set: list[float] = attrs.field(factory=list, init=False)  # when alarms are due, the earliest last
     _told: dict[Hand[Any], float] = attrs.field(factory=dict, init=False)

@@ -10,10 +10,10 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 
-from postroom_actors import Mailbox, Port, Shut
+from postroom_actors import Hand, Mailbox, Port, Shut, current_hand
 
 from .checks import count_of, seconds
-from .retry import as_classes, check_classes
+from .retry import as_classes, check_classes, leaves_of
 
 X = TypeVar("X")
 
@@ -29,7 +29,7 @@ class Breaker:
         within: Seconds.
         probe_after: Seconds after which an open breaker lets one event through. Unless that fails with one of `on`,
             the breaker closes.
-        on: Exceptions that say that the dependency is down.
+        on: Exceptions that say that the dependency is down; one of them in a group of exceptions does.
 
     Source: the circuit breaker of Nygard, *Release It!* (2007). This one keeps what it does not let through.
     """
@@ -80,13 +80,13 @@ class Alarms(Protocol):
 class _Probe:
     """A gate for one message."""
 
-    left: int = 1
+    held_by: Hand[Any] | None = None
 
     def is_open(self) -> bool:
-        return self.left > 0
+        return self.held_by is None
 
     def passed(self) -> None:
-        self.left -= 1
+        self.held_by = current_hand()
 
 
 @attrs.define(eq=False)
@@ -113,10 +113,13 @@ class BreakerAtWork:
 
         async def attempt(hand: X) -> object:
             period = self._period
+            self._excused = None
             try:
                 result = await call(hand)
             except Exception as error:
-                if isinstance(error, self.policy.on):
+                if isinstance(error, self.policy.on) or any(
+                    isinstance(each, self.policy.on) for each in leaves_of(error)
+                ):
                     self._is_down(error, period)
                 else:
                     self._answers(period)
@@ -132,8 +135,7 @@ class BreakerAtWork:
 
     def excuses(self, error: BaseException) -> bool:
         """Whether the attempt that has just raised `error` costs nothing: it was made while the breaker was open."""
-        excused, self._excused = self._excused, None
-        return excused is error
+        return self._excused is error
 
     def look(self) -> None:
         """The alarm: it is time for a probe."""
@@ -192,6 +194,7 @@ class RateAtWork:
     _due: float = attrs.field(default=0.0, init=False)
     _opens_at: float = attrs.field(default=0.0, init=False)
     _has_alarm: bool = attrs.field(default=False, init=False)
+    held_by: None = attrs.field(default=None, init=False)  # time opens it
 
     def is_open(self) -> bool:
         return self._port.now() >= self._opens_at
@@ -201,11 +204,15 @@ class RateAtWork:
         now = self._port.now()
         self._due = max(self._due, now) + interval
         self._opens_at = self._due - (self.policy.burst - 1) * interval
-        if self._opens_at > now and not self._has_alarm:
-            self._has_alarm = True
-            self._alarms.set(self._opens_at, self)
+        self._set_alarm()
 
     def look(self) -> None:
-        """The alarm: it may be open again."""
+        """The alarm: it may be open again, unless an attempt has begun just before the alarm came."""
         self._has_alarm = False
+        self._set_alarm()
         self._mailbox.reopened()
+
+    def _set_alarm(self) -> None:
+        if not self._has_alarm and not self.is_open():
+            self._has_alarm = True
+            self._alarms.set(self._opens_at, self)

@@ -12,6 +12,7 @@ import msgspec
 from postroom_actors import Admission, Need, Port, Wait, Wakeable, current_hand
 
 from .deadlock import ANSWER, OUTCOMES, ROOM, check_here, waiting
+from .errors import quoted
 from .event import Event
 from .outcomes import Outcome, Report, Succeeded
 
@@ -63,6 +64,12 @@ class Receipt(msgspec.Struct, eq=False):
     admission: Entrance | None = None
     outcomes: list[Outcome] | None = None
     waiters: list[Wakeable] | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.event.name} {quoted(self.event.id)}: {self._state()}>"
+
+    def _state(self) -> str:
+        return f"{len(self.targets) - self.pending} of {len(self.targets)} settled"
 
     @property
     def id(self) -> str:

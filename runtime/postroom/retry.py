@@ -4,7 +4,7 @@ Units: seconds; attempts counted from 1, the first one included.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, TypeAlias
 
@@ -109,6 +109,17 @@ def as_classes(value: Any) -> Any:
     return (value,) if isinstance(value, type) else value
 
 
+def leaves_of(error: BaseException) -> Iterator[BaseException]:
+    """The exceptions in a group, such as a task group raises, and in groups within it; else `error` alone."""
+    unseen = [error]
+    while unseen:  # not recursion: groups may be nested deeper than Python recurses
+        current = unseen.pop()
+        if isinstance(current, BaseExceptionGroup):
+            unseen.extend(reversed(current.exceptions))
+        else:
+            yield current
+
+
 @attrs.frozen(kw_only=True)
 class Retry:
     """A subscriber's policy for failed attempts.
@@ -119,7 +130,8 @@ class Retry:
         attempts: How often a delivery is tried at the most, the first time included; None leaves it to the runtime's
             `defaults`, and those to 1.
         backoff: How long to wait after a failed attempt; None likewise, in the end `exponential(0.1, limit=30.0)`.
-        on: Exceptions that are worth another attempt; any other one is final.
+        on: Exceptions that are worth another attempt; any other one is final. A group of exceptions is worth it where
+            all that are in it are.
     """
 
     attempts: int | None = attrs.field(default=None, validator=_check_attempts)
@@ -129,6 +141,10 @@ class Retry:
         converter=as_classes,
         validator=check_classes,
     )
+
+    def is_for(self, error: BaseException) -> bool:
+        """Whether `error` is worth another attempt."""
+        return isinstance(error, self.on) or all(isinstance(each, self.on) for each in leaves_of(error))
 
 
 def checked_wait(backoff: Backoff, attempt: int, random: Random) -> float:

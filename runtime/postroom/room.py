@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 
-from postroom_actors import Port, Wait
+from postroom_actors import Port, SingleNeed, Wait
 
 from .behaviour import SubscriptionBehaviour
 from .deadlock import ROOM, check, own_hand
 from .event import Event
-from .needs import needs_of_room
+from .needs import needs_of_delay, needs_of_room
 
 
 def check_room(port: Port, wanted: Iterable[tuple[Event, tuple[SubscriptionBehaviour, ...]]]) -> None:
@@ -20,12 +20,16 @@ def check_room(port: Port, wanted: Iterable[tuple[Event, tuple[SubscriptionBehav
     if hand is None:
         return
     keys: dict[SubscriptionBehaviour, list[str | None]] = {}
+    needed: dict[SubscriptionBehaviour, list[SingleNeed]] = {}
     for event, targets in wanted:
-        if event.delay is None:
-            for target in targets:
+        for target in targets:
+            if event.delay is None:
                 keys.setdefault(target, []).append(event.key)
-    full = [target for target in keys if target.mailbox.would_wait(*keys[target])]
-    if full:
-        label = f"room in {', '.join(target.name for target in full)}"
-        needs = [need for each in full for need in needs_of_room(each.actor, keys[each])]
-        check(hand, Wait(ROOM, label, lambda: needs))
+            elif target not in needed and (needs := needs_of_delay(target.actor, target.delays)):
+                needed[target] = needs
+    for target, coming in keys.items():
+        if target.mailbox.would_wait(*coming):
+            needed[target] = [*needed.get(target, ()), *needs_of_room(target.actor, coming)]
+    if needed:
+        label = f"room in {', '.join(target.name for target in needed)}"
+        check(hand, Wait(ROOM, label, lambda: [need for needs in needed.values() for need in needs]))

@@ -1,9 +1,9 @@
 """The runtime: the block inside which subscriptions are at work."""
 
 import math
-import sys
 import threading
 import time
+import warnings
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from random import Random
@@ -31,13 +31,13 @@ from .dispatcher import Dispatcher
 from .emitter import State
 from .endings import raise_what_ended_it
 from .errors import DuplicateSubscription, RuntimeReentered, UnknownSubscription
-from .forks import tell_in_children
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
 from .local import Local
-from .overtime import Alarm
+from .overtime import alarms_on
 from .policy import SILENT, Policy
 from .portable import copy_for_handler
+from .processes import tell
 from .reading import reader_of
 from .receipt import Receipt
 from .room import check_room
@@ -65,11 +65,7 @@ from .threads import Inbox
 from .watchdog import open_watchdog
 
 
-def _never_dropped(_alarm: Alarm, _reason: str) -> None:
-    raise AssertionError("there is room for every alarm")
-
-
-@attrs.define(eq=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
+@attrs.define(eq=False, repr=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
 class Runtime(Carried):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
 
@@ -201,15 +197,15 @@ class Runtime(Carried):
         self._kernel = kernel
         self._thread = threading.get_ident()
         self._inbox = Inbox(kernel.port)
-        tell_in_children(self)
+        tell(self)
         self._turn = kernel.turn
         self._stopwatch = kernel.port.stopwatch
         self._wall_time = self._clock.time
         self._dispatcher = Dispatcher(kernel)
         self._around = Surroundings(
             kernel=kernel,
-            timers=self._dispatcher.timers,
-            alarms=Timers(kernel.port, lambda alarm: alarm.look(), sys.maxsize, _never_dropped),
+            schedule_of=self._dispatcher.schedule_of,
+            alarms=Timers(kernel.port),
             grace=self.cleanup_within,
             dead_letters=self.dead_letters,
             clock=self._clock,
@@ -232,7 +228,7 @@ class Runtime(Carried):
             self._around.leave = self._outbox.carrier.leave
             self._around.pause = self._outbox.carrier.pause
         self._roster.open(self._dispatcher, self._around)
-        self._stages = Stages(kernel.port, self._around.alarms, self._deduplication, self._log)
+        self._stages = Stages(kernel.port, alarms_on(self._around.alarms), self._deduplication, self._log)
         listen(self._dispatcher, self._recordings)
         kernel.start(self._dispatcher.actor)
         kernel.keep(self._dispatcher.timers.run, "postroom timers")
@@ -322,6 +318,13 @@ class Runtime(Carried):
         if self._state is not State.NEW:
             self._state = State.FORKED
             self._open_in = None
+
+    def outlived(self) -> None:
+        """At the end of the process: say that nothing will be settled or closed, if this is still open."""
+        if self._state in (State.OPEN, State.DRAINING):
+            pending = self.stats.pending
+            message = f"the program ends with a postroom runtime open and {pending} of its deliveries not settled"
+            warnings.warn(f"{message}: leave its `async with` block first", ResourceWarning, source=self, stacklevel=2)
 
     def _place_again(self, letter: DeadLetter) -> Receipt:
         """Place a dead letter's event anew, for its subscription alone."""

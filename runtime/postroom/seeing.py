@@ -3,14 +3,12 @@
 All of it is read from what the runtime keeps anyway, or is told on ways that no successful event takes.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import MappingProxyType
 
 import attrs
 
-from .behaviour import SubscriptionBehaviour
 from .changes import DEFAULT_KEPT, Change, Watch, Watches
 from .dead_letters import DeadLetters
 from .emitter import State
@@ -37,6 +35,13 @@ class Observable(GroupEmitter):
     _changes: Watches[Change] = attrs.field(factory=lambda: Watches[Change](), init=False)
     _recordings: list[Recording] = attrs.field(factory=list, init=False)
 
+    def __repr__(self) -> str:
+        stats, count = self.stats, len(self._roster.subscriptions)
+        return (
+            f"<Runtime: {self._state.value}; {count} subscription(s), {stats.accepted} event(s) accepted, "
+            f"{stats.pending} pending>"
+        )
+
     @property
     def subscriptions(self) -> Mapping[str, Subscription]:
         """What is at work, by name."""
@@ -49,7 +54,7 @@ class Observable(GroupEmitter):
         return RuntimeStats(
             accepted=0 if self._state is State.NEW else self._dispatcher.accepted,
             unrouted=0 if self._state is State.NEW else self._dispatcher.unrouted,
-            staged=0 if self._state is State.NEW else len(self._stages),
+            staged=self._staged_count,
             deliveries=total.accepted,
             succeeded=total.succeeded,
             failed=total.failed,
@@ -61,6 +66,12 @@ class Observable(GroupEmitter):
             pending=total.pending,
         )
 
+    @property
+    def _staged_count(self) -> int:
+        if self._state is State.NEW:
+            return 0
+        return len(self._stages if self._outbox is None else self._outbox.groups)
+
     def snapshot(self) -> Snapshot:
         """The whole state at this moment, as values that can be kept, compared and encoded as JSON.
 
@@ -70,17 +81,14 @@ class Observable(GroupEmitter):
             WrongThread: while the runtime is open in another one, where it may change in between.
         """
         self._check_thread("snapshot")
-        new = self._state is State.NEW
-        scheduled: Counter[SubscriptionBehaviour] = Counter()
-        if not new:
-            scheduled.update(target for target, _ in self._dispatcher.timers.messages())
+        behaviours = self._roster.behaviours
         now = self._stopwatch()
         return Snapshot(
             time=self._clock.time(),
             stopwatch=now,
             state=self._state.value,
-            scheduled=0 if new else len(self._dispatcher.timers),
-            scheduled_in_line=0 if new else len(self._dispatcher.timers.line),
+            scheduled=sum(behaviour.scheduled for behaviour in behaviours.values()),
+            scheduled_in_line=sum(behaviour.scheduled_in_line for behaviour in behaviours.values()),
             stats=self.stats,
             dead_letters=DeadLettersSnapshot(
                 kept=self.dead_letters.kept,
@@ -89,8 +97,8 @@ class Observable(GroupEmitter):
                 evicted=self.dead_letters.evicted,
             ),
             subscriptions=tuple(
-                snapshot_of(behaviour, self._roster.subscriptions[name].stats, now, scheduled[behaviour])
-                for name, behaviour in self._roster.behaviours.items()
+                snapshot_of(behaviour, self._roster.subscriptions[name].stats, now)
+                for name, behaviour in behaviours.items()
             ),
         )
 

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
+import attrs
 import msgspec.inspect as kinds
 
 Misfit: TypeAlias = tuple[str, str]
@@ -113,6 +114,12 @@ def _first(misfits: Iterator[Misfit | None]) -> Misfit | None:
     return next((each for each in misfits if each is not None), None)
 
 
+def _private_field(cls: type) -> str:
+    """The first field of an attrs class that msgspec passes over, and so would lose; empty where there is none."""
+    fields = attrs.fields(cls) if attrs.has(cls) else ()
+    return next((field.name for field in fields if field.name.startswith("_")), "")
+
+
 def unsupported(kind: kinds.Type, path: str = "$", seen: frozenset[int] = frozenset()) -> Misfit | None:
     """The first place in a type of which msgspec can tell nothing: a class of the user's that it can't read.
 
@@ -129,6 +136,8 @@ def unsupported(kind: kinds.Type, path: str = "$", seen: frozenset[int] = frozen
             return unsupported(kind.type, path, seen)
         case kinds.UnionType():
             return _first(unsupported(each, path, seen) for each in kind.types)
+        case kinds.DataclassType() if private := _private_field(kind.cls):
+            return f"{path}.{private}", "its name begins with `_`, and such fields of attrs classes are not encoded"
         case kinds.StructType() | kinds.DataclassType():
             return _first(unsupported(field.type, f"{path}.{field.name}", seen) for field in kind.fields)
         case kinds.ListType() | kinds.VarTupleType() | kinds.SetType() | kinds.FrozenSetType():

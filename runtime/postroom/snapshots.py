@@ -66,8 +66,9 @@ class SubscriptionSnapshot:
         leaving: Why no new events are routed to it; None while they are.
         age: How long it has been at work.
         in_hand: What its handler has now, one for each delivery.
-        scheduled: Its deliveries that are delayed or wait for their next attempt.
-        stats: Its counters, of which `stuck` and `pending` are of this moment.
+        scheduled: Its deliveries that are delayed or wait for their next attempt, or for room to do so.
+        failure: The class of what it was last restarted or stopped for by its supervision; None where it never was.
+        stats: Its counters, of which `stuck` and `pending` are of this moment; `stats.restarts` counts fresh instances.
     """
 
     name: str
@@ -78,6 +79,7 @@ class SubscriptionSnapshot:
     mailbox: MailboxSnapshot
     in_hand: tuple[InHand, ...]
     scheduled: int
+    failure: str | None
     stats: SubscriptionStats
 
 
@@ -184,11 +186,10 @@ def _rates(now: SubscriptionStats, before: SubscriptionStats | None, window: flo
     return Rates(**counts)
 
 
-def snapshot_of(
-    behaviour: SubscriptionBehaviour, stats: SubscriptionStats, now: float, scheduled: int
-) -> SubscriptionSnapshot:
+def snapshot_of(behaviour: SubscriptionBehaviour, stats: SubscriptionStats, now: float) -> SubscriptionSnapshot:
     """One subscription now, on the kernel's stopwatch."""
     subscriber, mailbox = behaviour.subscriber, behaviour.mailbox
+    failure = None if behaviour.supervisor is None else behaviour.supervisor.failure
     return SubscriptionSnapshot(
         name=behaviour.name,
         patterns=subscriber.patterns,
@@ -203,7 +204,8 @@ def snapshot_of(
             overflow=mailbox.overflow.value,
         ),
         in_hand=tuple(each for hand in behaviour.actor.hands for each in _in_hand(hand, now)),
-        scheduled=scheduled,
+        scheduled=behaviour.scheduled + behaviour.scheduled_in_line,
+        failure=None if failure is None else type(failure).__name__,
         stats=stats,
     )
 

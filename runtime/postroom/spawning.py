@@ -18,7 +18,7 @@ from .subscriber import Subscriber, SubscriberOptions
 from .subscription import Subscription
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Spawner(Observable):
     """The part of a runtime that starts subscriptions."""
 

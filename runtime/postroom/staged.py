@@ -8,7 +8,7 @@ import attrs
 from postroom_actors import Port, Wait, Wakeable
 
 from .deadlock import check_here
-from .errors import Closed, Rejected
+from .errors import Closed, Rejected, quoted
 from .event import Event
 from .outcomes import Report
 from .receipt import Receipt
@@ -58,6 +58,12 @@ class StagedReceipt(Receipt, eq=False, kw_only=True):
     require: bool = False
     accepted: Receipt | None = None
     cleared: str | None = None
+
+    def _state(self) -> str:
+        if self.accepted is not None:
+            return self.accepted._state()
+        fate = "staged" if self.cleared is None else "dropped"
+        return f"{fate} in group {quoted(self.stage.id)}"
 
     @property
     def pending(self) -> int:

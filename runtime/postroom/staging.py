@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from postroom_actors import Port, Timers
+from postroom_actors import Port, Schedule
 
 from .deduplication import Deduplication
 from .errors import Closed
@@ -60,7 +60,7 @@ class Stages:
     """The groups of a runtime, by id."""
 
     port: Port
-    alarms: Timers[Alarm]
+    alarms: Schedule[Alarm]
     deduplication: Deduplication
     log: Log
     blocks: dict[str, Block] = attrs.field(factory=dict, init=False)
@@ -81,17 +81,20 @@ class Stages:
         """What is staged under this id; never an empty group."""
         return self._stages.get(id)
 
+    def room_in(self, id: str) -> int:
+        """How many more events the group may hold."""
+        stage = self._stages.get(id)
+        return MOST_STAGED if stage is None else MOST_STAGED - len(stage.receipts)
+
     def add(self, event: Event, draft: Event | None, require: bool, id: str) -> StagedReceipt:
         """Stage an event, the last in its group; the first one begins it.
 
         Raises:
             GroupFull: nothing was staged.
         """
-        stage = self._stages.get(id)
-        if stage is None:
-            stage = self._begin(id)
-        elif len(stage.receipts) >= MOST_STAGED:
+        if not self.room_in(id):
             raise GroupFull(id, MOST_STAGED)
+        stage = self._stages.get(id) or self._begin(id)
         receipt = StagedReceipt(event, (), stage=stage, draft=draft, require=require)
         stage.receipts.append(receipt)
         if draft is not None:

@@ -20,6 +20,12 @@ class Subscription:
 
     _behaviour: SubscriptionBehaviour
 
+    def __repr__(self) -> str:
+        stats = self.stats
+        state = self._behaviour.leaving or ("paused" if stats.paused else "at work")
+        counts = f"{stats.pending} pending, {stats.succeeded} succeeded, {stats.failed} failed"
+        return f"<Subscription {self.name}: {state}; {counts}>"
+
     @property
     def name(self) -> str:
         """Its name, unique in the runtime."""

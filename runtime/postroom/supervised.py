@@ -1,5 +1,6 @@
 """A subscription as its user and its supervisor see it: something that is paused, held, stopped, and ends."""
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -7,10 +8,11 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import Actor, Gate, Mailbox, Owner, Phase, Shut
+from postroom_actors import Actor, Gate, Mailbox, Owner, Phase, Schedule, Shut
 
 from .actor import class_of
 from .delivery import Delivery
+from .overtime import Alarm, alarms_on
 from .pacing import BreakerAtWork, RateAtWork
 from .subscriber import Subscriber
 from .supervision import SubscriptionStopped, Supervision
@@ -62,6 +64,9 @@ class Supervised(Owner[Delivery]):
     when_ended: list[Callable[[], None]] = attrs.field(factory=list, init=False)
     _held: Gate | None = attrs.field(default=None, init=False)
     _paused: Gate | None = attrs.field(default=None, init=False)
+    _retries: Schedule[Delivery] | None = attrs.field(default=None, init=False)
+    _delays: Schedule[Delivery] | None = attrs.field(default=None, init=False)
+    _alarms: Schedule[Alarm] | None = attrs.field(default=None, init=False)
 
     def find_teller(self) -> None:
         """Make what tells the log and those who watch."""
@@ -88,13 +93,49 @@ class Supervised(Owner[Delivery]):
             parent.children.append(supervisor)
             self.when_ended.append(lambda: parent.children.remove(supervisor))
 
+    @property
+    def retries(self) -> Schedule[Delivery]:
+        """What waits for its next attempt; made when it is first asked for."""
+        if self._retries is None:
+            self._retries = self.around.schedule_of(self, False)
+        return self._retries
+
+    @property
+    def delays(self) -> Schedule[Delivery]:
+        """What is delayed; made when it is first asked for. Apart, so that emitters never hold up retries."""
+        if self._delays is None:
+            self._delays = self.around.schedule_of(self, True)
+        return self._delays
+
+    @property
+    def scheduled(self) -> int:
+        """How many deliveries are delayed or wait for their next attempt."""
+        return sum(len(each) for each in (self._retries, self._delays) if each is not None)
+
+    @property
+    def scheduled_in_line(self) -> int:
+        """How many wait until there is room for them to be scheduled."""
+        return sum(len(each.line) for each in (self._retries, self._delays) if each is not None)
+
+    def take_scheduled(self, due_after: float = -math.inf) -> list[Delivery]:
+        """Cancel what is delayed or waits for its next attempt, and is due after `due_after`, on the loop's clock."""
+        schedules = (self._retries, self._delays)
+        return [delivery for each in schedules if each is not None for delivery in each.cancel(due_after)]
+
+    @property
+    def alarms(self) -> Schedule[Alarm]:
+        """Its own alarms; made when they are first asked for."""
+        if self._alarms is None:
+            self._alarms = alarms_on(self.around.alarms)
+        return self._alarms
+
     def set_gates(self) -> None:
         """Put up the breaker and the rate that are asked for."""
-        alarms, port = self.around.alarms, self.around.kernel.port
+        port = self.around.kernel.port
         if self.subscriber.breaker is not None:
-            self.breaker = BreakerAtWork(self.subscriber.breaker, self.mailbox, port, alarms, self.teller.breaker)
+            self.breaker = BreakerAtWork(self.subscriber.breaker, self.mailbox, port, self.alarms, self.teller.breaker)
         if self.subscriber.rate is not None:
-            self.rate = RateAtWork(self.subscriber.rate, self.mailbox, port, alarms)
+            self.rate = RateAtWork(self.subscriber.rate, self.mailbox, port, self.alarms)
             self.mailbox.add_gate(self.rate)
 
     @property
@@ -154,6 +195,8 @@ class Supervised(Owner[Delivery]):
 
     def ended(self) -> None:
         """The actor's last hand has ended."""
+        if self._alarms is not None:
+            self._alarms.cancel()
         if self.supervisor is not None:
             self.supervisor.enter(Phase.ENDED)
         for call in self.when_ended:

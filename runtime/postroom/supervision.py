@@ -22,6 +22,9 @@ DIRECTIVES: Final = tuple(each.value for each in Directive)
 STRATEGIES: Final = tuple(each.value for each in Strategy)
 BEYOND: Final = ("stop", "escalate")
 
+GRAVITY: Final = tuple(Directive)
+"""From the lightest to the gravest."""
+
 
 def one_of(*known: str) -> Any:
     """A field's check: one of some words."""
@@ -80,7 +83,8 @@ class Supervision:
     `stop`, the subscription ends and what is in its mailbox fails; `escalate`, the runtime falls.
 
     Attributes:
-        on: Directives by class of exception; the nearest class of an exception's ancestors counts.
+        on: Directives by class of exception; the nearest class of an exception's ancestors counts. For a group of
+            exceptions whose own class is not named, the gravest of theirs does.
         default: The directive for all others.
         intensity: Restarts that are made within `within` seconds; one more and `beyond` happens instead. Those that
             one delivery causes count once.
@@ -100,11 +104,22 @@ class Supervision:
     backoff: Backoff | None = attrs.field(default=None, validator=_check_backoff)
 
     def directive_for(self, error: BaseException) -> Directive:
-        """The directive for what was raised."""
-        for kind in type(error).__mro__:
-            if kind in self.on:
-                return Directive(self.on[kind])
-        return Directive(self.default)
+        """The directive for what was raised; of a group, the gravest one of what is in it."""
+        found: set[Directive] = set()
+        unseen = [error]
+        while unseen:  # not recursion: groups may be nested deeper than Python recurses
+            current = unseen.pop()
+            kind = next((kind for kind in type(current).__mro__ if kind in self.on), None)
+            is_named = kind is not None and issubclass(kind, BaseExceptionGroup)
+            if isinstance(current, BaseExceptionGroup) and not is_named:
+                unseen.extend(current.exceptions)
+            else:
+                found.add(self._directive_of(type(current)))
+        return max(found, key=GRAVITY.index)
+
+    def _directive_of(self, kind: type[BaseException]) -> Directive:
+        named = next((self.on[each] for each in kind.__mro__ if each in self.on), None)
+        return Directive(self.default if named is None else named)
 
     @property
     def restarts(self) -> bool:

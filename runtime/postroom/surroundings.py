@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from postroom_actors import Kernel, Timers
+from postroom_actors import Kernel, Schedule, Timers
 
 from .changes import Change, Watches
 from .clock import Clock
@@ -28,7 +28,7 @@ class Surroundings:
     """What a subscription gets from its runtime.
 
     Attributes:
-        timers: Deliveries that wait for their next attempt, each with whom it is for.
+        schedule_of: Makes what holds a subscription's deliveries that are delayed or wait for their next attempt.
         alarms: Wake-ups for those who look for stuck handlers, for gates, and for expired groups.
         grace: Seconds that a cancelled handler may take to clean up.
         give_up_after: When draining ends, on the loop's clock; None while nothing is being closed.
@@ -46,8 +46,8 @@ class Surroundings:
     """
 
     kernel: Kernel
-    timers: Timers[tuple[Any, Delivery]]
-    alarms: Timers[Any]
+    schedule_of: Callable[[Any, bool], Schedule[Delivery]]
+    alarms: Timers
     grace: float
     dead_letters: DeadLetters
     clock: Clock

@@ -4,11 +4,13 @@ A call is handed over to the loop's thread and runs there as it would in a task 
 of the thread; so a plain function that handles an event is linked to what it emits.
 """
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from concurrent.futures import wait as wait_for_futures
 from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Final, TypeVar
@@ -26,6 +28,10 @@ from .receipt import Receipt
 T = TypeVar("T")
 
 CLOSED: Final = "closed"
+ORPHANED: Final = "orphaned, since the thread of its event loop has ended before it was closed"
+
+LOOK_EVERY: Final = 0.5
+"""Seconds after which a thread that waits looks whether the event loop's thread still lives."""
 
 
 @attrs.define(eq=False)
@@ -37,8 +43,8 @@ class ThreadSleeper:
     def wake(self) -> None:
         self._event.set()
 
-    def sleep(self, timeout: float | None = None) -> bool:
-        """Returns whether it was woken, within `timeout` seconds if there is one."""
+    def sleep(self, timeout: float) -> bool:
+        """Returns whether it was woken, within `timeout` seconds."""
         return self._event.wait(timeout)
 
 
@@ -51,7 +57,7 @@ class Inbox:
     """
 
     port: Port
-    _thread: int = attrs.field(factory=threading.get_ident, init=False)
+    _thread: threading.Thread = attrs.field(factory=threading.current_thread, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _calls: deque[tuple[Callable[[], None], "Future[Any]"]] = attrs.field(factory=deque, init=False)
@@ -61,10 +67,10 @@ class Inbox:
 
         Raises:
             NotFromHere: this is the loop's thread. `what` names the call for the error.
-            RuntimeClosed: it was not run, and won't be.
+            RuntimeClosed: it was not run, and won't be; or the loop's thread has ended, which nobody else can tell.
             Exception: what `function` raised.
         """
-        if threading.get_ident() == self._thread and not self._closed:
+        if threading.current_thread() is self._thread and not self._closed:
             raise NotFromHere(what)
         result: Future[T] = Future()
         context = copy_context()
@@ -81,7 +87,26 @@ class Inbox:
             self._calls.append((run, result))
         with suppress(RuntimeError):  # the loop has ended, and whoever ends it closes this
             self.port.submit(self._run_next)
+        self.outlast(lambda seconds: bool(wait_for_futures([result], seconds).done))
         return result.result()
+
+    def outlast(self, wait: Callable[[float], bool], seconds: float | None = None) -> bool:
+        """Go on with `wait`, which is told how long it may take, until it returns true, or `seconds` are over.
+
+        Returns:
+            Whether it has returned true.
+
+        Raises:
+            RuntimeClosed: the loop's thread has ended without closing this: nobody would ever wake who waits. So is it
+                where the program ends, which waits for its threads first.
+        """
+        ends_at = math.inf if seconds is None else time.monotonic() + seconds
+        while not wait(max(0.0, min(LOOK_EVERY, ends_at - time.monotonic()))):
+            if time.monotonic() >= ends_at:
+                return False
+            if not self._thread.is_alive() and not self._closed:
+                raise RuntimeClosed(ORPHANED)
+        return True
 
     def _run_next(self) -> None:
         if self._calls:  # not closed meanwhile
@@ -101,6 +126,9 @@ class ThreadReceipt:
 
     _receipt: Receipt
     _inbox: Inbox
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} with {self._receipt!r}>"
 
     @property
     def event(self) -> Event:
@@ -124,13 +152,14 @@ class ThreadReceipt:
             TimeoutError: not all have; the event goes on, and waiting again is fine.
             NotFromHere: this is the event loop's thread.
             WouldDeadlock: in a handler, where a subscription could only settle after this very handler.
+            RuntimeClosed: the event loop's thread has ended, with the runtime open.
             GroupCleared: the event was staged, and dropped.
         """
         ends_at = None if timeout is None else time.monotonic() + timeout
         while self._wait_for_step(None if ends_at is None else ends_at - time.monotonic()):
             if self._receipt.settled:  # not yet where an event was staged and has been released
                 return self._receipt.report()
-        if self._receipt.settled:  # a runtime that closes settles everything first
+        if self._receipt.settled:
             return self._receipt.report()
         raise TimeoutError(f"{self.event.name!r} {self.id} has not settled within {timeout:g} s; it goes on.")
 
@@ -140,9 +169,11 @@ class ThreadReceipt:
         try:
             hand = self._inbox.call("wait", lambda: self._begin(sleeper))
         except RuntimeClosed:
-            return False
+            if self._receipt.settled:  # a runtime that closes settles everything first
+                return False
+            raise
         try:
-            return sleeper.sleep(seconds)
+            return self._inbox.outlast(sleeper.sleep, seconds)
         finally:
             _end_wait(hand)
             self._receipt.stop_waking(sleeper)
@@ -196,7 +227,7 @@ def accept_for_thread(inbox: Inbox, accept: Callable[[], Receipt]) -> ThreadRece
 
     receipt, hand = inbox.call("emit_from_thread", begin)
     try:
-        sleeper.sleep()
+        inbox.outlast(sleeper.sleep)
     finally:
         _end_wait(hand)
     receipt.check_accepted()

@@ -8,7 +8,18 @@ import anyio
 import attrs
 import pytest
 
-from postroom_actors import Actor, Admission, BatchActor, Kernel, Mailbox, Owner, TimeSlice, current_hand, open_kernel
+from postroom_actors import (
+    Actor,
+    Admission,
+    BatchActor,
+    Kernel,
+    Mailbox,
+    Owner,
+    TimeSlice,
+    current_hand,
+    current_message,
+    open_kernel,
+)
 from postroom_actors.guard import Verdict, interrupt_of, judge
 from postroom_actors.slices import MOST_PER_SLICE, SLICE
 
@@ -158,6 +169,28 @@ async def test_the_current_hand_is_known_to_the_handler_and_its_tasks_and_to_nob
         await anyio.wait_all_tasks_blocked()
         assert current_hand() is None
     assert seen == [7, 7]
+
+
+async def test_a_task_that_outlives_its_handler_has_nothing_in_hand() -> None:
+    seen: list[object] = []
+
+    async def looks_on() -> None:
+        for _ in range(4):
+            seen.append(current_message())
+            await anyio.sleep(1)
+
+    async def leaves_a_task(message: int) -> None:
+        if message == 1:
+            others.start_soon(looks_on)
+        await anyio.sleep(1.5)
+        assert current_message() == message
+
+    async with anyio.create_task_group() as others, actor_at_work(leaves_a_task) as (_, actor, diary):
+        for message in (1, 2, 3):
+            actor.mailbox.offer(message)
+        await anyio.sleep(10)
+    assert seen == [1, 1, None, None]
+    assert diary.lines[:3] == [("succeeded", 1), ("succeeded", 2), ("succeeded", 3)]
 
 
 async def test_variables_that_a_handler_sets_do_not_reach_another_actor() -> None:

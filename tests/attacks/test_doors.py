@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import anyio
 import pytest
 
-from postroom import Event, NoSubscriber, PostroomError, Runtime, Succeeded
+from postroom import Actor, Batch, Event, NoSubscriber, PostroomError, Runtime, Succeeded, on
 from postroom.errors import InvalidOption
 
 pytestmark = pytest.mark.anyio
@@ -79,7 +79,6 @@ async def test_emit_many_accepts_all_or_none_also_where_data_compares_oddly() ->
             assert runtime.stats.accepted == before
 
 
-@pytest.mark.xfail(strict=True, reason="the cause is what the worker has in hand now")
 async def test_a_task_that_a_handler_left_behind_makes_no_chain_of_causes_with_what_is_in_hand() -> None:
     depths: list[int] = []
 
@@ -100,6 +99,48 @@ async def test_a_task_that_a_handler_left_behind_makes_no_chain_of_causes_with_w
         await runtime.emit("start")
         await anyio.sleep(101)
     assert max(depths) <= 1, depths
+
+
+async def test_a_task_that_a_batch_left_behind_emits_without_a_cause() -> None:
+    causes: list[str | None] = []
+
+    async def later() -> None:
+        await anyio.sleep(1)
+        causes.append((await runtime.emit("tick")).event.cause)
+
+    async def work(events: list[Event]) -> None:
+        if events[0].data == 0:
+            tasks.start_soon(later)
+        else:
+            await anyio.sleep(2)
+
+    async with anyio.create_task_group() as tasks, Runtime() as runtime:
+        await runtime.spawn(work, "n", batch=Batch(size=1))
+        await runtime.emit_many([Event("n", number) for number in range(2)])
+        await anyio.sleep(2)
+    assert causes == [None]
+
+
+async def test_what_an_actor_does_beside_its_events_has_no_cause() -> None:
+    causes: list[str | None] = []
+
+    class Beside(Actor):
+        async def started(self) -> None:
+            tasks = await self.scope.enter_async_context(anyio.create_task_group())
+            tasks.start_soon(self.look_around)
+
+        async def look_around(self) -> None:
+            await anyio.sleep(1)
+            causes.append((await self.emit("tick")).event.cause)
+
+        @on("n")
+        async def work(self, event: Event) -> None:
+            await anyio.sleep(2)
+
+    async with Runtime() as runtime:
+        await runtime.spawn(Beside)
+        await runtime.emit_and_wait("n")
+    assert causes == [None]
 
 
 async def test_a_replayed_event_is_not_delayed_again_where_the_mailbox_is_full() -> None:

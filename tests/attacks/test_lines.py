@@ -46,7 +46,6 @@ async def test_emit_nowait_with_a_delay_is_refused_where_no_more_may_be_delayed(
                 runtime.emit_nowait("n", delay=100)
 
 
-@pytest.mark.xfail(strict=True, reason="the cap on delays and retries is one for the runtime")
 async def test_delays_of_one_subscription_do_not_stop_another_whose_attempts_fail(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -70,3 +69,48 @@ async def test_delays_of_one_subscription_do_not_stop_another_whose_attempts_fai
         await runtime.emit("n", 1)
         await anyio.sleep(60)
         assert 1 in seen
+
+
+async def test_delayed_events_that_are_due_hold_back_their_emitters_where_the_mailbox_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("postroom.dispatcher.MOST_DELAYED", 10)
+    emitted = 0
+
+    async def slow(event: Event) -> None:
+        await anyio.sleep(10)
+
+    async with Runtime(drain_within=1e6) as runtime:
+        subscription = await runtime.spawn(slow, "n", capacity=1)
+        with anyio.move_on_after(9):
+            for _ in range(1000):
+                await runtime.emit("n", delay=0.001)
+                emitted += 1
+        assert emitted == 12  # one at work, one in the mailbox, ten on their way
+        assert subscription.stats.in_line == 10
+        with pytest.raises(MailboxFull):
+            runtime.emit_nowait("n", delay=0.001)
+    assert runtime.stats.succeeded == runtime.stats.accepted
+    assert runtime.stats.pending == 0
+
+
+async def test_delayed_events_that_wait_for_room_do_not_stop_retries_of_the_same_subscription(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("postroom.dispatcher.MOST_DELAYED", 3)
+    seen: list[object] = []
+
+    async def fails(event: Event) -> None:
+        seen.append(event.data)
+        await anyio.sleep(1)
+        if event.data == "fails":
+            raise ValueError
+
+    async with Runtime(drain_within=1000) as runtime:
+        await runtime.spawn(fails, "n", capacity=1, retry=Retry(attempts=2, backoff=constant(1)))
+        await runtime.emit("n", "fails")
+        with anyio.move_on_after(0.5):
+            for number in range(10):
+                await runtime.emit("n", number, delay=0.001)
+    assert seen.count("fails") == 2
+    assert runtime.stats.pending == 0

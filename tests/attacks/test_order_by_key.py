@@ -69,7 +69,6 @@ async def test_a_key_of_a_batch_stays_held_where_a_later_event_of_it_in_the_batc
     assert seen == [0, 1, 0, 2, 3]  # at best; what was in the batch beside the failure can't be undone
 
 
-@pytest.mark.xfail(strict=True, reason="each comes back after a wait of its own")
 async def test_events_of_one_key_that_fail_together_come_back_in_order() -> None:
     seen: list[int] = []
     calls = 0
@@ -121,3 +120,56 @@ async def test_a_delayed_event_that_falls_due_does_not_overtake_a_retry_of_its_k
         await runtime.emit("n", 1, key="k")
         await runtime.emit("n", 2, key="k", delay=1)
     assert seen == [1, 1, 2]
+
+
+async def test_what_waits_behind_events_that_failed_together_stays_behind_all_of_them() -> None:
+    seen: list[int] = []
+    waits = iter([1.0, 3.0, 5.0])  # of 0, of 1, of 0 once more
+
+    async def work(events: list[Event]) -> None:
+        seen.extend(event.data for event in events)
+        if len(seen) <= 3:
+            raise ValueError
+
+    async with Runtime(drain_within=1000) as runtime:
+        await runtime.spawn(
+            work,
+            "n",
+            batch=Batch(size=2),
+            capacity=2,
+            retry=Retry(attempts=3, backoff=lambda attempt, random: next(waits)),
+        )
+        await runtime.emit_many([Event("n", number, key="k") for number in range(7)])
+    assert seen == [0, 1, 0, 0, 1, 2, 3, 4, 5, 6]
+
+
+async def test_a_key_stays_held_where_another_event_of_it_that_failed_together_is_given_up() -> None:
+    seen: list[int] = []
+
+    async def work(events: list[Event]) -> None:
+        seen.extend(event.data for event in events)
+        if seen == [0, 1]:
+            raise ValueError
+
+    async with Runtime(drain_within=1000) as runtime:
+        await runtime.spawn(work, "n", batch=Batch(size=2), retry=Retry(attempts=2, backoff=constant(5)))
+        await runtime.emit_many([Event("n", 0, key="k"), Event("n", 1, key="k", attempts=1), Event("n", 2, key="k")])
+    assert seen == [0, 1, 0, 2]
+
+
+@pytest.mark.parametrize("how", ["stop", "leave"])
+async def test_events_of_one_key_that_wait_to_come_back_are_cancelled_together(how: str) -> None:
+    async def work(events: list[Event]) -> None:
+        raise ValueError
+
+    async with Runtime(drain_within=1) as runtime:
+        subscription = await runtime.spawn(
+            work, "n", batch=Batch(size=3), retry=Retry(attempts=2, backoff=constant(5)), name="work"
+        )
+        receipts = await runtime.emit_many([Event("n", number, key="k") for number in range(5)])
+        await anyio.sleep(0.5)
+        assert runtime.snapshot().of("work").scheduled == 3
+        if how == "stop":
+            await subscription.stop(drain=False)
+    assert [type(receipt.report().outcomes[0]).__name__ for receipt in receipts] == ["Cancelled"] * 5
+    assert runtime.stats.pending == 0

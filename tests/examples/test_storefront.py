@@ -54,7 +54,7 @@ async def test_what_the_stock_has_written_down_is_right_although_it_crashes(cras
 
 def test_the_json_object_has_these_keys_and_no_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     orders = tmp_path / "orders.csv"
-    orders.write_bytes(b"")
+    orders.write_bytes(b"1997-01-01,00001,2,10.50\n")
     assert main(["--json", "--orders", str(orders)]) == 0
     assert " ".join(json.loads(capsys.readouterr().out)) == (
         "orders customers cds revenue free_orders rejected_rows welcomed "
@@ -112,3 +112,17 @@ def test_arguments_that_make_no_sense_are_refused(option: str, value: str, capsy
     assert out == ""
     assert option in err
     assert value in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "why"), [(b"", "it has no rows"), (b"bad\nworse\n", "all 2 of its rows were rejected")]
+)
+def test_a_file_without_an_order_is_an_error_that_says_so(
+    rows: bytes, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    orders = tmp_path / "orders.csv"
+    orders.write_bytes(rows)
+    assert main(["--orders", str(orders)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1] == f"storefront: no order in {str(orders)!r}: {why}"

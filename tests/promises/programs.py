@@ -328,9 +328,9 @@ class World:
     def places(self) -> int:
         """How many deliveries there are, counted where they are."""
         dispatcher = self.runtime._dispatcher
-        behaviours = self.runtime._roster.behaviours.values()
+        behaviours = tuple(self.runtime._roster.behaviours.values())
         actors: list[Actor[Any]] = [dispatcher.actor, *(each.actor for each in behaviours)]
-        found = len(dispatcher.timers) + len(dispatcher.timers.line)
+        found = sum(each.scheduled + each.scheduled_in_line for each in behaviours)
         for actor in actors:
             found += len(actor.mailbox.waiting()) + len(actor.mailbox.line) + len(actor.in_hand)
         return found

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from postroom import (
     Actor,
     Breaker,
+    Cancelled,
     Context,
     Event,
     Failed,
@@ -82,12 +83,14 @@ async def test_a_restart_makes_a_fresh_instance_of_the_same_arguments_with_the_s
     assert told == ["+clerk", "-clerk", "+clerk", "-clerk"]
 
 
+@pytest.mark.supervision
 async def test_a_burst_of_exactly_the_intensity_is_absorbed() -> None:
     async with Runtime() as runtime:
         await runtime.spawn(Clerk, [], supervision=FRESH)
         assert await values(runtime, *["crash"] * 3, 1) == ["Failed"] * 3 + [1]
 
 
+@pytest.mark.supervision
 async def test_a_subscriber_that_crashes_in_a_loop_stops_and_is_reported_and_others_go_on(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -112,6 +115,7 @@ async def test_a_subscriber_that_crashes_in_a_loop_stops_and_is_reported_and_oth
     assert "clerk is stopped by its supervision: more than 3 restart(s) in 60 s" in caplog.text
 
 
+@pytest.mark.supervision
 async def test_the_name_of_a_stopped_subscription_is_free_and_its_dead_letters_can_be_replayed() -> None:
     async with Runtime() as runtime:
         await runtime.spawn(Clerk, [], supervision=Supervision(default="stop"))
@@ -121,6 +125,7 @@ async def test_the_name_of_a_stopped_subscription_is_free_and_its_dead_letters_c
         assert (await (await runtime.dead_letters.replay(last))).succeeded
 
 
+@pytest.mark.supervision
 async def test_restarts_by_one_delivery_count_once() -> None:
     again = Retry(attempts=10, backoff=constant(1.0))
     async with Runtime() as runtime:
@@ -129,15 +134,62 @@ async def test_restarts_by_one_delivery_count_once() -> None:
         assert clerk.stats.restarts == 10
 
 
+@pytest.mark.parametrize(
+    ("error", "directive"),
+    [
+        (Crash(), "restart"),
+        (KeyError(), "stop"),
+        (ValueError(), "resume"),
+        (ExceptionGroup("", [Crash()]), "restart"),
+        (ExceptionGroup("", [ValueError(), ExceptionGroup("", [Crash(), ValueError()])]), "restart"),
+        (ExceptionGroup("", [Crash(), KeyError()]), "stop"),
+        (ExceptionGroup("", [Crash(), OSError(), KeyError()]), "escalate"),
+        (ExceptionGroup("", [ValueError()]), "resume"),
+    ],
+)
+def test_a_group_comes_to_the_gravest_directive_of_what_is_in_it(error: Exception, directive: str) -> None:
+    policy = Supervision(on={Crash: "restart", LookupError: "stop", OSError: "escalate"})
+    assert policy.directive_for(error).value == directive
+
+
+def test_a_directive_for_groups_themselves_counts_for_them_whatever_is_in_them() -> None:
+    policy = Supervision(on={ExceptionGroup: "resume", Crash: "stop", Exception: "restart"})
+    assert policy.directive_for(ExceptionGroup("", [Crash()])).value == "resume"
+    policy = Supervision(on={Crash: "stop", Exception: "restart"})
+    assert policy.directive_for(ExceptionGroup("", [Crash()])).value == "stop"
+
+
+async def test_what_fails_in_an_actors_background_has_the_directive_of_its_own_class() -> None:
+    class Watch(Actor):
+        async def started(self) -> None:
+            tasks = await self.scope.enter_async_context(anyio.create_task_group())
+            tasks.start_soon(self.look)
+
+        async def look(self) -> None:
+            await anyio.sleep(1)
+            raise Crash
+
+        @on("n")
+        async def handle(self, event: Event) -> None: ...
+
+    async with Runtime() as runtime:
+        watch = await runtime.spawn(Watch, supervision=Supervision(on={Crash: "stop"}))
+        await anyio.sleep(2)
+        assert dict(runtime.subscriptions) == {}
+        assert watch.stats.restarts == 0
+
+
+@pytest.mark.supervision
 async def test_beyond_the_intensity_the_runtime_falls_where_the_policy_says_so() -> None:
     with pytest.raises(ExceptionGroup) as fallen:
         async with Runtime() as runtime:
             policy = Supervision(default="restart", intensity=0, beyond="escalate")
-            await runtime.spawn(Clerk, [], supervision=policy)
+            clerk = await runtime.spawn(Clerk, [], supervision=policy)
             await runtime.emit("count", "crash")
             await anyio.sleep_forever()
     assert [type(each) for each in fallen.value.exceptions] == [Crash]
     assert fallen.value.exceptions[0].__notes__ == ["postroom: escalated by clerk"]
+    assert clerk.failure is fallen.value.exceptions[0]
 
 
 async def test_when_the_runtime_falls_the_errors_of_its_block_are_told_as_well() -> None:
@@ -319,6 +371,7 @@ def attrs_with(member: "Subscriber[..., Any]") -> "Subscriber[..., Any]":
     return attrs.evolve(member, supervision=FRESH if member.name == "b" else None)
 
 
+@pytest.mark.supervision
 async def test_beyond_their_intensity_all_siblings_stop() -> None:
     member = subscriber(name="a", supervision=FRESH)(partial(Clerk, []))
     other = subscriber(name="b")(partial(Clerk, []))
@@ -346,6 +399,7 @@ class Random(Actor):
         self.seen.append(number)
 
 
+@pytest.mark.supervision
 @settings(max_examples=60, deadline=None)
 @given(
     events=st.lists(
@@ -416,6 +470,20 @@ async def test_the_most_specific_method_handles_an_event_and_no_other() -> None:
         assert [await runtime.request(name) for name in names] == ["exact", "exact", "one", "rest"]
 
 
+async def test_arguments_that_an_actors_constructor_does_not_take_are_refused_and_nothing_is_started() -> None:
+    async with Runtime() as runtime:
+        with pytest.raises(InvalidHandler, match="it can't be made: too many positional arguments"):
+            await runtime.spawn(Clerk, [], 1, "one too many")
+        with pytest.raises(InvalidHandler, match="it can't be made: got an unexpected keyword argument 'other'"):
+            await runtime.spawn(partial(Clerk, [], other=1))  # type: ignore[call-arg]
+        with pytest.raises(InvalidHandler, match="it can't be made: missing a required argument: 'told'"):
+            await runtime.spawn(Clerk)
+        with pytest.raises(InvalidHandler, match="it can't be made: multiple values for argument 'start'"):
+            await runtime.spawn(partial(Clerk, [], start=1), 7)
+        await runtime.spawn(partial(partial(Clerk, []), start=1))
+        assert len(runtime.subscriptions) == 1
+
+
 def test_two_methods_that_match_the_same_events_are_refused_when_the_class_is_made() -> None:
     async def handle(self: Any, event: Event) -> None: ...
 
@@ -450,11 +518,6 @@ def test_a_declaration_that_makes_no_sense_is_refused(declare: Any, message: str
     with pytest.raises((InvalidHandler, InvalidOption), match=message):
         made = declare()
         made(values)
-
-
-def test_an_actor_made_by_hand_says_what_it_lacks() -> None:
-    with pytest.raises(OutsideRuntime, match=r"Clerk\.scope"):
-        _ = Clerk([]).scope
 
 
 async def test_a_paused_subscription_keeps_its_mailbox_and_holds_its_emitters_back() -> None:
@@ -561,3 +624,282 @@ async def test_nothing_is_lost_when_events_of_keys_meet_restarts_and_pauses() ->
         await keyed.resume()
         assert all([(await receipt).succeeded for receipt in receipts])
         assert keyed.stats.restarts == 10
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [
+        (ExceptionGroup("", [ConnectionError()]), 3),
+        (ExceptionGroup("", [ExceptionGroup("", [ConnectionError()]), ConnectionResetError()]), 3),
+        (ExceptionGroup("", [ConnectionError(), ValueError()]), 1),
+        (ExceptionGroup("", [ValueError()]), 1),
+    ],
+)
+async def test_a_group_is_worth_another_attempt_where_all_that_is_in_it_is(error: Exception, attempts: int) -> None:
+    @subscriber("n", retry=Retry(attempts=3, backoff=constant(1), on=ConnectionError))
+    async def handler(event: Event) -> None:
+        raise error
+
+    async with Runtime(subscribers=[handler]) as runtime:
+        assert (await runtime.emit_and_wait("n")).outcomes[0].attempts == attempts
+
+
+async def test_a_group_with_an_error_that_the_breaker_looks_for_counts_for_it() -> None:
+    error: Exception = ExceptionGroup("", [ValueError()])
+
+    @subscriber("n", breaker=Breaker(failures=2))
+    async def handler(event: Event) -> None:
+        raise error
+
+    async with Runtime(subscribers=[handler], drain_within=0) as runtime:
+        for _ in range(3):
+            await runtime.emit_and_wait("n")
+        assert runtime.subscriptions["handler"].stats.breaker == "closed"
+        error = ExceptionGroup("", [ValueError(), ExceptionGroup("", [ConnectionError()])])
+        for _ in range(2):
+            await runtime.emit_and_wait("n")
+        assert runtime.subscriptions["handler"].stats.breaker == "open"
+
+
+class Slow(Actor):
+    """Takes ten seconds for an event, and tells which attempt it was."""
+
+    @on("slow")
+    async def work(self, event: Event, context: Context) -> int:
+        await anyio.sleep(10)
+        return context.attempt
+
+
+async def test_what_an_instance_has_in_hand_is_cancelled_with_its_subscription() -> None:
+    async with Runtime() as runtime:
+        slow = await runtime.spawn(Slow)
+        receipt = await runtime.emit("slow")
+        await anyio.sleep(1)
+        await slow.stop(drain=False)
+        (outcome,) = (await receipt).outcomes
+    assert isinstance(outcome, Cancelled)
+    assert (outcome.reason, outcome.attempts) == ("unsubscribed", 1)
+
+
+async def test_what_a_restart_interrupts_goes_on_although_its_subscription_is_being_drained() -> None:
+    crashing = subscriber(name="crashing", supervision=FRESH)(partial(Clerk, []))
+    async with Runtime(subscribers=[Siblings([crashing, Slow], strategy="one_for_all")]) as runtime:
+        receipt = await runtime.emit("slow")
+        await anyio.sleep(1)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(runtime.subscriptions["slow"].stop)
+            await anyio.sleep(1)
+            await runtime.emit("count", "crash")
+        (outcome,) = (await receipt).outcomes
+        assert isinstance(outcome, Succeeded)
+        assert (outcome.value, outcome.attempts) == (1, 1)
+        assert [*runtime.subscriptions] == ["crashing"]
+
+
+async def test_a_stop_that_fails_is_told_and_kept_as_the_failure_and_ends_nothing_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Untidy(Actor):
+        async def stopped(self) -> None:
+            raise Crash
+
+        @on("n")
+        async def handle(self, event: Event) -> str:
+            return "done"
+
+    async with Runtime() as runtime:
+        untidy = await runtime.spawn(Untidy, supervision=Supervision(default="restart"))
+        assert await runtime.request("n") == "done"
+        await untidy.stop()
+        assert isinstance(untidy.failure, Crash)
+        assert untidy.stats.restarts == 0
+        assert dict(runtime.subscriptions) == {}
+    assert "the instance of untidy failed while stopping (Crash)" in caplog.text
+
+
+async def test_an_interrupt_in_a_stop_ends_the_runtime_and_comes_out() -> None:
+    class Interrupted(Actor):
+        async def stopped(self) -> None:
+            raise SystemExit(3)
+
+        @on("n")
+        async def handle(self, event: Event) -> None: ...
+
+    with pytest.raises(SystemExit, match="3"):
+        async with Runtime() as runtime:
+            stops = await runtime.spawn(Interrupted)
+            await runtime.emit_and_wait("n")
+            await stops.stop()
+            await anyio.sleep_forever()
+
+
+async def test_the_log_tells_a_start_that_fails_from_a_life_that_does(caplog: pytest.LogCaptureFixture) -> None:
+    class Frail(Actor):
+        async def started(self) -> None:
+            told.append("start")
+            if len(told) == 1:
+                raise Crash
+            tasks = await self.scope.enter_async_context(anyio.create_task_group())
+            if len(told) == 2:
+                tasks.start_soon(self.fail)
+
+        async def fail(self) -> None:
+            raise Crash
+
+        @on("n")
+        async def handle(self, event: Event) -> None: ...
+
+    told: list[str] = []
+    async with Runtime() as runtime:
+        await runtime.spawn(Frail)
+        await anyio.sleep(1)
+    lines = [record.getMessage() for record in caplog.records if "the instance of" in record.getMessage()]
+    assert lines == [
+        "the instance of frail failed while starting (Crash)",
+        "the instance of frail failed while living (ExceptionGroup)",
+    ]
+
+
+async def test_one_that_is_stopped_is_subscribed_to_nothing_while_it_still_ends() -> None:
+    class Leaving(Actor):
+        async def stopped(self) -> None:
+            await anyio.sleep(3)
+
+        @on("n")
+        async def handle(self, event: Event) -> None:
+            raise Crash
+
+    async with Runtime() as runtime:
+        await runtime.spawn(Leaving, supervision=Supervision(default="stop"))
+        await runtime.emit_and_wait("n")
+        assert "leaving" in runtime.subscriptions
+        assert (await runtime.emit_and_wait("n")).outcomes == ()
+        assert runtime.stats.unrouted == 1
+
+
+async def test_a_function_that_is_an_actors_child_waits_for_its_parents_next_instance_and_goes_on() -> None:
+    handled: list[tuple[float, int]] = []
+    lives: list[int] = []
+
+    class Boss(Actor):
+        async def started(self) -> None:
+            lives.append(len(lives))
+            if len(lives) > 1:
+                await anyio.sleep(5)
+
+            async def child(event: Event, life: int = lives[-1]) -> None:
+                handled.append((round(anyio.current_time() - began), life))
+
+            await self.spawn(child, "child", name="child")
+
+        @on("boss")
+        async def work(self, event: Event) -> None:
+            raise Crash
+
+    began = anyio.current_time()
+    async with Runtime() as runtime:
+        await runtime.spawn(Boss, supervision=FRESH)
+        await anyio.sleep(1)
+        await runtime.emit_and_wait("child")
+        await runtime.emit_and_wait("boss")
+        for _ in range(2):
+            await runtime.emit("child")
+        await anyio.sleep(1)
+        assert handled == [(1, 0)]
+        await runtime.idle()
+        await runtime.emit_and_wait("child")
+    assert [life for _, life in handled] == [0, 1, 1, 1]
+    assert [at for at, _ in handled] == [1, 6, 6, 6]
+
+
+async def test_a_sibling_that_is_down_already_is_not_restarted_once_more() -> None:
+    starts: list[str] = []
+
+    class Late(Slow):
+        async def started(self) -> None:
+            starts.append(self.name)
+            if len(starts) == 1:
+                raise Crash
+
+    first = subscriber(name="first", supervision=FRESH)(partial(Clerk, []))
+    late = subscriber(supervision=Supervision(default="restart", backoff=constant(10)))(Late)
+    async with Runtime(subscribers=[Siblings([first, late], strategy="one_for_all", intensity=5)]) as runtime:
+        await anyio.sleep(1)  # the first one has been restarted with it, and late waits for its backoff
+        before = runtime.subscriptions["late"].stats.restarts
+        await runtime.emit("count", "crash")
+        await anyio.sleep(1)
+        assert before == 1
+        assert runtime.subscriptions["late"].stats.restarts == 1
+        await anyio.sleep(20)
+        assert starts == ["late", "late"]
+
+
+async def test_an_actor_that_was_made_by_hand_says_what_it_lacks() -> None:
+    clerk = Clerk([])
+    with pytest.raises(OutsideRuntime, match=r"Clerk\.name is there from `started` on"):
+        _ = clerk.name
+    with pytest.raises(OutsideRuntime, match=r"Clerk\.scope is there from `started` on"):
+        _ = clerk.scope
+    with pytest.raises(OutsideRuntime, match=r"Clerk\.emit"):
+        await clerk.emit("n")
+    with pytest.raises(OutsideRuntime, match=r"Clerk\.spawn"):
+        await clerk.spawn(Clerk, [])
+
+
+def test_an_override_that_forgot_its_mark_is_refused_when_the_class_is_made_and_a_marked_one_counts() -> None:
+    with pytest.raises(InvalidHandler, match="its 'add' overrides a method that is marked with @on"):
+
+        class Forgot(Clerk):
+            async def add(self, event: Event) -> int:
+                return 0
+
+    class Other(Clerk):
+        @on("other")
+        async def add(self, event: Event) -> int:
+            return 0
+
+    assert subscriber()(partial(Other, [])).patterns == ("other",)
+
+
+async def test_a_restart_whose_backoff_fails_is_a_stop_with_both_errors(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(restarts: int, random: object) -> float:
+        raise LookupError
+
+    async with Runtime() as runtime:
+        clerk = await runtime.spawn(Clerk, [], supervision=Supervision(default="restart", backoff=broken))
+        assert await values(runtime, "crash", 1) == ["Failed", "Failed"]
+        await anyio.sleep(1)
+        assert dict(runtime.subscriptions) == {}
+        assert isinstance(clerk.failure, ExceptionGroup)
+        assert [type(each) for each in clerk.failure.exceptions] == [Crash, LookupError]
+    assert "clerk is stopped by its supervision: its backoff failed" in caplog.text
+
+
+async def test_a_declared_actor_keeps_its_policies_when_it_is_spawned_with_arguments() -> None:
+    declared = subscriber(name="declared", capacity=7, supervision=FRESH)(partial(Clerk, []))
+    async with Runtime() as runtime:
+        clerk = await runtime.spawn(declared, 40, name="spawned")
+        assert (clerk.name, clerk.subscriber.capacity, clerk.subscriber.supervision) == ("spawned", 7, FRESH)
+        assert await values(runtime, 1, "crash", 1) == [41, "Failed", 41]
+
+
+async def test_failures_at_both_ends_of_the_breakers_time_count() -> None:
+    @subscriber("n", breaker=Breaker(failures=2, within=8.0))
+    async def handler(event: Event) -> None:
+        raise ConnectionError
+
+    async with Runtime(subscribers=[handler], drain_within=0) as runtime:
+        subscription = runtime.subscriptions["handler"]
+        await runtime.emit_and_wait("n")
+        await anyio.sleep(8.5)
+        await runtime.emit_and_wait("n")
+        assert subscription.stats.breaker == "closed"
+        await anyio.sleep(7.5)
+        await runtime.emit_and_wait("n")
+        assert subscription.stats.breaker == "open"
+
+
+@pytest.mark.parametrize("backoff", [3, "soon"])
+def test_a_backoff_that_is_no_function_is_refused(backoff: Any) -> None:
+    with pytest.raises(InvalidOption, match="backoff"):
+        Supervision(backoff=backoff)

@@ -65,8 +65,10 @@ async def test_stopping_while_a_due_retry_is_on_its_way_leaves_nothing_pending()
         receipt = await runtime.emit("n")
         await anyio.sleep(0.5)
         behaviour = runtime._roster.behaviours["fail"]
-        [entry] = runtime._dispatcher.timers.cancel(lambda due: due[0] is behaviour)
-        runtime._dispatcher.actor.mailbox.queue.append(entry)  # as the timers do, and its task has not run yet
+        [delivery] = behaviour.retries.cancel()
+        runtime._dispatcher.actor.mailbox.queue.append(
+            (behaviour, delivery)
+        )  # as the timers do, and its task has not run yet
         await runtime.subscriptions["fail"].stop(drain=False)
         assert (runtime.stats.pending, runtime.stats.cancelled) == (0, 1)
         assert receipt.settled

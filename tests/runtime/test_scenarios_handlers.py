@@ -1,4 +1,4 @@
-"""What handlers do to themselves and to others (reliability scenarios 2, 3, 6, 8, 17, 18, 42, 43)."""
+"""What handlers do to themselves and to others (reliability scenarios 2, 3, 6, 8, 15, 17, 18, 42, 43)."""
 
 from random import Random
 
@@ -127,6 +127,49 @@ async def test_08_a_handler_that_cancels_a_scope_around_the_runtime_shuts_it_dow
     assert outer.cancelled_caught
     assert [type(receipt.report().outcomes[0]) for receipt in (first, second)] == [Cancelled, Cancelled]
     assert runtime.stats.pending == 0
+
+
+async def test_15_a_handler_with_a_task_in_the_background_is_not_done_until_that_is() -> None:
+    order: list[str] = []
+
+    @subscriber("n")
+    async def leaves_a_task(event: Event) -> str:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work_on, event.data)
+            order.append(f"{event.data} at its end")
+        return "done"
+
+    async def work_on(name: str) -> None:
+        await anyio.sleep(5)
+        order.append(f"{name} done")
+
+    async with Runtime(subscribers=[leaves_a_task, healthy]) as runtime:
+        first, second = await runtime.emit("n", "first"), await runtime.emit("n", "second")
+        await anyio.sleep(1)
+        assert [receipt.pending for receipt in (first, second)] == [1, 1]  # but for the healthy one
+        assert runtime.subscriptions["leaves_a_task"].stats.in_hand == 1
+        assert (await second).succeeded
+    assert order == ["first at its end", "first done", "second at its end", "second done"]
+
+
+async def test_15_a_background_task_that_fails_is_its_handlers_failure_and_a_timeout_ends_it() -> None:
+    @subscriber("n", timeout=3)
+    async def leaves_a_task(event: Event) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(event.data)
+
+    async def fail() -> None:
+        raise LookupError
+
+    async with Runtime(subscribers=[leaves_a_task]) as runtime:
+        failed = (await runtime.emit_and_wait("n", fail)).outcomes[0]
+        began = anyio.current_time()
+        late = (await runtime.emit_and_wait("n", anyio.sleep_forever)).outcomes[0]
+        assert anyio.current_time() - began == pytest.approx(3)
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.exception, ExceptionGroup)
+    assert isinstance(late, Failed)
+    assert isinstance(late.exception, TimeoutError)
 
 
 @pytest.mark.parametrize(("overflow", "handled"), [("drop_oldest", [0, 8, 9]), ("drop_newest", [0, 1, 2])])

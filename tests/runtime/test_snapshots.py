@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postroom import Context, Event, InvalidOption, Retry, Runtime, WrongThread, constant, subscriber
+from postroom import (
+    Actor,
+    Context,
+    Event,
+    InvalidOption,
+    Retry,
+    Runtime,
+    Supervision,
+    WrongThread,
+    constant,
+    on,
+    subscriber,
+)
 from postroom.testing import blocked_until, virtual_backend
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +125,28 @@ async def test_a_snapshot_can_be_taken_before_and_after_the_block_and_is_json() 
     after = runtime.snapshot()
     assert [each.state for each in (before, during, after)] == ["not entered yet", "open", "closed"]
     assert msgspec.json.decode(msgspec.json.encode(during))["state"] == "open"
+
+
+async def test_a_snapshot_tells_of_restarts_and_of_what_the_last_one_was_for() -> None:
+    class Clerk(Actor):
+        @on("n")
+        async def handle(self, event: Event) -> None:
+            if event.data is not None:
+                raise event.data
+
+    async def take(event: Event) -> None: ...
+
+    async with Runtime() as runtime:
+        await runtime.spawn(Clerk, supervision=Supervision(on={LookupError: "restart"}))
+        await runtime.spawn(take, "n")
+        before = runtime.snapshot().of("clerk")
+        for error in (KeyError("secret"), ValueError(), LookupError("secret"), None):
+            await runtime.emit_and_wait("n", error)
+        after = runtime.snapshot()
+    assert (before.stats.restarts, before.failure) == (0, None)
+    assert (after.of("clerk").stats.restarts, after.of("clerk").failure) == (2, "LookupError")
+    assert (after.of("take").stats.restarts, after.of("take").failure) == (0, None)
+    assert b"secret" not in msgspec.json.encode(after)
 
 
 async def test_a_snapshot_from_another_thread_is_refused() -> None:

@@ -8,7 +8,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from postroom.testing import VirtualTimeLoop, virtual_backend, virtual_time
+from postroom import Runtime
+from postroom.testing import Deadlock, VirtualTimeLoop, blocked_until, virtual_backend, virtual_time
 from tests.promises.quick import LIBRARIES, Library, run
 
 
@@ -51,13 +52,52 @@ async def test_a_thread_reports_where_no_timer_is_set() -> None:
     assert await anyio.to_thread.run_sync(lambda: 42) == 42
 
 
-def test_a_deadlock_on_asyncio_is_an_error_not_a_hang() -> None:
-    async def wait_for_nobody() -> None:
-        # Not `anyio.sleep_forever`: on asyncio it sets a timer, at infinity, to which time jumps for ever.
-        await anyio.Event().wait()
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_run_in_which_every_task_waits_for_ever_is_an_error_and_leaves_every_block(library: Library) -> None:
+    left: list[str] = []
 
-    with patch.object(virtual_time, "PATIENCE", 0.01), pytest.raises(virtual_time.Deadlock, match="every task waits"):
-        run("asyncio", wait_for_nobody)
+    async def wait_for_nobody() -> None:
+        try:
+            await anyio.Event().wait()
+        finally:
+            left.append("block")
+
+    with patch.object(virtual_time, "PATIENCE", 0.01), pytest.raises(Deadlock, match="every task waits"):
+        run(library, wait_for_nobody)
+    assert left == ["block"]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_runtime_whose_handlers_and_emitters_wait_for_ever_is_such_a_run(library: Library) -> None:
+    async def program() -> None:
+        stuck = blocked_until(anyio.Event(), "n", name="stuck", capacity=1)
+        async with Runtime(subscribers=[stuck]) as runtime, anyio.create_task_group() as tasks:
+            for _ in range(4):
+                tasks.start_soon(runtime.emit_and_wait, "n")
+
+    with patch.object(virtual_time, "PATIENCE", 0.01), pytest.raises((Deadlock, ExceptionGroup)) as caught:
+        run(library, program)
+    assert caught.value.__class__ is Deadlock or caught.group_contains(Deadlock)
+
+
+@pytest.mark.slow  # threads are outside of virtual time
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_threads_that_report_late_are_waited_for_each_as_long(library: Library) -> None:
+    done = anyio.Event()
+
+    async def work() -> None:
+        for _ in range(8):
+            await anyio.to_thread.run_sync(time.sleep, 0.1)
+        done.set()
+
+    async def program() -> str:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(work)
+            await done.wait()  # where it could be told of a deadlock
+        return "done"
+
+    with patch.object(virtual_time, "PATIENCE", 0.4):
+        assert run(library, program) == "done"
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

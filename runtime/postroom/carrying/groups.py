@@ -53,7 +53,8 @@ class StoredGroups:
 
     _carrier: Carrier
     blocks: dict[str, Block] = attrs.field(factory=dict, init=False)
-    _staged: dict[str, RemotelyStagedReceipt] = attrs.field(factory=dict, init=False)
+    # By the event's id; several where the same event was staged again under an id of its user's.
+    _staged: dict[str, list[RemotelyStagedReceipt]] = attrs.field(factory=dict, init=False)
     _stages: dict[str, Stage] = attrs.field(factory=dict, init=False)
 
     @property
@@ -106,7 +107,7 @@ class StoredGroups:
             return
         for receipt, published in zip(receipts, answer, strict=True):
             if published is None:
-                self._staged[receipt.event.id] = receipt
+                self._staged.setdefault(receipt.event.id, []).append(receipt)
             else:
                 receipt.accept(self._adopted(receipt.event, published))
 
@@ -125,10 +126,10 @@ class StoredGroups:
             raise answer
         receipts: list[Receipt] = []
         for id, published in zip(ids, answer, strict=True):
-            staged = self._staged.pop(id, None)
-            receipt = self._adopted(Event("", id=id) if staged is None else staged.event, published)
-            if staged is not None:
-                staged.accept(receipt)
+            staged = self._staged.pop(id, [])
+            receipt = self._adopted(staged[0].event if staged else Event("", id=id), published)
+            for each in staged:
+                each.accept(receipt)
             receipts.append(receipt)
         self._forget_stage(group)
         return receipts
@@ -144,22 +145,22 @@ class StoredGroups:
 
     def heard(self, notice: Notice) -> bool:
         """Take up what became of something staged; whether that was staged here."""
-        staged = self._staged.pop(notice.event, None)
-        if staged is None:
-            return False
-        if notice.cleared:
-            block = self.blocks.get(staged.stage.id)
-            if block is not None and notice.cleared == EXPIRED:
-                block.expired = True
-            staged.clear(notice.cleared)
-        elif notice.published is not None:
-            staged.accept(self._adopted(staged.event, notice.published))
-        return True
+        staged = self._staged.pop(notice.event, ())
+        for each in staged:
+            if notice.cleared:
+                block = self.blocks.get(each.stage.id)
+                if block is not None and notice.cleared == EXPIRED:
+                    block.expired = True
+                each.clear(notice.cleared)
+            elif notice.published is not None:
+                each.accept(self._adopted(each.event, notice.published))
+        return bool(staged)
 
     def close(self, reason: str) -> None:
         """The runtime has ended: what it staged outside of blocks may still be released by others."""
-        for staged in tuple(self._staged.values()):
-            staged.clear(reason)
+        for each in tuple(self._staged.values()):
+            for staged in each:
+                staged.clear(reason)
         self._staged.clear()
 
     async def _call(self, what: str, make: Callable[[int], Awaitable[T]], then: Callable[[T], None]) -> None:

@@ -1,6 +1,7 @@
 """The outbox: from a checked event to the store, for every kind of emit."""
 
 import math
+from collections.abc import Sequence
 
 import attrs
 
@@ -60,6 +61,10 @@ class Outbox:
         """
         if group is None:
             return self.carrier.submit([(event, given)], require)[0]
+        return self.stage([(event, given)], group, require)[0]
+
+    def stage(self, events: Sequence[tuple[Event, Event | None]], group: str, require: bool = False) -> list[Receipt]:
+        """Stage events in a group, all or none; never waits, their receipts do. Arguments and errors as `send`."""
         block = self.groups.blocks.get(group)
         ttl = TIME_TO_LIVE if block is None else block.ttl
-        return self.groups.stage(group, [(event, given)], require, ttl if ttl < math.inf else None)[0]
+        return list(self.groups.stage(group, events, require, ttl if ttl < math.inf else None))
