@@ -6,18 +6,57 @@ from typing import Any, Final
 
 import anyio
 import attrs
+from anyio import aclose_forcefully
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSStream
 from coredis.connection import TCPConnection, TCPLocation
 from coredis.exceptions import RedisError
 
 from postroom.store_errors import StoreBusy
 
 from .faults import MODULE
+from .places import Secret
 from .settings import Settings
 
 Node = tuple[str, int]
 
 KEEPALIVE: Final[dict[str, int]] = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """Seconds of silence, seconds between probes, and probes: a peer that is gone is found within half a minute."""
+
+
+class _Connection(TCPConnection):
+    """A connection on a transport that stands already: coredis leaves things open where there is none."""
+
+    def __init__(self, location: TCPLocation, *, transport: ByteStream, **options: Any) -> None:
+        super().__init__(location, **options)
+        self._transport = transport
+
+    async def _connect(self) -> ByteStream:
+        return self._transport
+
+
+async def open_transport(node: Node, settings: Settings) -> ByteStream:
+    """A socket to a node, with TLS where that is wanted, which notices within a while when its peer is gone.
+
+    Raises:
+        OSError, TimeoutError: there is none.
+
+    Cancellation: there is none.
+    """
+    with anyio.fail_after(settings.connect_within):
+        plain = await anyio.connect_tcp(*node)
+        raw = plain.extra(SocketAttribute.raw_socket)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEPALIVE.items():
+            if hasattr(socket, name):
+                raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        if settings.tls is None:
+            return plain
+        try:
+            return await TLSStream.wrap(plain, hostname=node[0], ssl_context=settings.tls, standard_compatible=False)
+        except BaseException:
+            await aclose_forcefully(plain)
+            raise
 
 
 @attrs.define(eq=False)
@@ -67,8 +106,8 @@ class Finder:
         self, node: Node, service: str, start: Callable[[TCPConnection], Awaitable[None]]
     ) -> Node | None:
         username, password = self.settings.sentinel
-        connection = self.connection(node, username, None if password is None else password.reveal(), 0)
         with anyio.fail_after(self.settings.connect_within):
+            connection = await self._connect(node, username, password, 0)
             await start(connection)
             try:
                 found: Any = await connection.create_request(b"SENTINEL GET-MASTER-ADDR-BY-NAME", service, decode=True)
@@ -76,26 +115,27 @@ class Finder:
                 connection.invalidate()
         return None if found is None else (str(found[0]), int(found[1]))
 
-    def connection(self, node: Node, username: str | None, password: str | None, db: int) -> TCPConnection:
-        """A connection to a node, not started yet."""
-        options = {getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)}
-        return TCPConnection(
+    async def _connect(self, node: Node, username: str | None, password: Secret | None, db: int) -> TCPConnection:
+        transport = await open_transport(node, self.settings)
+        return _Connection(
             TCPLocation(*node),
-            socket_keepalive=True,
-            socket_keepalive_options=options,
-            connect_timeout=self.settings.connect_within,
+            transport=transport,
             stream_timeout=self.settings.reply_within,
             username=username,
-            password=password,
+            password=None if password is None else password.reveal(),
             db=db,
-            ssl_context=self.settings.tls,
         )
 
-    def connection_to_server(self, node: Node) -> TCPConnection:
-        """A connection to the server at a node, as the user of the URL."""
+    async def connect(self, node: Node) -> TCPConnection:
+        """A connection to the server at a node, as the user of the URL; not started yet.
+
+        Raises:
+            OSError, TimeoutError: there is none.
+
+        Cancellation: there is none.
+        """
         place = self.settings.place
-        password = None if place.password is None else place.password.reveal()
-        return self.connection(node, place.username, password, place.db)
+        return await self._connect(node, place.username, place.password, place.db)
 
     def look_again(self, moved_to: Node | None = None) -> None:
         """What was found is not it, or not any more."""

@@ -124,15 +124,17 @@ class Link:
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _connect(self) -> TCPConnection:
-        node = await self.finder.find(self._start)
-        connection = self.finder.connection_to_server(node)
+        connection: TCPConnection | None = None
         try:
+            node = await self.finder.find(self._start)
+            connection = await self.finder.connect(node)
             with anyio.fail_after(2 * self.finder.settings.connect_within):
                 await self._start(connection)
                 await self.greet(connection)
         except BaseException as error:
-            connection.invalidate()
-            if isinstance(error, RedisError | OSError | TimeoutError):
+            if connection is not None:
+                connection.invalidate()
+            if isinstance(error, RedisError | OSError | TimeoutError | anyio.BrokenResourceError | anyio.EndOfStream):
                 self.finder.look_again()
                 raise self._unconnected(error) from error
             raise

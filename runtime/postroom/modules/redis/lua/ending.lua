@@ -18,6 +18,12 @@ local function unpack_event(text)
   return accepted, flags, string.sub(text, at, parcel - 1), string.sub(text, parcel, parcel + i - 1), parcel
 end
 
+-- What is written of an event. Somebody else may have deleted it: what is left then is a delivery that nobody can read,
+-- which ends as a dead letter.
+local MISSING = pack_event(0, 0, '', 1, '\160' .. bin(''))
+
+local function event_of(number) return call('HGET', P .. 'b', number) or MISSING end
+
 local function name_of(sid) return call('HGET', P .. 'nm', sid) end
 
 local function retire(record, forget)
@@ -80,7 +86,7 @@ end
 local function drop(sid, name, m, outcome_of)
   take_out(sid, m)
   local number = number_of(m)
-  local _, flags, watcher, id_piece = unpack_event(call('HGET', P .. 'b', number))
+  local _, flags, watcher, id_piece = unpack_event(event_of(number))
   local field = sid .. ':' .. number
   local counts = call('HGET', P .. 'm', field)
   if counts then call('HDEL', P .. 'm', field) end

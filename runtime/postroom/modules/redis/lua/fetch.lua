@@ -111,7 +111,8 @@ local function lend(position, sid, wanted)
   local counts = counts_of(sid, members)
   local token = numbers(n) - n
   for i, m in ipairs(members) do
-    local accepted, flags, watcher, id_piece, parcel = unpack_event(events[i])
+    local event = events[i] or MISSING
+    local accepted, flags, watcher, id_piece, parcel = unpack_event(event)
     local attempts, losses = 0, 0
     if counts[i] then
       local a, l = string.match(counts[i], '^(%d+):(%d+)$')
@@ -121,7 +122,7 @@ local function lend(position, sid, wanted)
     loans[#loans + 1] = score(token)
     loans[#loans + 1] = pack_loan(sid, flags, watcher, id_piece, attempts, losses, 0, m)
     pieces[#pieces + 1] = struct.pack('>BBI2BI8', 0x98, 0xcd, position, 0xcf, token)
-      .. string.sub(events[i], parcel)
+      .. string.sub(event, parcel)
       .. struct.pack('>BdBdBI4BI4', 0xcb, accepted, 0xcb, (now - due_of(m)) / 1000000, 0xce, attempts, 0xce, losses)
     unindex(sid, m)
   end

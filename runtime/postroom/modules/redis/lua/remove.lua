@@ -16,7 +16,7 @@ local function main()
     call('DEL', kz)
   end
   for number in pairs(own) do
-    local _, flags, watcher, id_piece = unpack_event(call('HGET', P .. 'b', number))
+    local _, flags, watcher, id_piece = unpack_event(event_of(number))
     call('HDEL', P .. 'm', sid .. ':' .. number)
     over(sid, name, number, flags, watcher, id_piece, outcome, nil)
     n = n + 1

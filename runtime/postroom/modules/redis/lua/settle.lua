@@ -5,7 +5,7 @@ local gone, kept, answers, was_over = {}, {}, {}, false
 
 local function bury(loan, token, letter)
   local name = name_of(loan.sid)
-  local event = call('HGET', P .. 'b', number_of(loan.m))
+  local event = event_of(number_of(loan.m))
   local accepted, _, _, _, parcel = unpack_event(event)
   local id = string.format('%020.0f', token)
   call('HSET', P .. 'dead', id,
