@@ -13,7 +13,8 @@ MODULE: Final = "redis"
 # Inside a script the code of an error is somewhere in the text, where and how depends on the server's version.
 _CODE: Final = re.compile(
     r"\b(OOM|MISCONF|READONLY|MASTERDOWN|LOADING|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|NOREPLICAS|BUSY|NOSCRIPT|NOAUTH|"
-    r"WRONGPASS|NOPERM|WRONGTYPE|GONE|STALE|FORMAT|UNBLOCKED|max number of clients)\b"
+    r"WRONGPASS|NOPERM|WRONGTYPE|GONE|STALE|FORMAT|UNBLOCKED|max number of clients|executing the script can't|"
+    r"ACL failure)\b"
 )
 
 _BY_CLASS: Final = {  # coredis takes these codes off
@@ -77,11 +78,11 @@ def translated(error: BaseException, place: str) -> PostroomError:
             return StoreBroken(
                 MODULE, f"{place} does not let us in ({code})", "Look at the user name and the password of the URL."
             )
-        case "NOPERM":
+        case "NOPERM" | "executing the script can't" | "ACL failure":
             return StoreBroken(
                 MODULE,
                 f"the user of {place} may not do what postroom does ({shown(error)})",
-                "Give it the permissions that the documentation of RedisModule lists.",
+                "Give it the rules of `postroom.modules.redis.permissions.rules_of(namespace)`.",
             )
         case "WRONGTYPE":
             return StoreBroken(

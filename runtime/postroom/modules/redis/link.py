@@ -14,7 +14,7 @@ import anyio.abc
 import attrs
 from coredis.connection import TCPConnection
 from coredis.exceptions import ConnectionError as ConnectionLost
-from coredis.exceptions import MovedError, RedisError
+from coredis.exceptions import MovedError, RedisError, ResponseError
 
 from postroom.errors import PostroomError
 from postroom.store_errors import StoreBroken, StoreBusy
@@ -25,6 +25,9 @@ from .scripts import Script
 
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 1.0
+
+MOST_MOVES: Final = 5
+"""How many nodes of a cluster are tried for one connection."""
 
 
 @attrs.define(eq=False)
@@ -124,6 +127,14 @@ class Link:
                 pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _connect(self) -> TCPConnection:
+        for _ in range(MOST_MOVES):
+            try:
+                return await self._connect_once()
+            except MovedError as error:
+                self.finder.look_again((error.host, error.port))
+        raise StoreBusy(MODULE, f"{self.finder.shown}: its nodes send us from one to another")
+
+    async def _connect_once(self) -> TCPConnection:
         connection: TCPConnection | None = None
         try:
             node = await self.finder.find(self._start)
@@ -134,6 +145,8 @@ class Link:
         except BaseException as error:
             if connection is not None:
                 connection.invalidate()
+            if isinstance(error, MovedError):
+                raise
             if isinstance(error, RedisError | OSError | TimeoutError | anyio.BrokenResourceError | anyio.EndOfStream):
                 self.finder.look_again()
                 raise self._unconnected(error) from error
@@ -141,7 +154,7 @@ class Link:
         return connection
 
     def _unconnected(self, error: Exception) -> PostroomError:
-        if code_of(error):
+        if code_of(error) or isinstance(error, ResponseError):
             return translated(error, self.finder.shown)
         cause: BaseException | None = error
         while cause is not None:

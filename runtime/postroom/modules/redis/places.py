@@ -18,15 +18,26 @@ SENTINEL_PORT: Final = 26379
 HIDDEN: Final = "***"
 
 
-@attrs.frozen(repr=False, str=False)
 class Secret:
-    """A text that is shown to nobody, and can't be written out by accident."""
+    """A text that is shown to nobody, and can't be written out by accident.
 
-    _text: str
+    No attrs class: `attrs.asdict`, and whatever writes attrs classes as JSON, would look into it.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     def reveal(self) -> str:
         """The text itself."""
         return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
 
     def __repr__(self) -> str:
         return HIDDEN
