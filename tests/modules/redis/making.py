@@ -1,6 +1,7 @@
 """Short words for what most tests of the Redis module do."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import anyio
@@ -57,7 +58,7 @@ async def hear(store: Store, wanted: Callable[[News], object], within: float = 1
     seen = 0
     with anyio.fail_after(within):
         while True:
-            news = await until_done(lambda: store.news(seen))  # noqa: B023 - called at once
+            news = await until_done(partial(store.news, seen))
             seen = news.number
             if wanted(news):
                 return news

@@ -76,6 +76,7 @@ class SameAsReference(RuleBasedStateMachine):
         self.drivers: dict[str, Driver] = {}
         self.names = {slot: f"{slot} 0" for slot in SESSIONS}
         self.lapsed: set[str] = set()
+        self.served_once: dict[str, set[str]] = {}
         self.events = self.number = 0
         self.tokens: dict[int, int] = {}  # the reference's, by the server's
         self.held: dict[str, list[int]] = {}
@@ -101,10 +102,10 @@ class SameAsReference(RuleBasedStateMachine):
         self.reference.expire(self.now)
         for name in served.keys() - self.reference.sessions.keys():
             self.lapsed.add(name)
-            self.served_once = {**getattr(self, "served_once", {}), name: served[name]}
+            self.served_once[name] = served[name]
         if session not in self.reference.sessions:
             self.reference.renew(session, self.now)
-            self.reference.serve_again(session, getattr(self, "served_once", {}).get(session, set()))
+            self.reference.serve_again(session, self.served_once.get(session, set()))
         return call()
 
     def both(self, session: str, call: Any, own: Any) -> tuple[Any, Any]:
@@ -161,7 +162,8 @@ class SameAsReference(RuleBasedStateMachine):
         held = self.held[owner]
         if not held:
             return
-        mine, theirs = [], []
+        mine: list[Settlement] = []
+        theirs: list[Settlement] = []
         for token in data.draw(st.lists(st.sampled_from(held), min_size=1, max_size=count)):
             step = Step.SETTLED if only_ends else data.draw(st.sampled_from(list(Step)))
             letter = Letter("gave up", "ValueError", "no", "", 2) if data.draw(st.booleans()) else None
@@ -290,7 +292,7 @@ class SameAsReference(RuleBasedStateMachine):
                 other.letter,
             )
             assert (mine.accepted_at, mine.time) == pytest.approx((other.accepted_at, other.time), abs=1e-6)
-        return found
+        return list(found)
 
     @rule(session=sessions, name=st.sampled_from([None, *SUBSCRIPTIONS]), limit=st.integers(1, 5), data=st.data())
     def list_letters(self, session: str, name: str | None, limit: int, data: st.DataObject) -> None:

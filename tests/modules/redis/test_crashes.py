@@ -1,6 +1,7 @@
 """Ends without a word: of the server, whose append-only file is synced at each write, and of processes (goal R8)."""
 
 import time
+from functools import partial
 from typing import Any
 
 import anyio
@@ -23,7 +24,7 @@ async def emit_for_ever(store: Store, acknowledged: list[str]) -> None:
     while True:
         number += 1
         id = f"e{number}"
-        await until_done(lambda: publish(store, number, id))  # noqa: B023 - called at once
+        await until_done(partial(publish, store, number, id))
         acknowledged.append(id)
 
 
@@ -46,7 +47,7 @@ async def test_a_killed_server_has_lost_nothing_that_was_acknowledged() -> None:
                     loans = await until_done(lambda: fetch(worker, 1000))
                     assert time.monotonic() - back < 2
                     handled += [loan.id for loan in loans]
-                    await until_done(lambda: settle(worker, *loans))  # noqa: B023 - called at once
+                    await until_done(partial(settle, worker, *loans))
                 tasks.cancel_scope.cancel()
             await until_done(lambda: worker.reclaim([]))
             handled += [loan.id for loan in await fetch(worker, 100_000)]

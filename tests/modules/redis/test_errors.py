@@ -1,13 +1,14 @@
 """What Redis answers on its bad days, each once: what the caller is told, and that it goes on afterwards (goal R10)."""
 
 import shutil
+from functools import partial
 from typing import Any
 
 import anyio
 import pytest
 
 from postroom.store_errors import StoreBroken, StoreBusy, StoreFull, UnknownResult
-from tests.servers.redis import RedisServer
+from tests.servers.redis import RedisServer, free_port
 
 from .making import PREFIX, bind, error_of, fetch, hear, module, notices, publish, settle, until_done
 
@@ -135,16 +136,14 @@ async def test_client_kill(server: RedisServer) -> None:
         await bind(other)
         for number in range(1, 4):
             server.ask("CLIENT", "KILL", "TYPE", "normal")
-            await until_done(lambda n=number: publish(store, n, f"e{n}"))
+            await until_done(partial(publish, store, number, f"e{number}"))
             (loan,) = await until_done(lambda: fetch(other))
-            await until_done(lambda: settle(other, loan, outcome=b"done"))  # noqa: B023 - called at once
+            await until_done(partial(settle, other, loan, outcome=b"done"))
         assert len((await hear(store, lambda news: len(news.notices) == 3)).notices) == 3
 
 
 def cluster_port() -> int:
     """A free one whose bus has a port as well."""
-    from tests.servers.redis import free_port
-
     while (port := free_port()) > 55_000:
         pass
     return port
@@ -195,8 +194,6 @@ async def test_noperm_while_it_is_open(server: RedisServer) -> None:
 
 
 async def test_nobody_there() -> None:
-    from tests.servers.redis import free_port
-
     async def use() -> None:
         async with module(f"redis://127.0.0.1:{free_port()}/0").open("one"):
             """Not reached."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ async def test_45_a_process_that_slept_settles_nothing_that_others_took_over(ser
         await bind(store)
         await publish(store, 1, "a")
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        with subprocess.Popen(
+        with subprocess.Popen(  # noqa: ASYNC220 - its pipes are read in threads
             [sys.executable, "-c", SLEEPER, server.url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -353,9 +354,7 @@ async def test_57_a_lost_reply_to_an_emit_is_asked_for_again_and_done_once(serve
             for number in range(1, 4):
                 proxy.half = number == 2
                 proxy.lose = (scripts.PUBLISH.sha.encode(), 1)
-                assert isinstance(await error_of(lambda n=number: publish(store, n, f"e{n}")), UnknownResult)
-                (published,) = await until_done(lambda n=number: publish(store, n, f"e{n}"))
+                assert isinstance(await error_of(partial(publish, store, number, f"e{number}")), UnknownResult)
+                (published,) = await until_done(partial(publish, store, number, f"e{number}"))
                 assert published.targets == ("ledger",)
             assert [loan.id for loan in await fetch(store)] == ["e1", "e2", "e3"]
-
-

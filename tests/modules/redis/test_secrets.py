@@ -1,4 +1,4 @@
-"""A password appears nowhere: not in texts of the module, its errors, log lines, tracebacks or what is written of it."""
+"""A password appears nowhere: not in texts of the module, its errors, log lines, tracebacks or dumps (goal S4)."""
 
 import copy
 import json

@@ -45,7 +45,7 @@ async def open_transport(node: Node, settings: Settings) -> ByteStream:
     """
     with anyio.fail_after(settings.connect_within):
         plain = await anyio.connect_tcp(*node)
-        raw = plain.extra(SocketAttribute.raw_socket)
+        raw = plain.extra(SocketAttribute.raw_socket)  # noqa: S610 - no database
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in KEEPALIVE.items():
             if hasattr(socket, name):

@@ -29,7 +29,7 @@ class Script:
         object.__setattr__(self, "sha", digest)
 
 
-_FOLDER: Final = resources.files(__package__) / "lua"
+_FOLDER: Final = resources.files("postroom.modules.redis") / "lua"
 _COMMON: Final = ("base", "telling", "line", "loans", "groups", "sessions")
 _ENDING: Final = (*_COMMON, "ending")
 _ACCEPTING: Final = (*_ENDING, "accepting")

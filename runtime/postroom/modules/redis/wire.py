@@ -6,7 +6,7 @@ Units: microseconds on the wire, seconds here.
 import hashlib
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -36,6 +36,8 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _answer: Final = msgspec.msgpack.Decoder()
 _registered: Final = msgspec.msgpack.Decoder(Registered)
 _letter: Final = msgspec.msgpack.Decoder(Letter)
+_Lent: TypeAlias = tuple[int, int, str, bytes, float, float, int, int]
+_fetched: Final = msgspec.msgpack.Decoder(tuple[list[_Lent], float | None])
 _TEXT: Final = struct.Struct(">BI")
 
 encode: Final = _encoder.encode
@@ -110,8 +112,8 @@ def published(fields: Sequence[Any]) -> Published:
 
 def fetched(reply: bytes, names: Sequence[str]) -> Fetched:
     """Loans, each with the position of its subscription in what was asked."""
-    loans, next_due = _answer.decode(reply)
-    return Fetched([Loan(names[position], *rest) for position, *rest in loans], next_due)
+    loans, next_due = _fetched.decode(reply)
+    return Fetched([Loan(names[fields[0]], *fields[1:]) for fields in loans], next_due)
 
 
 def news(reply: bytes) -> News:
@@ -149,8 +151,6 @@ def listing(reply: bytes) -> list[StoredSubscription]:
     for encoded, waiting, delayed, lent, dead, servers, paused in _answer.decode(reply):
         own = registered(encoded)
         found.append(
-            StoredSubscription(
-                own.name, own.patterns, waiting, delayed, lent, dead, tuple(sorted(servers)), paused
-            )
+            StoredSubscription(own.name, own.patterns, waiting, delayed, lent, dead, tuple(sorted(servers)), paused)
         )
     return sorted(found, key=lambda each: each.name)
