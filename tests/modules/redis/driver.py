@@ -1,6 +1,6 @@
 """Sessions on a Redis server without an event loop and with a clock of the test's: each call is one script."""
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -39,11 +39,11 @@ class BlockingLink:
     wire: Wire
     finder: Finder
 
-    async def run(self, script: Script, key: str, blob: bytes, within: float | None = None) -> Any:
-        reply = self.wire.ask("EVALSHA", script.sha, 1, key, blob)
+    async def run(self, script: Script, key: str, blob: bytes, beside: Sequence[bytes] = ()) -> Any:
+        reply = self.wire.ask("EVALSHA", script.sha, 1, key, blob, *beside)
         if isinstance(reply, str) and reply.startswith("-NOSCRIPT"):
             self.wire.ask("SCRIPT", "LOAD", script.source)
-            reply = self.wire.ask("EVALSHA", script.sha, 1, key, blob)
+            reply = self.wire.ask("EVALSHA", script.sha, 1, key, blob, *beside)
         if isinstance(reply, str) and reply.startswith("-"):
             error: RedisError = Parser().parse_error(reply[1:])
             raise translated(error, "here") from error

@@ -57,19 +57,22 @@ class Caller:
         now = None if clock is None else round(clock() * 1_000_000)
         return encode([self.session, now, micro(self.settings.lease), micro(self.settings.window), *arguments])
 
-    async def call(self, link: Link, script: Script, *arguments: Any) -> bytes:
+    async def call(self, link: Link, script: Script, *arguments: Any, beside: Sequence[bytes] = ()) -> Any:
         """Run a script, as often as the session has to begin anew for it.
+
+        Args:
+            beside: Further arguments, not packed with the others.
 
         Raises and Cancellation: as `Link.run`.
         """
         for _ in range(MOST_BEGINNINGS):
             try:
-                reply = await link.run(script, self.key, self.blob(*arguments))
+                reply = await link.run(script, self.key, self.blob(*arguments), beside)
             except SessionGone:
                 await self.begin(link)
                 continue
             self._look_at_runs()
-            return cast("bytes", reply)
+            return reply
         raise StoreBusy(MODULE, f"{link.finder.shown} forgets its sessions as soon as they begin")
 
     def _look_at_runs(self) -> None:

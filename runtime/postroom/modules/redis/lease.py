@@ -89,7 +89,7 @@ class LeaseKeeper:
 
     async def _renew(self, link: Link, within: float) -> bool:
         try:
-            await link.run(RENEW, self.settings.prefix + "state", self.blob(), within)
+            await link.run(RENEW, self.settings.prefix + "state", self.blob(), within=within)
         except SessionGone:
             return True  # the session finds out by its own next call, and begins anew
         except PostroomError as error:

@@ -6,7 +6,7 @@ Nothing is sent twice here; who asks again decides that.
 Units: seconds.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import anyio
@@ -49,7 +49,9 @@ class Link:
     _connection: TCPConnection | None = attrs.field(default=None, init=False)
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
 
-    async def run(self, script: Script, key: str, blob: bytes, within: float | None = None) -> Any:
+    async def run(
+        self, script: Script, key: str, blob: bytes, beside: Sequence[bytes] = (), within: float | None = None
+    ) -> Any:
         """Run a script.
 
         Raises:
@@ -59,11 +61,11 @@ class Link:
         Cancellation: as UnknownResult; the connection is dropped.
         """
         try:
-            return await self.ask(script.name, b"EVALSHA", script.sha, 1, key, blob, within=within)
+            return await self.ask(script.name, b"EVALSHA", script.sha, 1, key, blob, *beside, within=within)
         except _NoScript:
             await self.ask(script.name, b"SCRIPT LOAD", script.source)
             try:
-                return await self.ask(script.name, b"EVALSHA", script.sha, 1, key, blob, within=within)
+                return await self.ask(script.name, b"EVALSHA", script.sha, 1, key, blob, *beside, within=within)
             except _NoScript as error:  # somebody flushes them all the time
                 raise StoreBusy(MODULE, f"{self.finder.shown} has forgotten a script twice") from error
 

@@ -67,12 +67,13 @@ class Publishing:
         for _ in range(MOST_TRIES):
             table = await self._routes_of(number)
             directory = Directory(table)
-            written, matches, count = _written(emits, directory)
+            written, matches, parcels = _written(emits, directory)
             try:
                 reply = await self._caller.call(
                     self._link,
                     scripts.PUBLISH,
-                    *(number, table.version, directory.targets, directory.sets, written, count),
+                    *(number, table.version, directory.targets, directory.sets, written, len(parcels)),
+                    beside=parcels,
                 )
             except StaleRoutes:
                 self._forget(table)
@@ -125,11 +126,11 @@ def _restless(link: Link) -> StoreBusy:
     return StoreBusy(MODULE, f"the subscriptions at {link.finder.shown} change all the time")
 
 
-def _written(emits: Sequence[Emit], directory: Directory) -> tuple[list[Any], list[list[Match]], int]:
-    """Emits for the script, who gets each event, and how many events there are."""
+def _written(emits: Sequence[Emit], directory: Directory) -> tuple[list[Any], list[list[Match]], list[bytes]]:
+    """Emits for the script, who gets each event, and their parcels."""
     written: list[Any] = []
     matches: list[list[Match]] = []
-    count = 0
+    parcels: list[bytes] = []
     find, parcel_of, micro = directory.find, wire.parcel_of, wire.micro
     for events in emits:
         fields, own = [], []
@@ -138,11 +139,12 @@ def _written(emits: Sequence[Emit], directory: Directory) -> tuple[list[Any], li
             length, parcel = parcel_of(event)
             digest = event.digest
             own.append(match)
+            parcels.append(parcel)
             fields.append(
                 (
                     position,
                     length,
-                    parcel,
+                    None,
                     micro(event.head_start),
                     micro(event.delay),
                     event.key,
@@ -153,8 +155,7 @@ def _written(emits: Sequence[Emit], directory: Directory) -> tuple[list[Any], li
             )
         written.append(fields)
         matches.append(own)
-        count += len(fields)
-    return written, matches, count
+    return written, matches, parcels
 
 
 def _answers(reply: Any, matches: list[list[Match]]) -> list[Answer]:

@@ -54,7 +54,7 @@ class RedisSession:
     _told: int = attrs.field(default=0, init=False)
     _beginnings: int = attrs.field(default=1, init=False)
 
-    async def _call(self, script: scripts.Script, *arguments: Any) -> bytes:
+    async def _call(self, script: scripts.Script, *arguments: Any) -> Any:
         return await self._caller.call(self._calls, script, *arguments)
 
     async def bind(self, bindings: Sequence[Binding], *, serve: bool) -> None:

@@ -6,7 +6,7 @@ Units: microseconds on the wire, seconds here.
 import hashlib
 import struct
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 
@@ -36,8 +36,9 @@ _encoder: Final = msgspec.msgpack.Encoder()
 _answer: Final = msgspec.msgpack.Decoder()
 _registered: Final = msgspec.msgpack.Decoder(Registered)
 _letter: Final = msgspec.msgpack.Decoder(Letter)
-_Lent: TypeAlias = tuple[int, int, str, bytes, float, float, int, int]
-_fetched: Final = msgspec.msgpack.Decoder(tuple[list[_Lent], float | None])
+_EVENT: Final = struct.Struct(">dBHH")
+_HEAD: Final = struct.Struct(">HQdII")
+_DUE: Final = struct.Struct(">d")
 _TEXT: Final = struct.Struct(">BI")
 
 encode: Final = _encoder.encode
@@ -53,10 +54,10 @@ def micro(seconds: float) -> int:
     return min(round(seconds * 1_000_000), FURTHEST)
 
 
-def parcel_of(event: StoredEvent) -> tuple[int, msgspec.Raw]:
-    """An event as it is kept, packed for who gets it; and how much of it is the id."""
-    id = encode(event.id)
-    return len(id), raw(id + encode(event.body))
+def parcel_of(event: StoredEvent) -> tuple[int, bytes]:
+    """An event as it is kept, its id and its body; and the length of the id."""
+    id = event.id.encode()
+    return len(id), id + event.body
 
 
 def staged(event: StoredEvent) -> tuple[Any, ...]:
@@ -67,7 +68,7 @@ def staged(event: StoredEvent) -> tuple[Any, ...]:
         event.id,
         event.name,
         length,
-        parcel,
+        raw(parcel),
         micro(event.head_start),
         micro(event.delay),
         event.key,
@@ -110,10 +111,17 @@ def published(fields: Sequence[Any]) -> Published:
     return Published(accepted_at, tuple(names), outcomes, body)
 
 
-def fetched(reply: bytes, names: Sequence[str]) -> Fetched:
-    """Loans, each with the position of its subscription in what was asked."""
-    loans, next_due = _fetched.decode(reply)
-    return Fetched([Loan(names[fields[0]], *fields[1:]) for fields in loans], next_due)
+def fetched(reply: Sequence[bytes], names: Sequence[str]) -> Fetched:
+    """Loans: of each a head, with the position of its subscription in what was asked, and the event as it is kept."""
+    due, heads, *records = reply
+    loans = []
+    for (position, token, age, attempts, losses), record in zip(_HEAD.iter_unpack(heads), records, strict=True):
+        accepted_at, _, watcher, id = _EVENT.unpack_from(record)
+        begin = _EVENT.size + watcher
+        body = begin + id
+        event = record[begin:body].decode()
+        loans.append(Loan(names[position], token, event, record[body:], accepted_at, age, attempts, losses))
+    return Fetched(loans, _DUE.unpack(due)[0] if due else None)
 
 
 def news(reply: bytes) -> News:

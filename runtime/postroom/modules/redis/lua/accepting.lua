@@ -1,7 +1,7 @@
 -- Accepting events: who gets them, whether there is room, and what is written of them.
 --
 -- TARGETS: {SID, NAME, BACKLOG or false, OVERFLOW, outcome of a dropped one before and after its attempts}
--- SETS: lists of positions in TARGETS. An event: {SET, length of its id piece, PARCEL, HEAD START, DELAY, KEY, DIGEST,
+-- SETS: lists of positions in TARGETS. An event: {SET, length of its id, PARCEL of id and body, HEAD START, DELAY, KEY, DIGEST,
 -- ID, NAME where it has to have a subscriber}. KEY and DIGEST are nil where there are none.
 
 local TARGETS, SETS
@@ -61,7 +61,7 @@ local function known_piece(id, watcher, body)
   if not string.find('\n' .. of.watchers .. '\n', '\n' .. watcher .. '\n', 1, true) then
     call('HSET', record, 'watchers', of.watchers .. '\n' .. watcher)
   end
-  body = body or string.sub(of.parcel, tonumber(of.id_length) + 1)
+  body = body or bin(string.sub(of.parcel, tonumber(of.id_length) + 1))
   return '\148' .. double(tonumber(of.accepted)) .. of.names .. outcomes_piece(fields) .. body
 end
 
@@ -162,7 +162,7 @@ local function accept_one(event, watcher, body)
   next_number = next_number + 1
   local set = SETS[event[1]]
   local due = now + event[5]
-  local id_piece = string.sub(event[3], 1, event[2])
+  local id = string.sub(event[3], 1, event[2])
   local enqueued, outcomes = 0, nil
   for _, position in ipairs(set) do
     local target = TARGETS[position]
@@ -195,7 +195,7 @@ local function accept_one(event, watcher, body)
   if not outcomes then return FRESH end
   local fields = {}
   for _, each in ipairs(outcomes) do
-    notify(watcher, notice_of_outcome(id_piece, each[1], each[2]))
+    notify(watcher, notice_of_outcome(id, each[1], each[2]))
     fields[#fields + 1] = 'o:' .. each[1]
     fields[#fields + 1] = each[2]
   end

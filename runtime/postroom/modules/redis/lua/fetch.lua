@@ -92,7 +92,7 @@ local function take(sid, wanted)
   return page
 end
 
-local pieces, loans = {}, {}
+local loans, heads, records = {}, {}, {}
 
 local function counts_of(sid, members)
   if call('EXISTS', P .. 'm') == 0 then return {} end
@@ -112,7 +112,7 @@ local function lend(position, sid, wanted)
   local token = numbers(n) - n
   for i, m in ipairs(members) do
     local event = events[i] or MISSING
-    local accepted, flags, watcher, id_piece, parcel = unpack_event(event)
+    local _, flags, watcher, id = unpack_event(event)
     local attempts, losses = 0, 0
     if counts[i] then
       local a, l = string.match(counts[i], '^(%d+):(%d+)$')
@@ -120,10 +120,9 @@ local function lend(position, sid, wanted)
     end
     token = token + 1
     loans[#loans + 1] = score(token)
-    loans[#loans + 1] = pack_loan(sid, flags, watcher, id_piece, attempts, losses, 0, m)
-    pieces[#pieces + 1] = struct.pack('>BBI2BI8', 0x98, 0xcd, position, 0xcf, token)
-      .. string.sub(event, parcel)
-      .. struct.pack('>BdBdBI4BI4', 0xcb, accepted, 0xcb, (now - due_of(m)) / 1000000, 0xce, attempts, 0xce, losses)
+    loans[#loans + 1] = pack_loan(sid, flags, watcher, id, attempts, losses, 0, m)
+    heads[#heads + 1] = struct.pack('>I2I8dI4I4', position, token, (now - due_of(m)) / 1000000, attempts, losses)
+    records[#records + 1] = event
     unindex(sid, m)
   end
   count(waiting, sid, -n)
@@ -146,8 +145,12 @@ local function main()
     end
   end
   many('HSET', key('l', INC), loans)
-  if #pieces > 0 then tell_of_room() end
-  return list({list(pieces), next_due and double(math.max(0, next_due - now) / 1000000) or '\192'})
+  if #heads > 0 then tell_of_room() end
+  -- A list: what is next due, what was lent, and the events just as they are stored.
+  local due = next_due and struct.pack('>d', math.max(0, next_due - now) / 1000000) or ''
+  table.insert(records, 1, due)
+  table.insert(records, 2, table.concat(heads))
+  return records
 end
 
 local result = main()

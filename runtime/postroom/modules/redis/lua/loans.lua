@@ -1,13 +1,13 @@
 -- Loans: the hash l:INCARNATION has what a session was lent under its present lease, by token. A token that is not in
 -- the caller's own hash is worth nothing.
 --
--- A loan is a header, then watcher, the event's id as it is packed, the name of no use here, and the member of the line.
+-- A loan is a header, then the session that published the event, the event's id, and the member of the line.
 
 local LOAN = '>I4BI2I2I4I4d'
 local HAS_RECORD, HAS_SHARES = 1, 2 -- flags of an event: see accepting
 
-local function pack_loan(sid, flags, watcher, id_piece, attempts, losses, not_before, m)
-  return struct.pack(LOAN, sid, flags, #watcher, #id_piece, attempts, losses, not_before) .. watcher .. id_piece .. m
+local function pack_loan(sid, flags, watcher, id, attempts, losses, not_before, m)
+  return struct.pack(LOAN, sid, flags, #watcher, #id, attempts, losses, not_before) .. watcher .. id .. m
 end
 
 local function unpack_loan(text)
@@ -19,7 +19,7 @@ local function unpack_loan(text)
     losses = losses,
     not_before = not_before,
     watcher = string.sub(text, at, at + w - 1),
-    id_piece = string.sub(text, at + w, at + w + i - 1),
+    id = string.sub(text, at + w, at + w + i - 1),
     m = string.sub(text, at + w + i),
   }
 end

@@ -1,4 +1,5 @@
--- number, version of the routes, TARGETS, SETS, emits, how many events there are
+-- number, version of the routes, TARGETS, SETS, emits, how many events there are; their parcels are the arguments after
+-- this, so that what may be large is copied as seldom as can be
 local function main()
   if not enter() then return GONE end
   local number, version, emits = A[5], A[6], A[9]
@@ -7,8 +8,12 @@ local function main()
   if call('HGET', P .. 'state', 'v') ~= tostring(version) then return {err = 'STALE other subscriptions'} end
   prepare(A[7], A[8])
   reserve(A[10])
-  local answers, plain = {}, true
+  local answers, plain, at = {}, true, 1
   for i, events in ipairs(emits) do
+    for _, event in ipairs(events) do
+      at = at + 1
+      event[3] = ARGV[at]
+    end
     local refused = refusal(events)
     if refused then
       answers[i], plain = refused, false

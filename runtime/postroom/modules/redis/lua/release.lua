@@ -13,7 +13,7 @@ local function release(group, staged, set_of)
   if refused then return list({list(ids), refused}) end
   local answers = {}
   for i, event in ipairs(events) do
-    local body = string.sub(event[3], event[2] + 1)
+    local body = bin(string.sub(event[3], event[2] + 1))
     local piece = accept_one(event, watchers[i], body)
     if piece == FRESH then
       piece = '\148' .. double(WALL) .. names_piece(event[1]) .. '\128' .. body

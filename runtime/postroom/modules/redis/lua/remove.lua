@@ -16,9 +16,9 @@ local function main()
     call('DEL', kz)
   end
   for number in pairs(own) do
-    local _, flags, watcher, id_piece = unpack_event(event_of(number))
+    local _, flags, watcher, id = unpack_event(event_of(number))
     call('HDEL', P .. 'm', sid .. ':' .. number)
-    over(sid, name, number, flags, watcher, id_piece, outcome, nil)
+    over(sid, name, number, flags, watcher, id, outcome, nil)
     n = n + 1
   end
   for _, session in ipairs(call('ZRANGE', P .. 'lease', 0, -1)) do
@@ -29,7 +29,7 @@ local function main()
       if loan.sid == tonumber(sid) then
         call('HDEL', loans, all[i])
         call('HDEL', P .. 'm', sid .. ':' .. number_of(loan.m))
-        over(sid, name, number_of(loan.m), loan.flags, loan.watcher, loan.id_piece, outcome, nil)
+        over(sid, name, number_of(loan.m), loan.flags, loan.watcher, loan.id, outcome, nil)
         n = n + 1
       end
     end

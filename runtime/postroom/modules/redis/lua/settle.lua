@@ -6,13 +6,13 @@ local gone, kept, answers, was_over = {}, {}, {}, false
 local function bury(loan, token, letter)
   local name = name_of(loan.sid)
   local event = event_of(number_of(loan.m))
-  local accepted, _, _, _, parcel = unpack_event(event)
-  local id = string.format('%020.0f', token)
-  call('HSET', P .. 'dead', id,
-    struct.pack('>ddI2I2I4', accepted, now / 1000000, #name, #loan.id_piece, #letter)
-      .. name .. letter .. string.sub(event, parcel))
-  call('ZADD', P .. 'dz', 0, id)
-  call('ZADD', key('dz', name), 0, id)
+  local accepted, _, _, id, body = unpack_event(event)
+  local number = string.format('%020.0f', token)
+  call('HSET', P .. 'dead', number,
+    struct.pack('>ddI2I2I4', accepted, now / 1000000, #name, #id, #letter)
+      .. name .. letter .. id .. string.sub(event, body))
+  call('ZADD', P .. 'dz', 0, number)
+  call('ZADD', key('dz', name), 0, number)
 end
 
 local function settle(position, step)
@@ -23,7 +23,7 @@ local function settle(position, step)
   local loan = unpack_loan(text)
   local outcome = step[4]
   if not outcome and step[3] < 0 then
-    kept[token] = pack_loan(loan.sid, loan.flags, loan.watcher, loan.id_piece, -step[3] - 1, loan.losses,
+    kept[token] = pack_loan(loan.sid, loan.flags, loan.watcher, loan.id, -step[3] - 1, loan.losses,
       now + step[2], loan.m)
     call('HSET', loans, score(token), kept[token])
     return
@@ -36,7 +36,7 @@ local function settle(position, step)
       call('HDEL', P .. 'm', loan.sid .. ':' .. number_of(loan.m))
     end
     count(lent, loan.sid, -1)
-    over(loan.sid, nil, number_of(loan.m), loan.flags, loan.watcher, loan.id_piece, outcome, ME)
+    over(loan.sid, nil, number_of(loan.m), loan.flags, loan.watcher, loan.id, outcome, ME)
     was_over = true
   else
     put_back(loan.sid, loan.m, step[3], loan.losses, now + (step[2] or 0))

@@ -1,4 +1,4 @@
--- group, events {ID, NAME, length of id piece, PARCEL, HEAD START, DELAY, KEY, DIGEST, REQUIRE}, ttl or false, the most
+-- group, events {ID, NAME, length of id, PARCEL, HEAD START, DELAY, KEY, DIGEST, REQUIRE}, ttl or false, the most
 -- events that a group may have, a mark of this very call where it must not be done twice
 local function stage(group, events, ttl, most)
   local answers, new, seen = {}, {}, {}

@@ -25,8 +25,8 @@ local function notify(session, piece)
   if own then own[#own + 1] = piece else notices[session] = {piece} end
 end
 
-local function notice_of_outcome(id_piece, name, outcome)
-  return '\149' .. id_piece .. str(name) .. bin(outcome) .. '\192\160'
+local function notice_of_outcome(id, name, outcome)
+  return '\149' .. str(id) .. str(name) .. bin(outcome) .. '\192\160'
 end
 
 local function tell_of_room()
