@@ -75,15 +75,15 @@ async def test_what_survives_is_said_as_it_is() -> None:
 async def test_leases_that_nobody_could_renew_while_the_server_was_away_go_on() -> None:
     with RedisServer(DURABLE) as server:
         async with (
-            module(server.url, lease=2.0).open("one") as store,
-            module(server.url, lease=2.0).open("two") as other,
+            module(server.url, lease=1.2).open("one") as store,
+            module(server.url, lease=1.2).open("two") as other,
         ):
             await bind(store)
             await bind(other)
             await publish(store, 1, "a")
             (loan,) = await fetch(store)
             server.kill()
-            await anyio.sleep(2.2)
+            await anyio.sleep(1.4)
             server.start()
             assert await until_done(lambda: fetch(other)) == []
             assert await until_done(lambda: settle(store, loan, outcome=b"done")) == [True]
@@ -91,13 +91,13 @@ async def test_leases_that_nobody_could_renew_while_the_server_was_away_go_on() 
 
 async def test_a_lease_lives_while_a_handler_blocks_the_loop(server: RedisServer) -> None:
     """For three times as long (reliability, R19): it is renewed from a thread."""
-    async with module(server.url, lease=0.9).open("one") as store:
+    async with module(server.url, lease=0.6).open("one") as store:
         await bind(store)
         await publish(store, 1, "a")
         (loan,) = await fetch(store)
         async with module(server.url, lease=60.0).open("two") as other:
             await bind(other)
-            time.sleep(2.7)  # noqa: ASYNC251 - a handler that blocks
+            time.sleep(1.8)  # noqa: ASYNC251 - a handler that blocks
             assert await fetch(other) == []
             assert await settle(store, loan) == [True]
 

@@ -60,11 +60,11 @@ async def test_loading() -> None:
         async with module(server.url, lease=30.0).open("one") as store:
             await bind(store)
             await publish(store, 1, "a")
-            for number in range(200):  # it answers once for every 2 MB that it has loaded
-                server.ask("SET", f"other {number}", "x" * 50_000)
+            for number in range(150):  # it answers once for every 2 MB that it has loaded
+                server.ask("SET", f"other {number}", "x" * 300_000)
             server.ask("SAVE")
             server.kill()
-            server.options = {**options, "key_load_delay": 5_000}
+            server.options = {**options, "key_load_delay": 7_000}
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(anyio.to_thread.run_sync, server.start)
                 errors: list[str] = []
@@ -149,6 +149,7 @@ def cluster_port() -> int:
     return port
 
 
+@pytest.mark.parametrize("anyio_backend", ["trio"])  # it takes seconds
 async def test_moved() -> None:
     options = {"cluster_enabled": "yes", "cluster_require_full_coverage": "no"}
     with (

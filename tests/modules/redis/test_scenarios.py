@@ -113,6 +113,7 @@ async def test_59_where_the_server_takes_no_writes_any_more_the_same_call_is_don
         assert [loan.id for loan in await fetch(store)] == ["a"]
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # it takes seconds
 async def test_59_a_failover_moves_the_session_to_the_new_primary_and_tells_of_the_window(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

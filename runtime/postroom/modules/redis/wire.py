@@ -120,7 +120,7 @@ def fetched(reply: Sequence[bytes], names: Sequence[str]) -> Fetched:
         begin = _EVENT.size + watcher
         body = begin + id
         event = record[begin:body].decode()
-        loans.append(Loan(names[position], token, event, record[body:], accepted_at, age, attempts, losses))
+        loans.append(Loan(names[int(position)], token, event, record[body:], accepted_at, age, attempts, losses))
     return Fetched(loans, _DUE.unpack(due)[0] if due else None)
 
 
