@@ -363,8 +363,8 @@ class SameAsReference(RuleBasedStateMachine):
         own = self.reference.sessions[self.names[session]]
         expected = [notice for _, notice in own.notices]
         own.notices.clear()
-        news = wire.news(self.drivers[session].run(scripts.NEWS, 0))
-        after = wire.news(self.drivers[session].run(scripts.NEWS, news.number))
+        news = wire.news(self.drivers[session].run(scripts.NEWS, 0, self.drivers[session].caller.life))
+        after = wire.news(self.drivers[session].run(scripts.NEWS, news.number, self.drivers[session].caller.life))
         assert not after.notices
         found, wanted = Counter(map(as_notice, news.notices)), Counter(map(as_notice, expected))
         if self.names[session] in self.lapsed:  # the reference tells those nothing meanwhile

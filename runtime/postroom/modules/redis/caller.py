@@ -34,7 +34,7 @@ class Caller:
 
     Attributes:
         bindings: What it has registered, by name; and whether it serves it.
-        offset: What numbers of news begin with: the server that was emptied has begun to count anew.
+        life: Names what began last: the server counts news anew in each life.
     """
 
     settings: Settings
@@ -43,6 +43,7 @@ class Caller:
     log: Log
     bindings: dict[str, tuple[Binding, bool]] = attrs.field(factory=dict, init=False)
     beginnings: int = attrs.field(default=0, init=False)
+    life: str = attrs.field(default="", init=False)
     _born: str = attrs.field(default="", init=False)
     _runs: int = attrs.field(default=0, init=False)
 
@@ -87,8 +88,9 @@ class Caller:
         Raises and Cancellation: as `Link.run`.
         """
         again = bool(self._born)
-        born = await link.run(BEGIN, self.key, self.blob(FORMAT, uuid.uuid4().hex, again))
-        was, self._born = self._born, cast("bytes", born).decode()
+        reply = await link.run(BEGIN, self.key, self.blob(FORMAT, uuid.uuid4().hex, again))
+        was = self._born
+        self._born, self.life = cast("bytes", reply).decode().split(" ")
         self.beginnings += 1
         if not again:
             return

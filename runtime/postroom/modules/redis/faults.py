@@ -43,8 +43,8 @@ class SessionGone(PostroomError):
 
 
 @attrs.define
-class StaleRoutes(PostroomError):
-    """Somebody has registered or removed a subscription. The module's own."""
+class StaleCall(PostroomError):
+    """What the call was made with has changed meanwhile: the routes, or the life of the session. The module's own."""
 
 
 def code_of(error: BaseException) -> str:
@@ -63,7 +63,7 @@ def translated(error: BaseException, place: str) -> PostroomError:
         case "GONE":
             return SessionGone()
         case "STALE":
-            return StaleRoutes()
+            return StaleCall()
         case "OOM":
             return StoreFull(MODULE, "all the memory that it may use is used (maxmemory)")
         case "MISCONF":

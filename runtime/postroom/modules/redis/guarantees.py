@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import attrs
 
-from postroom.store_errors import StoreBroken
+from postroom.store_errors import StoreBroken, StoreBusy
 
 from .faults import MODULE
 
@@ -61,6 +61,7 @@ def check_server(info: Mapping[str, str], place: str) -> None:
 
     Raises:
         StoreBroken: why, and what to do.
+        StoreBusy: it is a replica, which it may not be for long.
     """
     version = info.get("redis_version", "0")
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
@@ -76,4 +77,4 @@ def check_server(info: Mapping[str, str], place: str) -> None:
             "Set `maxmemory-policy noeviction`: emits are refused then while there is no room.",
         )
     if info.get("role") == "slave":
-        raise StoreBroken(MODULE, f"{place} is a replica", "Name the primary in the URL, or its sentinels.")
+        raise StoreBusy(MODULE, f"{place} is a replica: name the primary in the URL, or its sentinels")

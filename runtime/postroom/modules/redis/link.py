@@ -55,7 +55,7 @@ class Link:
         """Run a script.
 
         Raises:
-            StoreBusy, StoreFull, StoreBroken, SessionGone, StaleRoutes: nothing was done.
+            StoreBusy, StoreFull, StoreBroken, SessionGone, StaleCall: nothing was done.
             UnknownResult: it was run or not.
 
         Cancellation: as UnknownResult; the connection is dropped.
@@ -149,6 +149,8 @@ class Link:
                 connection.invalidate()
             if isinstance(error, MovedError):
                 raise
+            if isinstance(error, StoreBusy):
+                self.finder.look_again()
             if isinstance(error, RedisError | OSError | TimeoutError | anyio.BrokenResourceError | anyio.EndOfStream):
                 self.finder.look_again()
                 raise self._unconnected(error) from error

@@ -14,7 +14,7 @@ from postroom.store_errors import BacklogFull, GroupFull, StoreBusy
 
 from . import scripts, wire
 from .caller import Caller
-from .faults import MODULE, StaleRoutes
+from .faults import MODULE, StaleCall
 from .link import Link
 from .table import Directory, Match, Table, table_of
 
@@ -75,7 +75,7 @@ class Publishing:
                     *(number, table.version, directory.targets, directory.sets, written, len(parcels)),
                     beside=parcels,
                 )
-            except StaleRoutes:
+            except StaleCall:
                 self._forget(table)
                 continue
             return _answers(wire.answer(reply), matches)

@@ -26,7 +26,7 @@ from postroom.store_errors import StoreBroken, StoreBusy
 
 from . import scripts, wire
 from .caller import Caller, written
-from .faults import MODULE
+from .faults import MODULE, StaleCall
 from .finding import Finder
 from .lease import LeaseKeeper
 from .link import Link
@@ -52,7 +52,7 @@ class RedisSession:
     _publishing: Publishing
     _offset: int = attrs.field(default=0, init=False)
     _told: int = attrs.field(default=0, init=False)
-    _beginnings: int = attrs.field(default=1, init=False)
+    _life: str = attrs.field(default="", init=False)
 
     async def _call(self, script: scripts.Script, *arguments: Any) -> Any:
         return await self._caller.call(self._calls, script, *arguments)
@@ -84,12 +84,13 @@ class RedisSession:
 
     async def news(self, seen: int) -> News:
         while True:
-            if self._beginnings != self._caller.beginnings:  # its numbers begin anew
-                self._beginnings, self._offset = self._caller.beginnings, self._told
-            after = max(0, seen - self._offset)
+            if self._life != self._caller.life:  # it counts anew
+                self._life, self._offset = self._caller.life, self._told
+            life, after = self._life, max(0, seen - self._offset)
             await self._wait_for_entry(after)
-            news = wire.news(await self._caller.call(self._news, scripts.NEWS, after))
-            if self._beginnings != self._caller.beginnings:
+            try:
+                news = wire.news(await self._caller.call(self._news, scripts.NEWS, after, life))
+            except StaleCall:
                 continue
             if news.notices or news.mail or news.room or news.routes or news.lost:
                 self._told = self._offset + news.number

@@ -10,10 +10,11 @@ expire()
 if call('EXISTS', key('x', ME)) == 0 then
   call('DEL', key('s', ME), key('sv', ME))
   new_lease(ME)
+  call('HSET', key('x', ME), 'since', score(now)) -- stays when the lease is lost
   call('XADD', key('s', ME), '0-1', 'f', 0) -- an empty stream is there as well
   call('XDEL', key('s', ME), '0-1')
   call('HDEL', P .. 'mk', ME)
   if A[7] then tell(ME, LOST + ROUTES + MAIL) end
 end
 leave_script()
-return call('HGET', state, 'born')
+return call('HGET', state, 'born') .. ' ' .. call('HGET', key('x', ME), 'since')

@@ -1,6 +1,7 @@
--- the number of the last news
+-- the number of the last news, and the life of the session in which it was told
 local function main()
   if not enter() then return GONE end
+  if call('HGET', key('x', ME), 'since') ~= A[6] then return {err = 'STALE another life'} end
   flush_telling() -- of what the session's own beginning has to tell
   exempt()
   local stream, seen = key('s', ME), A[5]

@@ -29,7 +29,7 @@ end
 
 local function new_lease(session)
   INC = tostring(call('HINCRBY', P .. 'state', 'inc', 1))
-  call('HSET', key('x', session), 'inc', INC, 'since', score(now)) -- `since` stays when the lease is lost
+  call('HSET', key('x', session), 'inc', INC)
   call('ZADD', P .. 'lease', score(now + LEASE), session)
 end
 
