@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check bench soak docs format clean
+.PHONY: help demo test test-all check bench soak simulate docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -43,11 +43,14 @@ check: $(VENV)/.dev  ## format, lint, types, import direction
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json")
+bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json --against ../other")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
 soak: $(VENV)/.dev  ## memory under overload and isolation, 5 minutes (ARGS="--seconds 60 --only overload --backend trio")
 	@$(BIN)/python -m tests.soak $(ARGS)
+
+simulate: $(VENV)/.dev  ## random programs under seeded schedules (ARGS="--backend trio --seed 17", "--check-determinism 50")
+	@$(BIN)/python -m tests.simulation $(ARGS)
 
 docs: $(VENV)/.docs  ## build the site into docs/_build/html; a warning is an error
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

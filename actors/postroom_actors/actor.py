@@ -196,7 +196,7 @@ class Actor(Generic[M]):
                 self.behaviour.ended()
 
     async def sleep_for_mail(self, hand: Hand[M]) -> None:
-        """Sleep until there may be something to do, if there is nothing now.
+        """Sleep until there may be something to do, if there is nothing now. The hot loop has this written out.
 
         Cancellation: nothing has been taken.
         """
@@ -219,13 +219,16 @@ class Actor(Generic[M]):
         """Handle messages until the actor is closed and the mailbox empty.
 
         The hot loop: names are bound, calls are few, and it is one coroutine for sleep and work, since a task that
-        wakes up passes through each one between its top and where it slept.
+        wakes up passes through each one between its top and where it slept, and with thousands of actors each one is
+        memory that the processor has to fetch.
 
         Cancellation: as `work`.
         """
         mailbox, queue, stopwatch, turn = self.mailbox, self.mailbox.queue, hand.port.stopwatch, hand.turn
+        idle = self._idle
         receive, succeeded = self.behaviour.receive, self.behaviour.succeeded
         open_cancellations = hand.port.open_cancellations()
+        message: M | None = None
         # A virtual clock stands while a handler runs, so there every handler may have started a task.
         quick = -math.inf if stopwatch is hand.port.now else QUICK
         hand.turn_over()
@@ -240,7 +243,20 @@ class Actor(Generic[M]):
             elif self.closed and not mailbox.has_mail:
                 return
             else:
-                await self.sleep_for_mail(hand)
+                message = result = taken = None  # or an idle actor would keep its last message alive
+                idle.append(hand)  # from here on as in `sleep_for_mail`, which would be one more coroutine
+                mailbox.idle_hands += 1
+                try:
+                    if not mailbox.has_mail:
+                        await hand.sleeper.park()
+                except anyio.get_cancelled_exc_class():
+                    if cancellation_was_asked_for():
+                        raise
+                    await hand.port.absorb_cancellations()
+                finally:
+                    if hand in idle:
+                        idle.remove(hand)
+                        mailbox.idle_hands -= 1
                 hand.turn_over()
                 started = stopwatch()
                 turn.restart(started)

@@ -40,6 +40,7 @@ class BatchActor(Actor[M]):
             if first is None:
                 if self.closed and not self.mailbox.has_mail:
                     return
+                batch = result = None  # or an idle actor would keep its last messages alive
                 await self.sleep_for_mail(hand)
                 turn.restart(stopwatch())
                 continue

@@ -115,13 +115,16 @@ async def close_after(generators: Generators, error: BaseException, since: int =
 class _Hooks:
     """Listens to the generators of one thread, in front of whoever listened before, while somebody wants it."""
 
-    former: Any
+    # A plain tuple of the two hooks: the garbage collector does not look into what `sys` gives, and generators know
+    # their finalizer, so that a runtime would be kept for ever by its own generator.
+    former: tuple[Any, Any]
     current: Any  # gives the hand in which the caller runs
     users: int = 0
 
     def begins(self, generator: Generator) -> None:
-        if self.former.firstiter is not None:
-            self.former.firstiter(generator)
+        firstiter = self.former[0]
+        if firstiter is not None:
+            firstiter(generator)
         place = self.current()
         if place is not None and self.users and place.is_here():
             if place.generators is None:
@@ -134,16 +137,17 @@ class _Hooks:
         known = None if place is None or not place.is_here() else place.generators
         if known is not None and id(generator) in known.begun:
             known.dropped.append(generator)
-        elif self.former.finalizer is not None:
-            self.former.finalizer(generator)
+        elif self.former[1] is not None:
+            self.former[1](generator)
 
 
 @contextmanager
 def listening(current: Any) -> Iterator[None]:
     """A block in which generators that hands drop are told to them. `current` gives the hand of the caller."""
-    hooks = getattr(sys.get_asyncgen_hooks().firstiter, "__self__", None)
+    before = sys.get_asyncgen_hooks()
+    hooks = getattr(before.firstiter, "__self__", None)
     if not isinstance(hooks, _Hooks):
-        hooks = _Hooks(sys.get_asyncgen_hooks(), current)
+        hooks = _Hooks((before.firstiter, before.finalizer), current)
         sys.set_asyncgen_hooks(firstiter=hooks.begins, finalizer=hooks.is_dropped)
     hooks.users += 1
     try:

@@ -52,6 +52,10 @@ class Lives(Protocol):
         """The instance is gone. With an error that is because its start failed, or something in its scope."""
         ...
 
+    def over(self) -> Awaitable[None]:
+        """No other instance will begin: end what earlier ones have left behind, shielded as `end` is."""
+        ...
+
     def interrupted(self, interrupt: BaseException) -> None:
         """The start let out `KeyboardInterrupt` or `SystemExit`."""
         ...
@@ -85,9 +89,14 @@ class LivingActor(Actor[M], Generic[M]):
         self._working.cancel()
 
     async def serve(self, hand: Hand[M]) -> None:
-        while not self.closed or self.mailbox.has_mail:
-            await self.lives.may_begin()
-            await self._live(hand)
+        try:
+            while not self.closed or self.mailbox.has_mail:
+                await self.lives.may_begin()
+                await self._live(hand)
+        finally:
+            # The last instance may have begun to end before anybody knew that it is the last one.
+            with anyio.CancelScope(deadline=anyio.current_time() + self.lives.grace, shield=True):
+                await self.lives.over()
 
     async def _live(self, hand: Hand[M]) -> None:
         """One instance, from its start until it is gone.
@@ -133,6 +142,7 @@ class LivingActor(Actor[M], Generic[M]):
     async def _work_on(self, hand: Hand[M]) -> None:
         with anyio.CancelScope() as working:
             self._working = working
+            hand.turn_over()  # what the instance has started to run beside its messages belongs to none of them
             self.lives.begun()
             try:
                 await Actor.serve(self, hand)

@@ -3,8 +3,10 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Literal
 
+import anyio
 import attrs
 
 from .libraries import running_library
@@ -48,6 +50,9 @@ class AsyncioPort:
 
     async def breathe(self) -> None:
         await asyncio.sleep(0)
+
+    def cancel_at(self, deadline: float) -> AbstractContextManager[object]:
+        return anyio.CancelScope(deadline=deadline)
 
     def runs_here(self) -> bool:
         try:

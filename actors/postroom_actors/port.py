@@ -9,6 +9,7 @@ Units: seconds, on the loop's own clock.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from typing import Literal, Protocol
 
 import anyio
@@ -65,6 +66,13 @@ class Port(Protocol):
 
     async def breathe(self) -> None:
         """Let the other tasks run once; a checkpoint."""
+        ...
+
+    def cancel_at(self, deadline: float) -> AbstractContextManager[object]:
+        """A block that is cancelled at `deadline`, on the loop's clock, and ends quietly then.
+
+        On trio it is trio's own scope: anyio's around it was measured to take half as long again.
+        """
         ...
 
     def runs_here(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 import attrs
 
-from .checks import count_of, seconds
+from .checks import count_of, paired, seconds
 from .errors import InvalidOption, PostroomError
 
 
@@ -23,9 +23,9 @@ class Batch:
 
 
 def _check_failures(_failure: object, _attribute: object, failures: Any) -> None:
-    if not isinstance(failures, Mapping) or not failures:
+    if not isinstance(failures, Mapping) or not (pairs := paired("failures", failures)):
         raise InvalidOption("failures", failures, "must map the id of each event that failed to its exception")
-    for id, error in failures.items():
+    for id, error in pairs.items():
         if not isinstance(id, str) or not isinstance(error, Exception):
             raise InvalidOption("failures", {id: error}, "must map an event's id, a string, to an exception")
 

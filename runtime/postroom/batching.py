@@ -60,7 +60,11 @@ class BatchingBehaviour(SubscriptionBehaviour):
             self._by_event = True
             assert isinstance(self.actor, BatchActor), "hired above"
             call = timed_by(
-                self._call_all, self.name, lambda batch: self.limit_of(batch[0]), self._look_after().expect_by
+                self._call_all,
+                self.name,
+                lambda batch: self.limit_of(batch[0]),
+                self.port,
+                self._look_after().expect_by,
             )
             self.actor.batches = _Batches(self, self._watched(call))
 

@@ -13,7 +13,7 @@ from postroom_actors import ABANDONED, Actor, Admission, Directive, Mailbox, Mom
 from .calls import call_of, close_unawaited, is_unawaited, timed, timed_by
 from .contract import letter_id
 from .dead_letters import letter_of, reason_of
-from .delivery import Delivery, LongDelivery, as_long, deliveries_in
+from .delivery import LET_GO, Delivery, LongDelivery, as_long, deliveries_in, let_go
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
 from .loans import Grave, LoanReceipt
@@ -112,7 +112,7 @@ class SubscriptionBehaviour(Supervised):
         """`call` within the timeout that holds for all, if there is one."""
         timeout = self.policy.timeout
         if timeout != math.inf:
-            call = timed(call, self.name, timeout, self._look_after().expect_by)
+            call = timed(call, self.name, timeout, self.port, self._look_after().expect_by)
         return self._watched(call)
 
     def _watched(self, call: Callable[[X], Awaitable[object]]) -> Callable[[X], Awaitable[object]]:
@@ -139,7 +139,7 @@ class SubscriptionBehaviour(Supervised):
         """From now on events may have timeouts of their own. They come through the lanes, whose reader sees it."""
         if not self._by_event:
             self._by_event = True
-            call = timed_by(self._call, self.name, self.limit_of, self._look_after().expect_by)
+            call = timed_by(self._call, self.name, self.limit_of, self.port, self._look_after().expect_by)
             self.receive = self._watched(call)
 
     @property
@@ -178,7 +178,8 @@ class SubscriptionBehaviour(Supervised):
         self.tally.succeeded += 1
         self.busy_seconds += seconds
         self.waited_seconds += started - delivery.since
-        delivery.receipt.settle(Succeeded(self.name, result, delivery.attempt, delivery.seconds + seconds))
+        receipt, delivery.receipt = delivery.receipt, LET_GO
+        receipt.settle(Succeeded(self.name, result, delivery.attempt, delivery.seconds + seconds))
         if self.mailbox.lanes is not None or self.when_settled:
             self._finish(delivery, was_taken=True)
 
@@ -227,8 +228,7 @@ class SubscriptionBehaviour(Supervised):
         loan = delivery.receipt
         if isinstance(loan, LoanReceipt):
             loan.desk.retrying(loan, delivery.attempt - 1, wait)
-        key = delivery.event.key
-        if key is not None:
+        if (key := delivery.event.key) is not None:
             self.mailbox.hold(key)
         return self.retries.set(due, delivery, key=key)
 
@@ -384,7 +384,7 @@ class SubscriptionBehaviour(Supervised):
         self.teller.buried(delivery.event, error, reason, attempts)
 
     def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
-        delivery.receipt.settle(outcome)
+        let_go(delivery).settle(outcome)
         self._finish(delivery, was_taken=outcome.attempts > 0)
 
     def _finish(self, delivery: Delivery, *, was_taken: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from postroom_actors import current_hand, tidily
+from postroom_actors import Port, current_hand, tidily
 
 from .deadlock import in_thread_of
 from .errors import HandlerTimeout
@@ -45,7 +45,11 @@ def call_of(
 
 
 def timed(
-    call: Callable[[X], Awaitable[object]], subscription: str, timeout: float, alarm: Callable[[float], None]
+    call: Callable[[X], Awaitable[object]],
+    subscription: str,
+    timeout: float,
+    port: Port,
+    alarm: Callable[[float], None],
 ) -> Callable[[X], Awaitable[object]]:
     """`call`, cancelled after `timeout` seconds.
 
@@ -54,13 +58,14 @@ def timed(
     Args:
         alarm: Told of each deadline, on the loop's clock, when the call begins.
     """
+    now, cancel_at = port.now, port.cancel_at
 
     async def attempt(hand: X) -> object:
-        deadline = anyio.current_time() + timeout
+        deadline = now() + timeout
         alarm(deadline)
-        with anyio.CancelScope(deadline=deadline):
+        with cancel_at(deadline):
             result = await tidily(current_hand(), call(hand))
-            if anyio.current_time() < deadline:
+            if now() < deadline:
                 return result
             if is_unawaited(result):
                 close_unawaited(result)
@@ -73,13 +78,14 @@ def timed_by(
     call: Callable[[X], Awaitable[object]],
     subscription: str,
     limit_of: Callable[[X], float],
+    port: Port,
     alarm: Callable[[float], None],
 ) -> Callable[[X], Awaitable[object]]:
     """`call`, cancelled after as many seconds as `limit_of` says of what is in hand; infinite for no limit."""
 
     def attempt(hand: X) -> Awaitable[object]:
         limit = limit_of(hand)
-        return call(hand) if limit == math.inf else timed(call, subscription, limit, alarm)(hand)
+        return call(hand) if limit == math.inf else timed(call, subscription, limit, port, alarm)(hand)
 
     return attempt
 

@@ -14,10 +14,11 @@ import attrs
 import msgspec
 
 from .dead_letters import text_of
-from .errors import PostroomError, Rejected, quoted
+from .errors import PostroomError, Rejected
 from .event import NO_HEADERS, Event, Origin, Priority
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
 from .portable import DEEPEST, LARGEST, portable_json
+from .quoting import quoted
 from .retry import Backoff, Constant, Exponential
 
 VERSION: Final = 1

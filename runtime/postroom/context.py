@@ -6,11 +6,11 @@ from typing import Any, Final, Protocol, Unpack
 import attrs
 
 from .delivery import Delivery, fields_of
-from .errors import quoted
 from .event import Event
 from .event_types import Emitted
 from .log import SafeAdapter, as_extra
 from .options import EmitOptions
+from .quoting import quoted
 from .receipt import Receipt
 
 _log: Final = logging.getLogger("postroom.handlers")

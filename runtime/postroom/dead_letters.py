@@ -3,6 +3,7 @@
 Units: times in seconds since the epoch.
 """
 
+import re
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
@@ -14,11 +15,13 @@ import anyio.lowlevel
 import attrs
 
 from .changes import DEFAULT_KEPT, Watch, Watches
-from .checks import check_count
-from .errors import UnknownDeadLetter, UnknownSubscription
+from .checks import check_count, word
+from .errors import InvalidOption, UnknownDeadLetter, UnknownSubscription
 from .event import Event
 from .log import printable
 from .receipt import Receipt
+
+_is_number = re.compile(r"[0-9]{1,18}").fullmatch
 
 LONGEST_TRACEBACK: Final = 16 * 1024
 """Characters of a traceback that are kept."""
@@ -102,17 +105,23 @@ class DeadLetters:
             limit: At most so many.
 
         Raises:
-            InvalidOption: a limit that is none.
+            InvalidOption: a limit, a name or an id that is none.
             StoreBroken: the store of a durable module can't be asked.
 
         Cancellation: changes nothing.
         """
         check_count("limit", limit, "letters")
+        if subscription is not None and not isinstance(subscription, str):
+            raise InvalidOption("subscription", subscription, "must be the name of one")
+        subscription = word(subscription)
+        if after is not None:
+            after = _id_of(after)
         if self.store is not None:
             return await self.store.list(subscription, after, limit)
         await anyio.lowlevel.checkpoint()
         letters = (each for each in self._letters.values() if subscription in (None, each.subscription))
-        return tuple(islice((each for each in letters if after is None or int(each.id) > int(after)), limit))
+        first = 0 if after is None else _number_of(after)
+        return tuple(islice((each for each in letters if int(each.id) > first), min(limit, self.kept)))
 
     async def replay(self, letter: DeadLetter | str) -> Receipt:
         """Deliver once more, as a new delivery with all its attempts, and forget the letter.
@@ -124,13 +133,14 @@ class DeadLetters:
 
         Raises:
             UnknownDeadLetter: it is not kept any more.
+            InvalidOption: it is neither a letter nor an id.
             UnknownSubscription: nobody of that name is at work (on a durable module: registered); the letter is kept.
             RuntimeClosed: the runtime is not open; the letter is kept.
 
         Cancellation: while it waits for room in the mailbox; the delivery keeps its place in line. On a durable module
             it was replayed or not.
         """
-        id = letter if isinstance(letter, str) else letter.id
+        id = _id_of(letter)
         if self.store is not None:
             receipt = await self.store.replay(id)
             if receipt is None:
@@ -159,10 +169,11 @@ class DeadLetters:
 
         Raises:
             UnknownDeadLetter: it is not kept any more.
+            InvalidOption: it is neither a letter nor an id.
 
         Cancellation: it was forgotten or not.
         """
-        id = letter if isinstance(letter, str) else letter.id
+        id = _id_of(letter)
         if self.store is not None:
             if not await self.store.discard(id):
                 raise UnknownDeadLetter(id)
@@ -172,7 +183,7 @@ class DeadLetters:
         self._letters.pop(found.id, None)
 
     def _find(self, letter: DeadLetter | str) -> DeadLetter:
-        id = letter if isinstance(letter, str) else letter.id
+        id = _id_of(letter)
         found = self._letters.get(id)
         if found is None:
             raise UnknownDeadLetter(id)
@@ -222,6 +233,29 @@ def reason_of(error: BaseException, attempt: int) -> str:
     if len(message) > LONGEST_MESSAGE:
         message = message[: LONGEST_MESSAGE - 1] + "…"
     return f"{type(error).__name__} in attempt {attempt}{': ' if message else ''}{message}"
+
+
+def _id_of(letter: object) -> str:
+    """The id of a letter that is given as such or by its id.
+
+    Raises:
+        InvalidOption: it is neither.
+    """
+    id: object = letter.id if isinstance(letter, DeadLetter) else letter
+    if not isinstance(id, str):
+        raise InvalidOption("letter", letter, "must be a dead letter or the id of one")
+    return str.__str__(id)  # the text of a subclass, which may hash as it likes
+
+
+def _number_of(id: str) -> int:
+    """What the id of a letter in memory counts.
+
+    Raises:
+        InvalidOption: no letter has such an id.
+    """
+    if not _is_number(id):
+        raise InvalidOption("after", id, "must be the id of a letter")
+    return int(id)
 
 
 def text_of(error: BaseException) -> str:

@@ -146,6 +146,11 @@ class Dispatcher:
         elif not self.actor.mailbox.offer(message):
             self.actor.mailbox.stand_in_line(message)
 
+    def catch_up_first(self) -> None:
+        """`catch_up`, for whoever asks whether there is room before `dispatch` finds out; not in the middle of it."""
+        if self.actor.mailbox.queue and not self.busy:
+            self.catch_up()
+
     def catch_up(self) -> None:
         """Route what waits in the dispatcher's own mailbox first, so that nothing overtakes it."""
         mailbox = self.actor.mailbox

@@ -12,7 +12,7 @@ from .errors import CausationTooDeep, InvalidOption
 from .event import LONGEST_TRAIL, NO_HEADERS, Event, Origin
 from .event_types import Emitted, declaration_of
 from .names import tokens_of_name
-from .options import EmitOptions, checked, with_own
+from .options import EmitOptions, check_headers, checked, with_own
 from .portable import portable_copy
 
 
@@ -39,7 +39,7 @@ def event_of(
         if declared is not None and declared.name != name:
             declared = None  # by another name it is plain data
     else:
-        declared = declaration_of(type(name))
+        declared = None if name.__class__ is str else declaration_of(type(name))
         if declared is not None:
             if data is not None:
                 raise InvalidOption("data", data, "comes with a typed event; emit either that or a name with data")
@@ -54,11 +54,15 @@ def event_of(
         name = str.__str__(name)  # the text of a subclass, such as a member of an enumeration
     chosen = checked(options)
     headers = chosen.get("headers") or NO_HEADERS
+    if declared is not None:
+        headers = declared.headers_with(headers)
+        if declared.headers:  # which may be what they have too many of
+            headers = check_headers(headers)
     event = Event(
         name,  # pyright: ignore[reportArgumentType] - a str by now
         data,
         chosen.get("key"),
-        headers if declared is None else declared.headers_with(headers),
+        headers,
         chosen.get("id") or new_id(),
         now if time is None else time,
         now,

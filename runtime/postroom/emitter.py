@@ -12,6 +12,7 @@ import msgspec
 from postroom_actors import Kernel, TimeSlice, current_hand, current_message
 
 from .carrying import Outbox
+from .checks import word
 from .clock import Clock
 from .contract import EventModule
 from .deadlock import check_here
@@ -194,7 +195,7 @@ class Emitter:
         hand = current_hand()
         if options or cause is not None or name.__class__ is not str or hand is not None or intercepted:
             event, chosen = self._event(name, data, options, cause)
-            group = options.get("group") if options else None
+            group = word(options.get("group")) if options else None
             if self._outbox is not None:
                 if must_fit:
                     self._outbox.refuse_nowait()
@@ -223,6 +224,7 @@ class Emitter:
         if options and not targets and options.get("require"):
             raise NoSubscriber(event.name)
         if must_fit:
+            dispatcher.catch_up_first()
             for target in targets:
                 mailbox = target.mailbox
                 if event.delay is not None:
@@ -231,6 +233,7 @@ class Emitter:
                 elif len(mailbox.queue) >= mailbox.room and mailbox.would_wait(event.key):
                     raise MailboxFull(target.name, mailbox.capacity)
         elif hand is not None:
+            dispatcher.catch_up_first()
             check_room(self._kernel.port, [(event, targets)])
         receipt = dispatcher.dispatch(event, targets, since, special=special)
         if given is not None:

@@ -6,18 +6,7 @@ Split by what the caller does next: `Rejected` will never work as it was asked; 
 
 import attrs
 
-_LONGEST_QUOTE = 80
-
-
-def quoted(value: object) -> str:
-    """`repr`, cut to a length that a log line bears: what is refused may be hostile."""
-    if isinstance(value, str | bytes) and len(value) > _LONGEST_QUOTE:
-        return f"{value[:_LONGEST_QUOTE]!r}… ({len(value)} long)"
-    try:
-        text = repr(value)
-    except Exception as error:  # the user's own `__repr__`
-        return f"<{type(value).__name__}, whose repr raises {type(error).__name__}>"
-    return text if len(text) <= 4 * _LONGEST_QUOTE else text[: 4 * _LONGEST_QUOTE] + "…"
+from .quoting import quoted
 
 
 class PostroomError(Exception):
@@ -40,7 +29,7 @@ class Closed(PostroomError):
 class InvalidName(Rejected):
     """A name of an event, a pattern or a subscription breaks the rules."""
 
-    name: object
+    name: object = attrs.field(repr=quoted)
     reason: str
 
     def __str__(self) -> str:
@@ -52,7 +41,7 @@ class InvalidOption(Rejected):
     """An argument has a wrong type or value."""
 
     option: str
-    value: object
+    value: object = attrs.field(repr=quoted)
     reason: str
 
     def __str__(self) -> str:
@@ -63,7 +52,7 @@ class InvalidOption(Rejected):
 class InvalidHandler(Rejected):
     """A handler can't be called the way subscribers are."""
 
-    handler: object
+    handler: object = attrs.field(repr=quoted)
     reason: str
 
     def __str__(self) -> str:
@@ -127,12 +116,14 @@ class ConflictingEvent(Rejected):
 
 @attrs.define
 class UnknownSubscription(Rejected):
-    """No subscription of this name is at work."""
+    """No subscription of this name is at work; or none that subscribes to `event`, where one is named."""
 
     name: str
+    event: str | None = None
 
     def __str__(self) -> str:
-        return f"no subscription named {self.name!r} is at work in this runtime: spawn it first."
+        wanted = "" if self.event is None else f" that subscribes to {self.event!r}"
+        return f"no subscription named {self.name!r}{wanted} is at work in this runtime: spawn it first."
 
 
 @attrs.define
@@ -152,7 +143,7 @@ class UnknownDeadLetter(Rejected):
     id: str
 
     def __str__(self) -> str:
-        return f"no dead letter {self.id!r} is kept: it was replayed, discarded, or made room for a newer one."
+        return f"no dead letter {quoted(self.id)} is kept: it was replayed, discarded, or made room for a newer one."
 
 
 @attrs.define

@@ -19,9 +19,11 @@ import attrs
 import msgspec
 import msgspec.inspect
 
+from .checks import is_count
 from .errors import InvalidEventType, InvalidPayload
 from .event import NO_HEADERS, Event
 from .names import tokens_of_name
+from .quoting import quoted, told
 from .shapes import misfit, unsupported
 
 T = TypeVar("T")
@@ -97,7 +99,7 @@ class EventType:
         except InvalidPayload:
             raise
         except Exception as error:  # what msgspec can't encode; a name that can't be resolved; a property that raises
-            raise InvalidPayload(self.name, "$", f"{type(error).__name__}: {error}") from error
+            raise InvalidPayload(self.name, "$", told(error)) from error
         if found is not None:
             raise InvalidPayload(self.name, *found)
 
@@ -123,7 +125,7 @@ class EventType:
         except msgspec.ValidationError as error:
             raise Unreadable(*_place_of(error)) from error
         except Exception as error:
-            raise Unreadable("$", f"{type(error).__name__}: {error}") from error
+            raise Unreadable("$", told(error)) from error
 
     def _version_of(self, headers: Mapping[str, str]) -> int:
         text = headers.get(VERSION_HEADER, "1")
@@ -139,7 +141,10 @@ class EventType:
             raise Unreadable("$", f"it has version {version}, and {self.version} is the newest known here")
         if version not in self.upcast:
             raise Unreadable("$", f"it has version {version}, from which no upcast leads to version {self.version}")
-        data = copy.deepcopy(data)  # others get the same, so a step that changes it in place must not
+        try:
+            data = copy.deepcopy(data)  # others get the same, so a step that changes it in place must not
+        except Exception as error:  # it is too deep, or of the user's own classes
+            raise Unreadable("$", f"it can't be copied ({type(error).__name__})") from error
         for step in range(version, self.version):
             try:
                 data = self.upcast[step](data)
@@ -167,8 +172,8 @@ def event_type(
         InvalidEventType: a class that can't be checked, a bad version, or a gap.
     """
     tokens_of_name(name)
-    if isinstance(version, bool) or not isinstance(version, int) or not 1 <= version < 10**9:
-        raise InvalidEventType(name, f"version={version!r} must be a whole number, at least 1")
+    if not is_count(version, 1, 10**9 - 1):
+        raise InvalidEventType(name, f"version={quoted(version)} must be a whole number, at least 1")
     steps = _checked_steps(name, version, upcast)
 
     def declare(cls: type[T]) -> type[T]:
@@ -184,15 +189,19 @@ def _checked_steps(name: str, version: int, upcast: object) -> Mapping[int, Upca
         return {}
     if not isinstance(upcast, Mapping):
         raise InvalidEventType(name, "upcast must be a mapping of versions to functions")
-    for step, function in upcast.items():
-        if isinstance(step, bool) or not isinstance(step, int) or not 1 <= step < version:
-            raise InvalidEventType(name, f"upcast from {step!r}: it leads from versions 1 to {version - 1}")
+    try:
+        steps = dict(upcast)
+    except Exception as error:  # of the user's own mapping
+        raise InvalidEventType(name, f"upcast can't be read ({type(error).__name__})") from error
+    for step, function in steps.items():
+        if not is_count(step, 1, version - 1):
+            raise InvalidEventType(name, f"upcast from {quoted(step)}: it leads from versions 1 to {version - 1}")
         if not callable(function):
             raise InvalidEventType(name, f"upcast from {step} must be a function of the data")
-    for step in range(min(upcast, default=version), version):
-        if step not in upcast:
+    for step in range(min(steps, default=version), version):
+        if step not in steps:
             raise InvalidEventType(name, f"upcast from {step} is missing, so nothing leads to version {version}")
-    return MappingProxyType(dict(upcast))
+    return MappingProxyType(steps)
 
 
 def _check_class(name: str, cls: object) -> None:
@@ -210,7 +219,7 @@ def _check_class(name: str, cls: object) -> None:
     except NameError:
         return  # it names what is defined further down; the first emit sees it
     except Exception as error:
-        raise InvalidEventType(name, f"{cls.__name__}: {error}") from error
+        raise InvalidEventType(name, f"{cls.__name__}: {told(error)}") from error
     if found is not None:
         raise InvalidEventType(name, f"{cls.__name__}, {found[0]}: {found[1]}")
 

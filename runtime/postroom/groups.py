@@ -10,13 +10,14 @@ import anyio.lowlevel
 import attrs
 import msgspec
 
-from .checks import check_number
+from .checks import check_number, listed, word
 from .deadlock import check_here
-from .errors import InvalidOption, NoSubscriber, quoted
+from .errors import InvalidOption, NoSubscriber
 from .event_types import Emitted
 from .many import Draft, ManyEmitter, note_of_position
 from .names import tokens_of_name
 from .options import EmitOptions, check_group
+from .quoting import quoted
 from .receipt import Entrance, Receipt
 from .staged import CLEARED
 from .staging import MOST_STAGED, TIME_TO_LIVE, Block, GroupClosed, GroupFull
@@ -150,11 +151,9 @@ class GroupEmitter(ManyEmitter):
             RuntimeClosed, WrongThread, WrongBackend: when it is entered.
         """
         if id is not None:
-            check_group(id)
-        if ttl is not None:
-            check_number("ttl", ttl, "seconds", above=True, finite=False)
-        ttl = math.inf if ttl is None else float(ttl)
-        return Group(id or self._ids(), ttl, self)
+            id = check_group(id)
+        seconds = math.inf if ttl is None else check_number("ttl", ttl, "seconds", above=True, finite=False)
+        return Group(id or self._ids(), seconds, self)
 
     async def release_group(self, id: str) -> list[Receipt]:
         """Accept all events of a group, in their order, or none of them; then the group is forgotten.
@@ -172,7 +171,7 @@ class GroupEmitter(ManyEmitter):
 
         Cancellation: while it yields nothing was accepted; while it waits for room all of them were.
         """
-        check_group(id)
+        id = check_group(id)
         await self._before("release_group")
         if self._outbox is not None:
             return await self._outbox.groups.release(id)
@@ -191,7 +190,7 @@ class GroupEmitter(ManyEmitter):
 
         Cancellation: only before anything was dropped.
         """
-        check_group(id)
+        id = check_group(id)
         wanted = None if names is None else _names(names)
         await self._before("clear_group")
         if self._outbox is not None:
@@ -316,9 +315,7 @@ def _names(names: object) -> frozenset[str]:
     Raises:
         InvalidName, InvalidOption: they are none.
     """
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise InvalidOption("names", names, "must be a list of names of events")
-    wanted = list(names)
+    wanted = listed("names", names, "names of events")
     for name in wanted:
         tokens_of_name(name)
-    return frozenset(wanted)
+    return frozenset(map(word, wanted))

@@ -13,13 +13,14 @@ import msgspec
 from postroom_actors import current_hand, tidily
 
 from .calls import close_unawaited, is_async
+from .checks import is_word, listed
 from .context import Context
 from .errors import InvalidOption, PostroomError, Rejected
 from .event import NO_HEADERS, Event
 from .event_types import declaration_of
 from .log import INTERCEPTOR_FAILED, Fields, Log
 from .names import tokens_of_name
-from .options import checked
+from .options import check_headers, checked
 
 X = TypeVar("X")
 
@@ -81,7 +82,7 @@ def _check_function(_interceptor: object, _attribute: object, function: Any) -> 
 
 
 def _check_rule(_interceptor: object, _attribute: object, rule: object) -> None:
-    if rule not in ("fail", "ignore"):
+    if not is_word(rule, ("fail", "ignore")):
         raise InvalidOption("on_error", rule, "must be 'fail' or 'ignore'")
 
 
@@ -126,7 +127,7 @@ def _arguments(function: Callable[..., Any]) -> int:
     """How many arguments it asks for; 1 where all have defaults, 0 where it can't be called with one or two."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
+    except Exception:  # it may be an object of any class
         return 0
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters):
@@ -143,7 +144,10 @@ def interceptors_of(given: Iterable[Interceptor | Callable[..., Any]]) -> tuple[
     Raises:
         InvalidOption: one can't be called as an interceptor is.
     """
-    return tuple(each if isinstance(each, Interceptor) else Interceptor(each) for each in given)
+    return tuple(
+        each if isinstance(each, Interceptor) else Interceptor(each)
+        for each in listed("interceptors", given, "interceptors")
+    )
 
 
 @attrs.define(eq=False)
@@ -295,5 +299,5 @@ def _sound(event: Event, changed: object) -> Event:
     declared = declaration_of(type(changed.data))
     if declared is not None and declared.name == changed.name and changed.data is not event.data:
         declared.check(changed.data)
-        fields["headers"] = declared.headers_with(fields.get("headers", changed.headers))
+        fields["headers"] = check_headers(declared.headers_with(fields.get("headers", changed.headers)))
     return msgspec.structs.replace(changed, **fields)

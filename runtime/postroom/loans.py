@@ -12,7 +12,7 @@ from .outcomes import Outcome
 from .receipt import Receipt
 
 
-class LentDelivery(LongDelivery, eq=False, gc=False):
+class LentDelivery(LongDelivery, eq=False):
     """A delivery out of a store.
 
     Attributes:

@@ -105,6 +105,7 @@ class ManyEmitter(Emitter):
                 known[event.id] = self._deduplication.find(given, now)
             if given is None or known[event.id] is None:
                 wanted.append((event, targets))
+        self._dispatcher.catch_up_first()
         check_room(self._kernel.port, wanted)
         admission = self._kernel.admission()
         receipts: list[Receipt] = []

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, TypedDict
 
-from .checks import check_number
+from .checks import check_number, paired
 from .errors import InvalidOption
 from .event import HEAD_STARTS, NO_HEADERS, Event, Priority
 from .policy import Policy, check_quiet, check_timeout, first_said
@@ -69,13 +69,15 @@ def with_own(event: Event, options: EmitOptions) -> EmitOptions:
         own["key"] = event.key
     if event.headers is not NO_HEADERS:
         own["headers"] = event.headers
-    if event.priority != "default":
+    if event.priority.__class__ is not str or event.priority != "default":
         own["priority"] = event.priority
     if event.delay is not None:
         own["delay"] = event.delay
     if event.expires_after is not None:
         own["expires_after"] = event.expires_after
-    if event.id and event.accepted_at is None:  # the id of one that was accepted before stands for that one
+    if (
+        event.id.__class__ is not str or event.id
+    ) and event.accepted_at is None:  # the id of one that was accepted before stands for that one
         own["id"] = event.id
     return own
 
@@ -106,29 +108,43 @@ def is_special(event: Event) -> bool:
     )
 
 
-def check_group(id: object) -> None:
-    """Raises InvalidOption for what can't be the id of a group."""
-    _text("group")(id)
+def check_group(id: object) -> str:
+    """The id of a group.
+
+    Raises:
+        InvalidOption: it can't be one.
+    """
+    return _text("group")(id)
 
 
 def _text(option: str) -> Callable[[object], str]:
     def check(value: object) -> str:
         if not isinstance(value, str):
             raise InvalidOption(option, value, f"must be a string, not {type(value).__name__}; use str(…)")
+        value = str.__str__(value)  # the text of a subclass, which may hash as it likes
         if not value:
             raise InvalidOption(option, value, "must not be empty; leave it out instead")
         if len(value) > LONGEST_KEY:
             raise InvalidOption(option, value, f"has {len(value)} characters, and {LONGEST_KEY} is the most")
-        return str.__str__(value)  # the text of a subclass, which may hash as it likes
+        if not value.isascii():
+            _check_encodes(option, value)
+        return value
 
     return check
 
 
-def _headers(headers: object) -> Mapping[str, str]:
+def _check_encodes(option: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidOption(option, text, "has a lone surrogate, which no encoding can carry") from None
+
+
+def check_headers(headers: object) -> Mapping[str, str]:
     """A copy that nobody can change. Values may be secrets, so an error shows names only."""
     if not isinstance(headers, Mapping):
         raise InvalidOption("headers", type(headers).__name__, "must be a mapping of strings to strings")
-    copy = dict(headers)
+    copy = paired("headers", headers)
     size = 0
     for name, value in copy.items():
         if not isinstance(name, str) or not isinstance(value, str):
@@ -139,24 +155,23 @@ def _headers(headers: object) -> Mapping[str, str]:
             raise InvalidOption("headers", [name], "has a lone surrogate, which no encoding can carry") from None
     if size > LARGEST_HEADERS:
         raise InvalidOption("headers", sorted(copy), f"take {size} bytes, and {LARGEST_HEADERS} is the most")
-    return MappingProxyType(copy)
+    return MappingProxyType(copy) if copy else NO_HEADERS
 
 
 def _priority(priority: object) -> Priority:
-    for known in HEAD_STARTS:
-        if priority == known:
-            return known
+    if isinstance(priority, str):
+        for known in HEAD_STARTS:
+            if str.__str__(priority) == known:
+                return known
     raise InvalidOption("priority", priority, f"must be one of {', '.join(HEAD_STARTS)}")
 
 
 def _delay(delay: object) -> float | None:
-    check_number("delay", delay, "seconds", least=-math.inf)
-    return max(0.0, float(delay)) or None  # type: ignore[arg-type]  # it is a number, as just checked
+    return max(0.0, check_number("delay", delay, "seconds", least=-math.inf)) or None
 
 
 def _expiry(expires_after: object) -> float:
-    check_number("expires_after", expires_after, "seconds", above=True, finite=False)
-    return float(expires_after)  # type: ignore[arg-type]  # it is a number, as just checked
+    return check_number("expires_after", expires_after, "seconds", above=True, finite=False)
 
 
 def _require(require: object) -> bool:
@@ -175,7 +190,7 @@ def _checked_by(check: Callable[[object], None]) -> Callable[[object], object]:
 
 _CHECKS: Final[Mapping[str, Callable[[object], object]]] = {
     "key": _text("key"),
-    "headers": _headers,
+    "headers": check_headers,
     "id": _text("id"),
     "priority": _priority,
     "delay": _delay,

@@ -9,14 +9,15 @@ Units: bytes of JSON in UTF-8.
 
 import math
 import re
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, Final, TypeAlias
 
 import attrs
 import msgspec
 
-from .delivery import Delivery
-from .errors import NotPortable, quoted
+from .delivery import LET_GO, Delivery
+from .errors import NotPortable
+from .quoting import quoted, told
 
 DEEPEST: Final = 64
 """Lists, mappings and objects inside of each other."""
@@ -53,26 +54,52 @@ def portable_json(data: Any) -> bytes:
 
 
 def _encoded_and_copy(data: Any) -> tuple[bytes, Any]:
+    try:
+        return _carried(data)
+    except NotPortable:
+        raise
+    except Exception as error:  # a property, a comparison, an iterator of the user's own
+        raise NotPortable("data", f"can't be read ({type(error).__name__})") from error
+
+
+def _carried(data: Any) -> tuple[bytes, Any]:
     kind = type(data) if _has_fields(data) else None
+    encoded, copy, failure = _there_and_back(data, kind)
+    if len(encoded) > LARGEST:  # before anybody looks at every single value
+        raise NotPortable("data", f"takes {len(encoded)} bytes as JSON, and {LARGEST} is the most")
+    if failure is None and kind is None and _is_sure(data, copy, encoded):
+        return encoded, copy
+    found = _misfit(data, (), typed=kind is not None, encodes=bool(encoded))
+    if found is not None:
+        raise NotPortable(f"data{found[0]}", found[1])
+    if failure is not None:
+        raise NotPortable("data", f"can't be stored and read again ({told(failure)})") from failure
+    if not _equal(copy, data):
+        raise NotPortable("data", _UNCHANGED)
+    return encoded, copy
+
+
+def _there_and_back(data: Any, kind: type[Any] | None) -> tuple[bytes, Any, Exception | None]:
+    """`data` as JSON, empty where that can't be, and what it is when it is read; and what went wrong."""
+    encoded = b""
     try:
         encoded = msgspec.json.encode(data)
         if len(encoded) > LARGEST:
-            raise NotPortable("data", f"takes {len(encoded)} bytes as JSON, and {LARGEST} is the most")
-        copy = msgspec.json.decode(encoded, type=Any if kind is None else kind)
-    except (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        _check(data, "data", (), typed=kind is not None)  # knows the place, where it finds one
-        raise NotPortable("data", f"can't be stored and read again ({error})") from error
-    if kind is not None or not _is_sure(data, copy, encoded) or encoded.count(b"[") + encoded.count(b"{") > DEEPEST:
-        _check(data, "data", (), typed=kind is not None)
-        if not _equal(copy, data):
-            raise NotPortable("data", _UNCHANGED)
-    return encoded, copy
+            return encoded, None, None
+        return encoded, msgspec.json.decode(encoded, type=Any if kind is None else kind), None
+    except Exception as error:
+        return encoded, None, error
 
 
 def _is_sure(data: Any, copy: Any, encoded: bytes) -> bool:
     """Whether `data` is certain to be what came back, without looking at each value in turn."""
-    # Equal, which a tuple, a date or a key that is no string isn't; and without a number that some readers would round.
-    return _equal(copy, data) and _LONG_NUMBER.search(encoded) is None
+    # Equal, which a tuple, a date or a key that is no string isn't; without a number that some readers would round; and
+    # with too few containers for one too deep.
+    return (
+        encoded.count(b"[") + encoded.count(b"{") <= DEEPEST
+        and _LONG_NUMBER.search(encoded) is None
+        and _equal(copy, data)
+    )
 
 
 def copy_for_handler(delivery: Delivery) -> Delivery:
@@ -80,7 +107,8 @@ def copy_for_handler(delivery: Delivery) -> Delivery:
     data = delivery.event.data
     kind = type(data) if _has_fields(data) else Any
     copy = msgspec.json.decode(msgspec.json.encode(data), type=kind)
-    return msgspec.structs.replace(delivery, event=msgspec.structs.replace(delivery.event, data=copy))
+    # Without the receipt, which the runtime settles by the delivery that was copied.
+    return msgspec.structs.replace(delivery, event=msgspec.structs.replace(delivery.event, data=copy), receipt=LET_GO)
 
 
 def _equal(one: object, other: object) -> bool:
@@ -107,39 +135,76 @@ def _fields_of(value: Any) -> Iterator[tuple[str, object]]:
     return ((name, getattr(value, name)) for name in names if hasattr(value, name))
 
 
-def _check(value: Any, path: str, around: tuple[int, ...], *, typed: bool) -> None:
-    """Raises NotPortable for the first value that JSON can't carry.
+Misfit: TypeAlias = tuple[str, str]
+"""The rest of a path, and what is wrong there."""
+
+_CARRIED: Final = frozenset({type(None), bool, str})
+_INTEGRAL: Final = frozenset({bool, int})
+
+
+def _misfit(value: Any, around: tuple[int, ...], *, typed: bool, encodes: bool) -> Misfit | None:
+    """The first place in `value` that JSON can't carry.
 
     Args:
         around: The identities of the containers that `value` is in.
         typed: Types are known where it is read, so a date, say, comes back as one.
+        encodes: The whole was encoded, so every text in it can be.
     """
     problem = _problem_of(value)
     if problem is not None:
-        raise NotPortable(path, problem)
-    inner: Iterator[tuple[str, object]]
+        return "", problem
+    inner: Iterable[tuple[object, object]]
+    values: Collection[Any]
+    form: Callable[[object], str] = "[{}]".format
     if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str):
-                if not typed:
-                    raise NotPortable(path, f"has a key that is a {type(key).__name__}; it would come back as a string")
-            elif (of_key := _problem_of(key)) is not None:
-                raise NotPortable(path, f"has a key that {of_key}")
-        inner = ((f"{path}[{quoted(key)}]", each) for key, each in value.items())
+        wrong = _wrong_key(value, typed=typed, encodes=encodes)
+        if wrong is not None:
+            return "", wrong
+        inner, values, form = value.items(), value.values(), lambda key: f"[{quoted(key)}]"
     elif isinstance(value, list) or (typed and isinstance(value, tuple | set | frozenset)):
-        inner = ((f"{path}[{position}]", each) for position, each in enumerate(value))
+        inner, values = enumerate(value), value
     elif typed and _has_fields(value):
-        inner = ((f"{path}.{name}", each) for name, each in _fields_of(value))
+        fields = list(_fields_of(value))
+        inner, values, form = fields, [each for _, each in fields], ".{}".format
     elif typed or value is None or isinstance(value, bool | int | float | str):
-        return
+        return None
     else:
-        raise NotPortable(path, f"is a {type(value).__name__}, which {_fate_of(value)}")
+        return "", f"is a {type(value).__name__}, which {_fate_of(value)}"
     if id(value) in around:
-        raise NotPortable(path, "contains itself")
+        return "", "contains itself"
     if len(around) >= DEEPEST:
-        raise NotPortable(path, f"is nested deeper than {DEEPEST} levels")
+        return "", f"is nested deeper than {DEEPEST} levels"
+    if encodes and _is_carried(values):
+        return None
     for place, each in inner:
-        _check(each, place, (*around, id(value)), typed=typed)
+        kind = type(each)
+        if encodes and (kind in _CARRIED or (kind is float and math.isfinite(each))):  # type: ignore[arg-type]  # it is
+            continue
+        found = _misfit(each, (*around, id(value)), typed=typed, encodes=encodes)
+        if found is not None:
+            return form(place) + found[0], found[1]
+    return None
+
+
+def _is_carried(values: Collection[Any]) -> bool:
+    """Whether all of some values that encode come back. A million of them need not be looked at one by one."""
+    kinds = set(map(type, values))
+    if kinds == {float}:
+        return all(map(math.isfinite, values))
+    return kinds <= _CARRIED or (kinds <= _INTEGRAL and min(values) >= _LEAST_INT and max(values) <= _MOST_INT)
+
+
+def _wrong_key(value: dict[Any, Any], *, typed: bool, encodes: bool) -> str | None:
+    """What is wrong with the keys of a mapping, if anything."""
+    if encodes and {str}.issuperset(map(type, value)):
+        return None
+    for key in value:
+        if not isinstance(key, str):
+            if not typed:
+                return f"has a key that is a {type(key).__name__}; it would come back as a string"
+        elif (of_key := _problem_of(key)) is not None:
+            return f"has a key that {of_key}"
+    return None
 
 
 def _problem_of(value: object) -> str | None:
@@ -149,7 +214,7 @@ def _problem_of(value: object) -> str | None:
         return "is a whole number of more than 64 bits"
     if isinstance(value, str):
         try:
-            value.encode()
+            str.encode(value)
         except UnicodeEncodeError:
             return "has a lone surrogate, which no encoding can carry"
     return None

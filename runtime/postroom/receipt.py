@@ -12,9 +12,9 @@ import msgspec
 from postroom_actors import Admission, Need, Port, Wait, Wakeable, current_hand
 
 from .deadlock import ANSWER, OUTCOMES, ROOM, check_here, waiting
-from .errors import quoted
 from .event import Event
 from .outcomes import Outcome, Report, Succeeded
+from .quoting import quoted
 
 
 class Target(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from .checks import check_number
+from .checks import check_number, is_count
 from .errors import InvalidOption
 
 Backoff: TypeAlias = Callable[[int, Random], float]
@@ -82,7 +82,7 @@ def check_backoff(value: object) -> None:
 
 def check_attempts(value: object) -> None:
     """Raises InvalidOption for what is no number of attempts."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not is_count(value, 1):
         raise InvalidOption("attempts", value, "must be a whole number of attempts, the first one included, at least 1")
 
 

@@ -332,6 +332,9 @@ class Runtime(Carried):
         behaviour = self._roster.behaviours.get(letter.subscription)
         if behaviour is None or behaviour.leaving is not None:
             raise UnknownSubscription(letter.subscription)
+        if behaviour not in self._dispatcher.routes.match(letter.event.name):  # another one under the same name
+            raise UnknownSubscription(letter.subscription, letter.event.name)
+        self._dispatcher.catch_up_first()
         event = msgspec.structs.replace(letter.event, delay=None, expires_after=None)  # its time has come already
         check_room(self._kernel.port, [(event, (behaviour,))])
         return self._dispatcher.dispatch(event, (behaviour,), self._stopwatch(), special=event.timeout is not None)

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from .actor import Actor, class_of
-from .checks import seconds
+from .checks import listed, seconds
 from .errors import InvalidHandler, InvalidOption
 from .subscriber import Subscriber, subscriber
 from .supervision import (
@@ -66,7 +66,7 @@ def declared(handler: Any, arguments: tuple[Any, ...], name: str | None, options
 
 
 def _members(things: Any) -> tuple[AnySubscriber, ...]:
-    members = tuple(as_subscriber(thing) for thing in things)
+    members = tuple(as_subscriber(thing) for thing in listed("members", things, "actors"))
     if not members:
         raise InvalidOption("members", members, "name at least one actor")
     for member in members:
@@ -105,7 +105,8 @@ def as_declarations(things: "Iterable[Declaration]") -> "tuple[AnySubscriber | S
     Raises:
         InvalidOption, InvalidHandler: something in it is no declaration.
     """
-    return tuple(thing if isinstance(thing, Siblings) else as_subscriber(thing) for thing in things)
+    known = listed("subscribers", things, "subscribers")
+    return tuple(thing if isinstance(thing, Siblings) else as_subscriber(thing) for thing in known)
 
 
 def members_of(declarations: "Iterable[AnySubscriber | Siblings]") -> list[AnySubscriber]:

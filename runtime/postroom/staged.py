@@ -8,9 +8,10 @@ import attrs
 from postroom_actors import Port, Wait, Wakeable
 
 from .deadlock import check_here
-from .errors import Closed, Rejected, quoted
+from .errors import Closed, Rejected
 from .event import Event
 from .outcomes import Report
+from .quoting import quoted
 from .receipt import Receipt
 
 CLEARED: Final = "it was cleared"

@@ -109,7 +109,7 @@ class InstanceLives:
         self._supervisor.enter(Phase.ALIVE)
 
     async def end(self) -> None:
-        await self._end_children()
+        await self.over()
         await self._supervisor.wait_to_stop()
         instance, self._instance = self._instance, None
         if instance is None:
@@ -129,8 +129,11 @@ class InstanceLives:
                     self._supervisor.failure = exception
                     self._supervisor.apply(self._supervisor.decide(Moment.STOPPING, exception), exception)
 
-    async def _end_children(self) -> None:
-        """Where this actor ends for good, its children end first; the newest first."""
+    async def over(self) -> None:
+        """Where this actor ends for good, its children end first; the newest first.
+
+        Cancellation: what they have not finished by then is cancelled.
+        """
         if not self._actor.closed:
             return
         behaviour = self._behaviour

@@ -25,7 +25,7 @@ import attrs
 
 from .actor import check_actor, class_of, methods_of, unbound
 from .batch import Batch
-from .checks import count_of, seconds
+from .checks import count_of, is_word, seconds
 from .errors import InvalidHandler, InvalidOption
 from .event import Event
 from .event_types import name_of_type
@@ -40,6 +40,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 DEFAULT_CAPACITY = 256
+
+MOST_WORKERS: Final = 10_000
+"""Workers of one subscription; each is a task."""
 
 _CAPITAL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -70,8 +73,8 @@ def positional_parameters(handler: Any) -> int:
     """
     try:
         parameters = inspect.signature(handler).parameters.values()
-    except (TypeError, ValueError) as error:
-        raise InvalidHandler(handler, f"its parameters can't be read ({error})") from None
+    except Exception as error:  # the handler may be an object of any class
+        raise InvalidHandler(handler, f"its parameters can't be read ({type(error).__name__})") from error
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p.name for p in positional if p.default is p.empty]
     keywords = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
@@ -114,7 +117,7 @@ def _check_retry(_subscriber: object, _attribute: object, retry: object) -> None
 
 
 def _check_overflow(_subscriber: object, _attribute: object, overflow: object) -> None:
-    if overflow not in OVERFLOWS:
+    if not is_word(overflow, OVERFLOWS):
         raise InvalidOption("overflow", overflow, f"must be one of {', '.join(OVERFLOWS)}")
 
 
@@ -159,8 +162,8 @@ class Subscriber(Generic[P, R]):
         overflow: What happens to an event that finds the mailbox full: `wait`, so that its emitter waits too;
             `drop_oldest` or `drop_newest`; or `coalesce`, by which the newest event of each key takes the place of
             one that still waits, and an event of another key waits as with `wait`.
-        concurrency: Events that are handled at the same time, each by a worker of its own; those of one key
-            remain one at a time, in order.
+        concurrency: Events that are handled at the same time, each by a worker of its own, 10,000 at most; those of
+            one key remain one at a time, in order.
         batch: Hand over several events at once, as a list.
         backlog: Deliveries that may wait for it in the store of a durable module, beyond which `overflow` holds at the
             emit; None for any number, but for what drops: that keeps `capacity` of them.
@@ -182,7 +185,7 @@ class Subscriber(Generic[P, R]):
     name: str = attrs.field(validator=_check_name)
     capacity: int = attrs.field(default=DEFAULT_CAPACITY, validator=count_of("events"))
     overflow: OverflowPolicy = attrs.field(default="wait", validator=_check_overflow)
-    concurrency: int = attrs.field(default=1, validator=count_of("workers"))
+    concurrency: int = attrs.field(default=1, validator=count_of("workers", MOST_WORKERS))
     batch: Batch | None = attrs.field(default=None, validator=_check_batch)
     backlog: int | None = attrs.field(default=None, validator=count_of("deliveries", optional=True))
     retry: Retry = attrs.field(factory=Retry, validator=_check_retry)

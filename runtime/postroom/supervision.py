@@ -10,7 +10,7 @@ import attrs
 
 from postroom_actors import Directive, Strategy
 
-from .checks import check_number, seconds
+from .checks import check_number, is_count, is_word, paired, seconds
 from .errors import Closed, InvalidOption
 from .retry import Backoff
 
@@ -30,7 +30,7 @@ def one_of(*known: str) -> Any:
     """A field's check: one of some words."""
 
     def check(_instance: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-        if value not in known:
+        if not is_word(value, known):
             raise InvalidOption(attribute.name, value, f"must be one of {', '.join(known)}")
 
     return check
@@ -39,16 +39,16 @@ def one_of(*known: str) -> Any:
 def _check_on(_instance: object, _attribute: object, on: Any) -> None:
     if not isinstance(on, Mapping):
         raise InvalidOption("on", on, 'must map exception classes to directives: {ConnectionError: "restart"}')
-    for kind, directive in on.items():
+    for kind, directive in paired("on", on).items():
         if not isinstance(kind, type) or not issubclass(kind, Exception):
             raise InvalidOption("on", kind, "its keys must be classes of exceptions")
-        if directive not in DIRECTIVES:
+        if not is_word(directive, DIRECTIVES):
             raise InvalidOption("on", directive, f"its values must be one of {', '.join(DIRECTIVES)}")
 
 
 def check_intensity(_instance: object, _attribute: object, value: object) -> None:
     """A field's check: how many restarts."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if not is_count(value, 0):
         raise InvalidOption("intensity", value, "must be a whole number of restarts, at least 0")
 
 

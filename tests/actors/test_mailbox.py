@@ -79,6 +79,24 @@ def test_dropping_the_oldest_finds_it_wherever_it_stands_in_the_lanes() -> None:
     assert take_all(mailbox) == [1, 2]
 
 
+def test_what_is_handed_back_takes_up_no_room_and_is_not_dropped_for_what_comes() -> None:
+    clerk = Clerk()
+    mailbox = Mailbox(clerk, 1, Overflow.DROP_OLDEST)
+    mailbox.put(Letter(number=0, key="k"))
+    taken = mailbox.take(0.0)
+    assert taken is not None
+    mailbox.put(Letter(number=1, rank=1, key="k"))
+    mailbox.hand_back(taken)
+    assert len(mailbox) == 1
+    mailbox.put(Letter(number=2, rank=2, key="k"))
+    assert [number for number, _ in clerk.drops] == [1]
+    assert mailbox.high_water_mark == 1
+    assert mailbox.take(0.0) == taken
+    assert mailbox.take(0.0) is None, "of a key one at a time"
+    mailbox.release("k")
+    assert take_all(mailbox) == [2]
+
+
 def test_coalescing_lets_the_newest_of_a_key_take_the_place_of_the_one_that_waits() -> None:
     clerk = Clerk()
     mailbox = Mailbox(clerk, 2, Overflow.COALESCE, by_key=True)

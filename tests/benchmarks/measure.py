@@ -9,6 +9,7 @@ Units: seconds of CPU time of the process, unless a name says otherwise.
 import importlib.util
 import statistics
 import tracemalloc
+from collections.abc import Callable
 from typing import Any, Final
 
 import anyio
@@ -27,6 +28,9 @@ BACKENDS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
 
 WARM_UP: Final = 1_000
 """Events of the unmeasured turns before the first round, after which Python has specialised the code."""
+
+Turn = Callable[[Size], float]
+"""Runs one side once at a size."""
 
 
 def available_backends() -> list[str]:
@@ -69,6 +73,7 @@ class Comparison:
     scenario: str
     title: str
     beside: str
+    table: str
     per: str
     operations: int
     ratio_best: float
@@ -86,11 +91,16 @@ class Comparison:
 
 @attrs.frozen(kw_only=True)
 class Memory:
-    """What one memory scenario gave on one backend, in bytes for each; `bare` has been taken off the other two."""
+    """What one memory scenario gave on one backend, in bytes for each; `bare` has been taken off the other two.
+
+    Attributes:
+        beside: What the floor is.
+    """
 
     backend: str
     scenario: str
     title: str
+    beside: str
     bare: float
     floor: float
     postroom: float
@@ -99,22 +109,32 @@ class Memory:
 
 
 def compare(backend: str, scenario: Scenario, size: Size, rounds: int) -> Comparison:
-    """Run a scenario's turns, `rounds` times three."""
+    """Run a scenario's turns, `rounds` times three, in this process."""
+
+    def floor(size: Size) -> float:
+        return turn(backend, scenario.floor, size)
+
+    return compare_turns(backend, scenario, size, rounds, (floor, lambda size: turn(backend, scenario.postroom, size)))
+
+
+def compare_turns(
+    backend: str, scenario: Scenario, size: Size, rounds: int, turns: tuple[Turn, Turn] | tuple[Turn, Turn, Turn]
+) -> Comparison:
+    """Take turns, `rounds` times three, after a small one of each to warm up.
+
+    Arguments:
+        turns: How the floor, postroom and the floor again, where that is another one, take a turn of a size.
+    """
     small = attrs.evolve(size, events=min(size.events, WARM_UP), subscribers=min(size.subscribers, 100))
-    for side in (scenario.floor, scenario.postroom):
-        _turn(backend, side, small)
-    taken = [
-        Round(
-            _turn(backend, scenario.floor, size),
-            _turn(backend, scenario.postroom, size),
-            _turn(backend, scenario.floor, size),
-        )
-        for _ in range(rounds)
-    ]
+    floor, postroom, again = turns if len(turns) == 3 else (*turns, turns[0])
+    for take in dict.fromkeys((floor, postroom, again)):
+        take(small)
+    taken = [Round(floor(size), postroom(size), again(size)) for _ in range(rounds)]
     return _figures(backend, scenario, scenario.operations(size), taken)
 
 
-def _turn(backend: str, side: Side, size: Size) -> float:
+def turn(backend: str, side: Side, size: Size) -> float:
+    """Run one side once, in a loop of its own."""
     library, options = BACKENDS[backend]
     watch = Watch()
     anyio.run(side, watch, size, backend=library, backend_options=options)
@@ -133,6 +153,7 @@ def _figures(backend: str, scenario: Scenario, operations: int, rounds: list[Rou
         scenario=scenario.name,
         title=scenario.title,
         beside=scenario.beside,
+        table=scenario.table,
         per=scenario.per,
         operations=operations,
         ratio_best=ratio_best,
@@ -150,24 +171,33 @@ def _figures(backend: str, scenario: Scenario, operations: int, rounds: list[Rou
 
 
 def weigh(backend: str, scenario: MemoryScenario, count: int) -> Memory:
-    """Count the bytes of a memory scenario."""
+    """Count the bytes of a memory scenario, in this process."""
+    bare = 0.0 if scenario.bare is None else taken_by(backend, scenario.bare, count)
+    floor, postroom = (taken_by(backend, side, count) - bare for side in (scenario.floor, scenario.postroom))
+    return memory_figures(backend, scenario, bare, floor, postroom)
 
-    def taken_by(measurement: Measurement) -> float:
-        _traced(backend, measurement, min(count, WARM_UP))  # caches fill, modules load
-        return _traced(backend, measurement, count)
 
-    bare = 0.0 if scenario.bare is None else taken_by(scenario.bare)
-    floor, postroom = taken_by(scenario.floor) - bare, taken_by(scenario.postroom) - bare
+def memory_figures(
+    backend: str, scenario: MemoryScenario, bare: float, floor: float, postroom: float, beside: str = "by hand"
+) -> Memory:
+    """What is told of bytes that were counted."""
     return Memory(
         backend=backend,
         scenario=scenario.name,
         title=scenario.title,
+        beside=beside,
         bare=bare,
         floor=floor,
         postroom=postroom,
         goal=scenario.goal,
         reached=_reached(scenario.goal, postroom),
     )
+
+
+def taken_by(backend: str, measurement: Measurement, count: int) -> float:
+    """Bytes for each of `count`."""
+    _traced(backend, measurement, min(count, WARM_UP))  # caches fill, modules load
+    return _traced(backend, measurement, count)
 
 
 def _traced(backend: str, measurement: Measurement, count: int) -> float:

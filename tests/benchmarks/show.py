@@ -12,15 +12,15 @@ STYLES: Final = {"yes": "green", "nearly": "yellow", "no": "red", None: ""}
 
 
 def show_comparisons(console: Console, comparisons: Sequence[Comparison]) -> None:
-    """Print one table for each backend, and what the scenarios are."""
+    """Print the tables of each backend, and what the scenarios are."""
     if not comparisons:
         return
-    for backend in dict.fromkeys(each.backend for each in comparisons):
-        table = _table(f"{backend}: CPU time in µs, ratios to the floor", "scenario")
-        for heading in ("floor", "postroom", "best", "median", "noise", "first", "goal", "reached"):
-            table.add_column(heading, justify="right", no_wrap=True)
+    for backend, heading in dict.fromkeys((each.backend, each.table) for each in comparisons):
+        table = _table(f"{backend}: CPU time in µs, {heading}", "scenario")
+        for column in ("floor", "postroom", "best", "median", "noise", "first", "goal", "reached"):
+            table.add_column(column, justify="right", no_wrap=True)
         for each in comparisons:
-            if each.backend == backend:
+            if (each.backend, each.table) == (backend, heading):
                 table.add_row(*_cells(each))
         console.print(table)
         console.print()
@@ -68,7 +68,7 @@ def show_memory(console: Console, memory: Sequence[Memory]) -> None:
     if not memory:
         return
     table = _table("Memory: bytes (less is smaller)", "for each", "backend")
-    for heading in ("taken off", "by hand", "postroom", "goal", "reached"):
+    for heading in ("taken off", memory[0].beside, "postroom", "goal", "reached"):
         table.add_column(heading, justify="right", no_wrap=True)
     for each in memory:
         style = STYLES[each.reached]

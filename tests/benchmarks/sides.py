@@ -1,17 +1,14 @@
 """The sides of a comparison: one way each of emitting a workload, on the hand-written bus or on postroom.
 
 A side makes a function that sets everything up, runs under the watch only what is to be measured, and takes everything
-down again.
+down again. Only what postroom has had from its first version is used here: `--against` runs this with older ones.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import anyio
-
-from postroom import Event, Retry, Runtime, Subscriber, exponential
-from postroom.subscriber import SubscriberOptions
+from postroom import Runtime, Subscriber
 
 from .floor import AcknowledgingBus, Bus, open_bus
 from .workload import DATA, Handled, Size, Watch, Workload, until_parked
@@ -21,12 +18,6 @@ Work = Callable[[Size], Workload]
 
 BURST: Final = 256
 """Events emitted without waiting before what was emitted is waited for: what a mailbox holds by default."""
-
-EVERYTHING: Final[SubscriberOptions] = {
-    "concurrency": 4,
-    "retry": Retry(attempts=5, backoff=exponential(0.1, limit=30)),
-    "timeout": 3600.0,
-}
 
 NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -41,9 +32,10 @@ async def _bus_for(workload: Workload, handled: Handled, kind: type[Bus] = Bus) 
 
 
 @asynccontextmanager
-async def _runtime_for(
+async def runtime_for(
     workload: Workload, handled: Handled, options: Mapping[str, Any] = NOTHING
 ) -> AsyncIterator[Runtime]:
+    """A runtime with the subscribers of a workload, waiting for mail."""
     subscribers = [
         Subscriber(handler=handled.handle, patterns=(pattern,), name=f"subscriber-{number}", **options)
         for number, pattern in enumerate(workload.patterns)
@@ -78,7 +70,7 @@ def postroom_stream(work: Work, *, subscriber: Mapping[str, Any] = NOTHING, emit
 
     async def side(watch: Watch, size: Size) -> None:
         workload, handled = work(size), Handled()
-        async with _runtime_for(workload, handled, subscriber) as runtime:
+        async with runtime_for(workload, handled, subscriber) as runtime:
             handled.expect(workload.deliveries)
             with watch:
                 for name in workload.names:
@@ -86,30 +78,6 @@ def postroom_stream(work: Work, *, subscriber: Mapping[str, Any] = NOTHING, emit
                 await handled.done.wait()
 
     return side
-
-
-def beside_everything(work: Work) -> Side:
-    """As `postroom_stream`, in a runtime in which another subscription puts every feature to use at the same time."""
-
-    async def side(watch: Watch, size: Size) -> None:
-        workload, handled = work(size), Handled()
-        async with _runtime_for(workload, handled) as runtime:
-            await runtime.spawn(_handle_slowly, "other", name="other", **EVERYTHING)
-            for number in range(64):
-                await runtime.emit("other", key=f"k{number % 8}", priority="low", expires_after=3600)
-                await runtime.emit("other", delay=3600)
-            handled.expect(workload.deliveries)
-            with watch:
-                for name in workload.names:
-                    await runtime.emit(name, DATA)
-                await handled.done.wait()
-            await runtime.subscriptions["other"].stop(drain=False)
-
-    return side
-
-
-async def _handle_slowly(_event: Event) -> None:
-    await anyio.sleep(3600)
 
 
 def floor_singly(work: Work) -> Side:
@@ -134,7 +102,7 @@ def postroom_singly(work: Work) -> Side:
     async def side(watch: Watch, size: Size) -> None:
         workload, handled = work(size), Handled()
         each = workload.deliveries // len(workload.names)
-        async with _runtime_for(workload, handled) as runtime:
+        async with runtime_for(workload, handled) as runtime:
             with watch:
                 for name in workload.names:
                     handled.expect(each)
@@ -167,7 +135,7 @@ def postroom_bursts(work: Work) -> Side:
     async def side(watch: Watch, size: Size) -> None:
         workload, handled = work(size), Handled()
         bursts = _bursts(workload)
-        async with _runtime_for(workload, handled) as runtime:
+        async with runtime_for(workload, handled) as runtime:
             with watch:
                 for burst in bursts:
                     handled.expect(len(burst))
@@ -203,7 +171,7 @@ def postroom_acknowledged(work: Work) -> Side:
 
     async def side(watch: Watch, size: Size) -> None:
         workload, handled = work(size), Handled()
-        async with _runtime_for(workload, handled) as runtime:
+        async with runtime_for(workload, handled) as runtime:
             handled.expect(workload.deliveries)
             with watch:
                 for name in workload.names:

@@ -6,9 +6,11 @@ from typing import Any, Final
 
 import attrs
 
-from postroom.errors import InvalidOption, quoted
+from postroom.checks import is_count
+from postroom.errors import InvalidOption
 from postroom.names import tokens_of_pattern
 from postroom.outcomes import Failed, Outcome, Succeeded
+from postroom.quoting import quoted
 from postroom.recordings import RecordedEvent, Recording
 from postroom.routes import Routes
 
@@ -92,11 +94,11 @@ class Recorder(Recording):
         return found
 
     def _check(self, expectation: str, count: int, times: int | None) -> None:
-        if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 0):
+        if times is not None and not is_count(times, 0):
             raise InvalidOption("times", times, "must be a whole number of times, at least 0")
         if (count if times is None else count == times) or (count == times == 0):
             return
-        wanted = "at least once" if times is None else _counted(times)
+        wanted = "at least once" if times is None else _counted(int(times))
         left_out = f" ({self.evicted} older ones are not kept)" if self.evicted else ""
         raise AssertionError(
             f"{expectation} {wanted}; it was {_counted(count)}. Recorded{left_out}:\n{_shown(list(self))}"

@@ -6,7 +6,7 @@ from typing import Any, Protocol, Unpack
 import anyio
 import anyio.lowlevel
 
-from postroom.checks import check_number
+from postroom.checks import check_number, is_count
 from postroom.context import Context
 from postroom.errors import InvalidOption
 from postroom.event import Event
@@ -40,7 +40,7 @@ def failing(
     Raises:
         InvalidName, InvalidOption: of what makes no sense.
     """
-    if times is not None and (isinstance(times, bool) or not isinstance(times, int) or times < 0):
+    if times is not None and not is_count(times, 0):
         raise InvalidOption("times", times, "must be a whole number of attempts, at least 0, or None")
 
     async def fail(event: Event, context: Context) -> None:

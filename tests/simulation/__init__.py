@@ -1,0 +1,1 @@
+"""Seeded simulation of whole runtimes: random programs under random schedules, held against a plain model."""
