@@ -45,7 +45,7 @@ class Secret:
     def __str__(self) -> str:
         return HIDDEN
 
-    def __reduce__(self) -> NoReturn:
+    def __getstate__(self) -> NoReturn:
         raise TypeError("a secret is not written out")
 
 
