@@ -3,6 +3,7 @@
 import random
 import time
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -68,7 +69,7 @@ def _unmarked(runs: list[Said]) -> int:
     """Runs after the first one that don't say that the process of the run before was lost."""
     runs.sort(key=lambda line: line.time)
     wrong = int(runs[0].more[1] != str(int(int(runs[0].more[0]) > 0)))
-    for before, after in zip(runs, runs[1:], strict=False):
+    for before, after in pairwise(runs):
         losses, redelivered, attempt = (int(each) for each in after.more)
         wrong += not (losses > int(before.more[0]) and redelivered and attempt == 1)
     return wrong
