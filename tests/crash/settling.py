@@ -85,4 +85,5 @@ async def main(name: str, path: Path, lease: float, slots: int, events: int, kil
 if __name__ == "__main__":
     logging.getLogger("postroom").setLevel(logging.ERROR)
     _, name, path, backend, lease, *numbers = sys.argv
-    anyio.run(main, name, Path(path), float(lease), *map(int, numbers), backend=backend)
+    slots, events, kill_at = map(int, numbers)
+    anyio.run(main, name, Path(path), float(lease), slots, events, kill_at, backend=backend)

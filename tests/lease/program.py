@@ -36,18 +36,18 @@ async def hear(receipt: Receipt) -> None:
 async def main(name: str, path: Path, lease: float, block: float, events: int) -> None:
     async def handle(event: Event, context: Context) -> None:
         say("begun", event.data, context.losses)
-        time.sleep(block)  # on purpose: nothing else in this event loop goes on
+        time.sleep(block)  # noqa: ASYNC251 - on purpose: nothing else in this event loop goes on
         say("ended", event.data)
 
     module: Any = SqliteModule(path, lease=lease)
     ledger = subscriber("order.*", name="ledger")(handle)
-    async with Runtime(module=module, subscribers=[ledger], watchdog=None) as runtime:
-        async with anyio.create_task_group() as tasks:
-            for number in range(events):
-                tasks.start_soon(hear, await runtime.emit("order.placed", f"{name}.{number}"))
-            say("ready")
-            while not path.with_suffix(".stop").exists():
-                await anyio.sleep(0.02)
+    runtime = Runtime(module=module, subscribers=[ledger], watchdog=None)
+    async with runtime, anyio.create_task_group() as tasks:
+        for number in range(events):
+            tasks.start_soon(hear, await runtime.emit("order.placed", f"{name}.{number}"))
+        say("ready")
+        while not path.with_suffix(".stop").exists():
+            await anyio.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import random
 import signal
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import apsw
 import attrs
@@ -100,7 +100,8 @@ def _wrong(child: Child, status: int) -> list[str]:
     db = apsw.Connection(str(child.folder / "events.db"))
     counts = "SELECT (SELECT count(*) FROM waiting), (SELECT count(*) FROM waiting WHERE losses OR attempts), "
     more = "(SELECT count(*) FROM lent), (SELECT count(*) FROM letters)"
-    waiting, marked, lent, letters = db.execute(counts + more).fetchone() or ()
+    row: Any = db.execute(counts + more).fetchone()
+    waiting, marked, lent, letters = row
     db.close()
     if waiting != 3 * HANDLERS - len(said["ended"]):
         wrong.append(f"{len(said['ended'])} of {3 * HANDLERS} have ended, and {waiting} are in the file")
