@@ -15,11 +15,12 @@ import attrs
 from postroom_actors import Port, Schedule
 
 from .deduplication import Deduplication
-from .errors import Closed, Full
+from .errors import Closed
 from .event import Event
 from .log import GROUP_EXPIRED, Log
 from .overtime import Alarm
 from .staged import CLEARED, Stage, StagedReceipt
+from .store_errors import GroupFull as GroupFull
 
 MOST_STAGED: Final = 10_000
 """Events in one group."""
@@ -27,19 +28,6 @@ MOST_STAGED: Final = 10_000
 TIME_TO_LIVE: Final = 600.0
 
 CLOSED: Final = "the runtime closed"
-
-
-@attrs.define
-class GroupFull(Full):
-    """A group holds as many events as one may. This one was not staged."""
-
-    group: str
-    capacity: int
-
-    def __str__(self) -> str:
-        return (
-            f"group {self.group!r} is full: it holds {self.capacity} events. Release it, or stage into several groups."
-        )
 
 
 @attrs.define

@@ -46,6 +46,19 @@ class BacklogFull(Full):
 
 
 @attrs.define
+class GroupFull(Full):
+    """A group holds as many events as one may. This one was not staged."""
+
+    group: str
+    capacity: int
+
+    def __str__(self) -> str:
+        return (
+            f"group {self.group!r} is full: it holds {self.capacity} events. Release it, or stage into several groups."
+        )
+
+
+@attrs.define
 class StoreBusy(Full):
     """The store was kept busy by others for too long. Nothing was done."""
 

@@ -152,11 +152,13 @@ class Deliveries(Sessions):
     def _candidates(self, session: str, name: str, now: float) -> tuple[list[KeptDelivery], float]:
         """What may be lent to a session, in order; and when more will be due."""
         own = [each for each in self.deliveries if each.subscription == name]
-        next_due = min((t for each in own if (t := max(each.due, each.not_before)) > now), default=math.inf)
+        waiting = [each for each in own if each.token is None]
+        next_due = min((t for each in waiting if (t := max(each.due, each.not_before)) > now), default=math.inf)
         if name in self.paused:
             return [], math.inf
         free: list[KeptDelivery] = []
-        closed: set[str] = set()
+        # One session has all of a key that is lent, also where an earlier delivery of it was given back.
+        closed = {each.key for each in own if each.key and each.token is not None and each.session != session}
         for delivery in sorted((each for each in own if each.due <= now), key=lambda each: each.place):
             if delivery.key in closed:
                 continue
