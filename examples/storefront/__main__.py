@@ -9,6 +9,7 @@ Status: 0; 1 where standard output can't be written; 2 for arguments or a file t
 import argparse
 import json
 import logging
+import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +17,16 @@ from pathlib import Path
 import anyio
 import attrs
 
+from postroom import PostroomError, StoreBroken
+
+from .books import Books
+from .chain import Chain
+from .modules import books_of, check_module
 from .progress import say
 from .replay import Replay
-from .result import result_of
+from .result import result_of, result_of_chain
 from .shop import Shop
-from .show import Screen, show
+from .show import Screen, show, show_chain
 
 ORDERS = Path(__file__).parent.parent / "data" / "cdnow_orders.csv"
 LONGEST_FILE_NAME = 200
@@ -37,6 +43,10 @@ class Arguments:
     backend: str
     tills: int
     json: bool
+    module: str
+    processes: int
+    books: Path | None
+    kill_one: int
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
@@ -49,8 +59,21 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
     add("--crash", type=_share, default=0, metavar="SHARE", help="share of the stock's attempts that crash (0 to 1)")
     add("--backend", choices=("trio", "asyncio"), default="trio", help="the event loop")
     add("--tills", type=_tills, default=8, metavar="N", help="tills that emit at once (1 to 1000)")
+    add("--module", default="local", help="what carries the events: local, or sqlite:FILE")
+    add("--processes", type=_processes, default=1, metavar="N", help="processes that handle orders (1 to 64)")
+    add("--books", type=Path, metavar="FILE", help="the books of several processes (SQLite); FILE.books by default")
+    add("--kill-one", type=_orders, default=0, metavar="N", help="kill one of the processes after N orders")
     add("--json", action="store_true", help="print one JSON object and nothing else")
-    return Arguments(**vars(parser.parse_args(arguments)))
+    asked = Arguments(**vars(parser.parse_args(arguments)))
+    if asked.module == "local":
+        if asked.processes > 1 or asked.kill_one or asked.books:
+            parser.error("--processes, --books and --kill-one need a module that processes share: --module sqlite:FILE")
+        return asked
+    try:
+        check_module(asked.module)
+    except (ValueError, PostroomError) as error:
+        parser.error(f"--module: {error}")
+    return asked
 
 
 def _share(text: str) -> float:
@@ -63,6 +86,14 @@ def _seconds(text: str) -> float:
 
 def _tills(text: str) -> int:
     return int(_number(text, int, 1, 1000))
+
+
+def _processes(text: str) -> int:
+    return int(_number(text, int, 1, 64))
+
+
+def _orders(text: str) -> int:
+    return int(_number(text, int, 1, 1_000_000_000))
 
 
 def _number(text: str, kind: type[int] | type[float], least: int, most: int) -> float:
@@ -86,19 +117,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(asked: Arguments) -> int:
     progress = not asked.json and sys.stderr is not None and sys.stderr.isatty()
     shop = Shop(fail=asked.fail, pack_for=asked.pack, crash=asked.crash)
-    replay = Replay(path=asked.orders, shop=shop, tills=asked.tills, progress=progress)
     try:
+        replay = _replay(asked, shop, progress=progress)
         anyio.run(replay.run, backend=asked.backend)
     except OSError as error:
         return _cant_read(asked.orders, error)
+    except sqlite3.Error as error:
+        say(f"storefront: can't use the books: {error}")
+        return 2
+    except ExceptionGroup as group:  # out of the block in which the signals are waited for
+        broken, others = group.split(StoreBroken)
+        if broken is None or others is not None:
+            raise
+        say(f"storefront: {broken.exceptions[0]}")
+        return 2
     status = 0 if replay.stopped_by is None else 128 + replay.stopped_by
     if replay.cut_short:
         return status
-    if not shop.orders and status == 0 and replay.broken is None:
+    if not replay.read and status == 0 and replay.broken is None:
         return _holds_no_order(asked.orders, replay.rejected)
     if not _print(replay, as_json=asked.json):
         return 1
     return status if replay.broken is None else _cant_read(asked.orders, replay.broken)
+
+
+def _replay(asked: Arguments, shop: Shop, *, progress: bool) -> Replay:
+    if asked.module == "local":
+        return Replay(path=asked.orders, shop=shop, tills=asked.tills, progress=progress)
+    books = Books(asked.books or books_of(asked.module))
+    return Chain(
+        path=asked.orders,
+        shop=shop,
+        tills=asked.tills,
+        module=asked.module,
+        books=books,
+        backend=asked.backend,
+        processes=asked.processes,
+        kill_one=asked.kill_one,
+    )
 
 
 def _cant_read(path: Path, error: OSError) -> int:
@@ -114,13 +170,15 @@ def _holds_no_order(path: Path, rejected: int) -> int:
 
 def _print(replay: Replay, *, as_json: bool) -> bool:
     """Print the result; False where that failed, after saying why."""
-    result = result_of(replay)
+    result = result_of_chain(replay) if isinstance(replay, Chain) else result_of(replay)
     if sys.stdout is None:
         say("storefront: can't write to standard output: it is closed")
         return False
     try:
         if as_json:
             print(json.dumps(attrs.asdict(result)), flush=True)
+        elif isinstance(replay, Chain):
+            show_chain(Screen(), result, replay.seconds)
         else:
             show(Screen(), result, replay.shop, replay.runtime, replay.dead, replay.seconds)
     except OSError as error:

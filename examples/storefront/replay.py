@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ class Replay:
     Attributes:
         tills: How many emit at once.
         progress: Whether to show a progress bar.
+        read: Orders that were read.
         rejected: Rows that held no order.
         broken: Why the file could not be read to its end.
         stopped_by: The signal that ended it early.
@@ -40,6 +42,7 @@ class Replay:
     tills: int = 8
     progress: bool = False
     runtime: Runtime = attrs.field(init=False)
+    read: int = attrs.field(default=0, init=False)
     rejected: int = attrs.field(default=0, init=False)
     broken: OSError | None = attrs.field(default=None, init=False)
     stopped_by: signal.Signals | None = attrs.field(default=None, init=False)
@@ -66,11 +69,21 @@ class Replay:
                 tasks.start_soon(self._obey, signals, reading, tasks.cancel_scope)
                 if self.progress:
                     tasks.start_soon(show_progress, source, self.shop)
-                async with self.runtime:
+                async with self.at_work():
                     await self._sell(source, reading)
                 tasks.cancel_scope.cancel()
-        self.dead = await self.runtime.dead_letters.list()
         self.seconds = time.perf_counter() - start
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """A block in which orders are handled."""
+        async with self.runtime:
+            yield
+        self.dead = await self.runtime.dead_letters.list()
+
+    async def sell(self, number: int, order: Order) -> None:
+        """Emit one order, the file's so manieth, and wait until it is acknowledged."""
+        await self.runtime.emit_and_wait("order.placed", attrs.asdict(order), key=order.customer)
 
     async def _obey(
         self, signals: AsyncIterator[signal.Signals], reading: anyio.CancelScope, everything: anyio.CancelScope
@@ -86,7 +99,7 @@ class Replay:
 
     async def _sell(self, source: Source, reading: anyio.CancelScope) -> None:
         # Without a buffer: an order is read when a till is free, so only the tills decide what is in hand.
-        counter, queue = anyio.create_memory_object_stream[Order](0)
+        counter, queue = anyio.create_memory_object_stream[tuple[int, Order]](0)
         with queue:
             async with anyio.create_task_group() as tills:
                 for _ in range(self.tills):
@@ -94,7 +107,7 @@ class Replay:
                 with counter, reading:
                     await self._read(source, counter)
 
-    async def _read(self, source: Source, counter: ObjectSendStream[Order]) -> None:
+    async def _read(self, source: Source, counter: ObjectSendStream[tuple[int, Order]]) -> None:
         reader = Reader()
         chunk = b"?"
         while chunk:
@@ -105,7 +118,8 @@ class Replay:
                 return
             for row in reader.feed(chunk) if chunk else reader.end():
                 if isinstance(row, Order):
-                    await counter.send(row)
+                    self.read += 1
+                    await counter.send((self.read, row))
                 else:
                     self._reject(row)
 
@@ -116,6 +130,6 @@ class Replay:
         elif self.rejected == MOST_REJECTED_SHOWN + 1:
             say("more rejected rows follow; they are only counted")
 
-    async def _run_till(self, queue: ObjectReceiveStream[Order]) -> None:
-        async for order in queue:
-            await self.runtime.emit_and_wait("order.placed", attrs.asdict(order), key=order.customer)
+    async def _run_till(self, queue: ObjectReceiveStream[tuple[int, Order]]) -> None:
+        async for number, order in queue:
+            await self.sell(number, order)

@@ -1,7 +1,10 @@
 """What a replay comes to."""
 
+from decimal import Decimal
+
 import attrs
 
+from .chain import Chain
 from .replay import Replay
 
 
@@ -21,6 +24,25 @@ class Result:
     succeeded: int
     failed: int
     dead_letters: int
+
+
+def result_of_chain(chain: Chain) -> Result:
+    """The totals of a chain, by its books. A delivery is an entry there, or a dead letter."""
+    totals = chain.books.totals()
+    return Result(
+        orders=totals.orders,
+        customers=totals.customers,
+        cds=totals.cds,
+        revenue=f"{Decimal(totals.cents) / 100:.2f}",
+        free_orders=totals.free_orders,
+        rejected_rows=chain.rejected,
+        welcomed=totals.welcomed,
+        events_emitted=totals.orders + totals.welcomed,
+        deliveries=totals.entries + len(chain.dead),
+        succeeded=totals.entries,
+        failed=len(chain.dead),
+        dead_letters=len(chain.dead),
+    )
 
 
 def result_of(replay: Replay) -> Result:

@@ -49,6 +49,27 @@ def show(
     screen.print(Text(f"{result.events_emitted:,} events in {seconds:.2f} s: {rate:,.0f} events a second"))
 
 
+def show_chain(screen: Console, result: Result, seconds: float) -> None:
+    """Print the report of a chain of branches.
+
+    Raises:
+        OSError: it can't be printed.
+    """
+    facts = [
+        ("orders", f"{result.orders:,}"),
+        ("customers", f"{result.customers:,}"),
+        ("CDs", f"{result.cds:,}"),
+        ("revenue", f"{Decimal(result.revenue):,.2f}"),
+        ("free orders", f"{result.free_orders:,}"),
+        ("rejected rows", f"{result.rejected_rows:,}"),
+        ("deliveries", f"{result.deliveries:,}"),
+        ("dead letters", f"{result.dead_letters:,}"),
+    ]
+    _print_facts(screen, "totals", facts)
+    rate = result.events_emitted / seconds
+    screen.print(Text(f"{result.events_emitted:,} events in {seconds:.2f} s: {rate:,.0f} events a second"))
+
+
 def _show_subscriptions(screen: Console, subscriptions: Mapping[str, Subscription]) -> None:
     # A mailbox that says "4 of 4" was full: tills had to wait for room.
     rows = [

@@ -56,6 +56,7 @@ from .interceptors import Interceptor as Interceptor
 from .interceptors import InterceptorFailed as InterceptorFailed
 from .interceptors import Vetoed as Vetoed
 from .local import Local as Local
+from .modules.sqlite import SqliteModule as SqliteModule
 from .outcomes import Cancelled as Cancelled
 from .outcomes import Dropped as Dropped
 from .outcomes import Expired as Expired
@@ -175,6 +176,7 @@ __all__ = [
     "RuntimeStats",
     "Siblings",
     "Snapshot",
+    "SqliteModule",
     "StagedReceipt",
     "StillServed",
     "StillStaged",

@@ -197,7 +197,7 @@ class Notice(msgspec.Struct, frozen=True):
     Attributes:
         event: Its id.
         subscription, outcome: Whose delivery is over, and how; both empty in the other kinds.
-        published: It was staged here, and released by another session.
+        published: It was staged here, and released, by whichever session; also by this one, whose reply may get lost.
         cleared: It was staged here, and dropped; why.
     """
 
@@ -217,8 +217,8 @@ class News(msgspec.Struct, frozen=True):
         mail: There may be something to fetch.
         room: A backlog that refused an emit of this session may have room again.
         routes: Who subscribes to what, or who serves it, may have changed.
-        lost: The session's lease had run out: all that it was lent is gone, and its tokens are worth nothing. It has a
-            new lease already.
+        lost: The session's lease had run out: all that it was lent is gone, its tokens are worth nothing, and it serves
+            nobody until it binds again. It has a new lease already.
     """
 
     number: int = 0

@@ -20,6 +20,9 @@ def raise_what_ended_it(
     for error in (*fallen, bodys_error):
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise error
+    if isinstance(bodys_error, StoreBroken) and others is not None:  # the block asked the store as well
+        others = BaseExceptionGroup("the runtime fell", [bodys_error, others])
+        bodys_error = None
     if isinstance(others, BaseExceptionGroup):
         others = _without_repetition(others.split(cancelled)[1] or others)
     if others is not None and isinstance(bodys_error, cancelled) and not cancellation_was_asked_for():

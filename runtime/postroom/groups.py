@@ -201,6 +201,8 @@ class GroupEmitter(ManyEmitter):
         """Whether this may be called here; a checkpoint, before anything has been done."""
         self._check_open(call)
         check_here(self._kernel.port)
+        if self._outbox is not None:
+            self._outbox.check_groups()
         await anyio.lowlevel.checkpoint()
         self._check_open(call)
 
@@ -272,6 +274,8 @@ class GroupEmitter(ManyEmitter):
     def _open_block(self, id: str, ttl: float) -> Block:
         self._check_open("group")
         check_here(self._kernel.port)
+        if self._outbox is not None:
+            self._outbox.check_groups()
         groups = self._stages if self._outbox is None else self._outbox.groups
         if id in groups.blocks:
             raise InvalidOption("id", id, "another block of this group is open; leave it out for a group of your own")
@@ -286,7 +290,7 @@ class GroupEmitter(ManyEmitter):
                 raise GroupClosed(id, "what was staged has waited for too long, and was dropped")
             if self._outbox is not None:
                 await self._outbox.groups.release(id)
-                del self._outbox.groups.blocks[id]
+                self._outbox.groups.end(id)
                 return
             receipts, admission = self._accept_group(id)
         except BaseException as error:
@@ -303,7 +307,7 @@ class GroupEmitter(ManyEmitter):
         if self._outbox is not None:
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
                 await self._outbox.groups.clear(id, None, reason)
-            del self._outbox.groups.blocks[id]
+            self._outbox.groups.end(id)
             return
         del self._stages.blocks[id]
         self._stages.clear(id, reason=reason)

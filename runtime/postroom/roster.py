@@ -64,7 +64,6 @@ class Roster:
             DuplicateSubscription: the name is taken.
         """
         self._check_free([subscriber])
-        self._check_backlog(subscriber)
         kind: type[SubscriptionBehaviour] = SubscriptionBehaviour
         if class_of(subscriber.handler) is not None:
             kind = StatefulBehaviour
@@ -131,12 +130,6 @@ class Roster:
             await subscription.stop(drain=stopped_for is None)
         finally:
             child.actor.interrupt()
-
-    def _check_backlog(self, subscriber: Subscriber[..., Any]) -> None:
-        if subscriber.backlog is not None and not self._around.is_durable:
-            raise InvalidOption(
-                "backlog", subscriber.backlog, "bounds what is stored, and here nothing is: use `capacity`"
-            )
 
     def _check_free(self, subscribers: "Iterable[Subscriber[..., Any]]") -> None:
         taken = set(self.behaviours)

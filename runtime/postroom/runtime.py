@@ -49,6 +49,7 @@ from .settings import (
     DEFAULT_LOSSES,
     DEFAULT_WATCHDOG,
     Role,
+    check_backlog,
     check_defaults,
     check_flag,
     check_module,
@@ -101,7 +102,7 @@ class Runtime(Carried):
     """
 
     subscribers: tuple[Subscriber[..., Any] | Siblings, ...] = attrs.field(default=(), converter=as_declarations)
-    _module: "Local | EventModule" = attrs.field(factory=Local, validator=check_module)
+    _module: "Local | EventModule" = attrs.field(factory=Local, validator=check_module, alias="module")
     role: Role = attrs.field(default="both", validator=check_role)
     requires: frozenset[Capability] = attrs.field(default=frozenset(), converter=as_capabilities)
     losses: int = attrs.field(default=DEFAULT_LOSSES, validator=count_of("losses"))
@@ -112,10 +113,12 @@ class Runtime(Carried):
     interceptors: tuple[Interceptor, ...] = attrs.field(default=(), converter=interceptors_of)
     portable: bool = attrs.field(default=False, validator=check_flag)
     defaults: Policy = attrs.field(default=SILENT, validator=check_defaults)
-    _causation_depth: int = attrs.field(default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"))
-    _clock: Clock = attrs.field(factory=SystemClock)
-    _ids: Callable[[], str] = attrs.field(factory=unique_ids)
-    _random: Random = attrs.field(factory=Random)
+    _causation_depth: int = attrs.field(
+        default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"), alias="causation_depth"
+    )
+    _clock: Clock = attrs.field(factory=SystemClock, alias="clock")
+    _ids: Callable[[], str] = attrs.field(factory=unique_ids, alias="ids")
+    _random: Random = attrs.field(factory=Random, alias="random")
     _fallen: list[BaseException] = attrs.field(factory=list, init=False)
     _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
 
@@ -128,10 +131,7 @@ class Runtime(Carried):
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
             reader_of(each)
-            if each.backlog is not None:
-                check_capability(
-                    self._module.name, self._module.capabilities, Capability.BACKLOG, f"`backlog` of {each.name!r}"
-                )
+            check_backlog(self._module, each)
         self._interception = Interception(self.interceptors, self._log)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
 

@@ -11,6 +11,7 @@ from .capabilities import Capability, check_capability
 from .errors import InvalidOption
 from .local import Local
 from .policy import Policy
+from .subscriber import Subscriber
 
 DEFAULT_DRAIN: Final = 10.0
 DEFAULT_CLEANUP: Final = 5.0
@@ -41,6 +42,14 @@ def check_role(runtime: Any, _attribute: object, role: object) -> None:
         raise InvalidOption("role", role, f"must be one of {', '.join(ROLES)}")
     if role != "both":
         check_capability(runtime._module.name, runtime._module.capabilities, Capability.SHARED, f"role={role!r}")
+
+
+def check_backlog(module: Any, subscriber: Subscriber[..., Any]) -> None:
+    """Raises Unsupported for a backlog that the event module does not bound, or a policy that needs it to."""
+    option = "backlog" if subscriber.backlog is not None else "overflow"
+    if option == "backlog" or (subscriber.overflow != "wait" and not isinstance(module, Local)):
+        wanted_by = f"`{option}` of {subscriber.name!r}"
+        check_capability(module.name, module.capabilities, Capability.BACKLOG, wanted_by)
 
 
 def check_defaults(_runtime: object, _attribute: object, defaults: object) -> None:

@@ -12,7 +12,7 @@ from .behaviour import SubscriptionBehaviour
 from .deadlock import END, check_here, waiting
 from .errors import InvalidOption
 from .seeing import Observable
-from .settings import Role
+from .settings import Role, check_backlog
 from .siblings import Siblings, declared
 from .subscriber import Subscriber, SubscriberOptions
 from .subscription import Subscription
@@ -107,7 +107,13 @@ class Spawner(Observable):
         return self._roster.start_child(child, parent)
 
     async def _bind(self, subscribers: Sequence[Subscriber[..., Any]]) -> None:
-        """Register subscriptions in the store, where there is one."""
+        """Register subscriptions in the store, where there is one.
+
+        Raises:
+            Unsupported: the event module does not promise what one of them asks for.
+        """
+        for each in subscribers:
+            check_backlog(self._module, each)
         if self._outbox is not None:
             if self.role == "emit":
                 raise InvalidOption("role", "emit", "handles nothing: give the runtime its subscribers when it is made")

@@ -44,7 +44,7 @@ class Raw:
         self._wire = Wire(port).__enter__()
         self._reader: Any = None
         if importlib.util.find_spec("hiredis") is not None:
-            import hiredis
+            hiredis: Any = importlib.import_module("hiredis")
 
             self._reader = hiredis.Reader()
             self._socket: socket.socket = self._wire._socket

@@ -2,7 +2,7 @@
 
 The blocks of one page share their names, as if they were typed one after the other. The next `text` block after a
 Python block is what that one prints; a Python block without one prints nothing. Time is virtual, so that a page may
-sleep, and the backend that a page names gives way to that of the test.
+sleep, but for pages with a store, whose time is real; the backend that a page names gives way to that of the test.
 """
 
 import io
@@ -22,6 +22,8 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 PRINTED = "__printed__"
+
+REAL_RUN = anyio.run
 
 _evaluate = PythonEvaluator()
 
@@ -68,8 +70,27 @@ def _virtual_run(anyio_backend: tuple[str, dict[str, Any]], monkeypatch: pytest.
     monkeypatch.setattr(anyio, "run", run_virtually)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def has_a_store(page: Path) -> bool:
+    return "from postroom.modules." in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if not has_a_store(page)], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_every_snippet_of_the_page_runs_and_prints_what_the_page_says(page: Path) -> None:
+    run_page(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if has_a_store(page)], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_every_snippet_of_a_page_with_a_store_runs_and_prints_what_the_page_says(
+    page: Path, anyio_backend: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    library = anyio_backend[0]
+    monkeypatch.setattr(anyio, "run", lambda function, *given, **_: REAL_RUN(function, *given, backend=library))
+    monkeypatch.chdir(tmp_path)
     run_page(page)
 
 

@@ -149,9 +149,7 @@ class Operations:
             process.is_replaying = False
         except (RuntimeClosed, UnknownSubscription):
             process.is_replaying = False
-            evicted = process.runtime.dead_letters.evicted
-            kept = await process.runtime.dead_letters.list()  # others may come meanwhile, and take its place
-            if letter not in kept and process.runtime.dead_letters.evicted == evicted:
+            if letter.id not in process.runtime.dead_letters._letters:
                 process.world.complain(f"a dead letter of {letter.event.id} is gone, and was not replayed")
 
     async def idle(self) -> None:

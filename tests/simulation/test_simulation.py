@@ -75,7 +75,7 @@ PLANTED: dict[str, tuple[type, str, Callable[..., Any]]] = {
     "a key that is never released": (SubscriptionBehaviour, "_finish", forget_the_key),
     "a receipt that wakes nobody": (Receipt, "settle", wake_nobody),
     "a line that is never let in": (Mailbox, "admit_next", leave_the_line_standing),
-    "timers that outlive their subscription": (Schedule, "cancel", forget_what_waits),
+    "a schedule that outlives its subscription": (Schedule, "cancel", forget_what_waits),
 }
 
 

@@ -7,20 +7,19 @@ Units: seconds.
 """
 
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
-from random import Random
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
 import attrs
 import msgspec
 
-from postroom_actors import Need, Port, Wait, current_port
+from postroom_actors import Need, Port, Wait
 
 from ..behaviour import SubscriptionBehaviour
 from ..codec import UnreadableRecord, decode_event, decode_outcome, digest_of, encode_event
-from ..contract import Binding, EventModule, News, Notice, Published, Store, StoredEvent, StoredSubscription
+from ..contract import Binding, News, Notice, Published, Store, StoredEvent, StoredSubscription
 from ..deadlock import ROOM, own_hand
 from ..event import HEAD_STARTS, Event
 from ..loans import LentDelivery
@@ -40,9 +39,6 @@ T = TypeVar("T")
 
 LOOK_EVERY: Final = 0.1
 """How often `idle` looks at what other processes have in hand."""
-
-GRACE: Final = 5.0
-"""How long the end of a runtime waits for the store to take what is left."""
 
 
 @attrs.define(eq=False)
@@ -76,7 +72,7 @@ class Carrier:
     refused: int = attrs.field(default=0, init=False)
     stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     session: str = attrs.field(kw_only=True)
-    _early: list[Notice] = attrs.field(factory=list, init=False)
+    _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
     _receipts: "weakref.WeakValueDictionary[str, StoredReceipt]" = attrs.field(
         factory=weakref.WeakValueDictionary, init=False
@@ -87,7 +83,14 @@ class Carrier:
             self.store, self.port, self._persistence, self._accepted, self._room_in, self._answered
         )
         self.settler = Settler(
-            self.store, self.port, self._persistence, self._confirmed, self._refused, self._over, self._paused
+            self.store,
+            self.port,
+            self._persistence,
+            self._confirmed,
+            self._refused,
+            self._over,
+            self._paused,
+            self._look,
         )
         self.fetcher = Fetcher(self.store, self.port, self._persistence, self.settler, self.hand_over, self.losses)
 
@@ -117,10 +120,13 @@ class Carrier:
         """A receipt of an event that is on its way into the store."""
         return StoredReceipt(event, (), entrance, port=self.port)
 
-    def adopt(self, receipt: StoredReceipt, published: Published, emitter: str | None = None) -> None:
+    def adopt(
+        self, receipt: StoredReceipt, published: Published, *, is_new: bool = True, emitter: str | None = None
+    ) -> None:
         """An event was accepted: its receipt hears of outcomes from now on.
 
         Args:
+            is_new: It was accepted now, and by this process.
             emitter: The subscription whose handler has emitted it.
         """
         event = receipt.event
@@ -136,11 +142,11 @@ class Carrier:
             self._receipts[event.id] = receipt
         for encoded in published.outcomes.values():
             self._tell(event.id, encoded)
-        if published.body is None:
+        if is_new:
             self.recorded(receipt, emitter)
 
     def _accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
-        self.adopt(receipt, published, emitter)
+        self.adopt(receipt, published, is_new=published.body is None, emitter=emitter)
         for name in published.targets:
             if name in self.fetcher.served:
                 self.fetcher.expect(name)
@@ -168,6 +174,8 @@ class Carrier:
         receipt = self._receipts.get(event)
         if receipt is not None:
             receipt.settle(outcome)
+        elif self.publisher.is_asking:
+            self._early.append(lambda: self._confirmed(event, outcome))
         self._stir()
 
     def _refused(self, subscription: str) -> None:
@@ -177,6 +185,9 @@ class Carrier:
 
     def _over(self, name: str, token: int) -> None:
         self.fetcher.over(name, token)
+
+    def _look(self) -> None:
+        self.fetcher.look()
 
     def _paused(self, name: str, token: int) -> None:
         self.fetcher.paused(name, token)
@@ -195,23 +206,37 @@ class Carrier:
         stirred, self.stirred = self.stirred, anyio.Event()
         stirred.set()
 
-    async def _listen(self) -> None:
-        """Take up news, for ever.
+    async def listen(self) -> None:
+        """Take up the store's news, for ever.
 
         Cancellation: what was not taken up is told again, to nobody.
         """
         seen = 0
+        failed = False
+
+        async def ask() -> News:
+            nonlocal failed
+            if failed:  # what the last call would have told, all but the notices, may have been told to nobody
+                failed = False
+                await self._heard(News(seen, mail=True, room=True, routes=True))
+            failed = True
+            news = await self.store.news(seen)
+            failed = False
+            return news
+
         while True:
-            news = await self._persistence.until_done("tell its news", lambda: self.store.news(seen))  # noqa: B023 - called at once
+            news = await self._persistence.until_done("tell its news", ask)
             seen = news.number
             await self._heard(news)
 
     async def _heard(self, news: News) -> None:
         if news.lost:
             self._lost()
+            await self.bind([each.subscriber for each in self.fetcher.served.values()], serve=True)
+            self.fetcher.expect()  # nobody has told it of mail meanwhile
         for notice in news.notices:
             if not self._noticed(notice) and self.publisher.is_asking:
-                self._early.append(notice)
+                self._early.append(partial(self._noticed, notice))
         if news.routes:
             await self._learn_routes()
         if news.room:
@@ -229,8 +254,8 @@ class Carrier:
     def _answered(self) -> None:
         """The store has answered the publisher: whose outcomes came before the answer is known now."""
         early, self._early = self._early, []
-        for notice in early:
-            self._noticed(notice)
+        for take_up in early:
+            take_up()
 
     def _lost(self) -> None:
         self.settler.forget()
@@ -334,58 +359,3 @@ def binding_of(subscriber: Subscriber[..., Any]) -> Binding:
     if backlog is None and subscriber.overflow != "wait":
         backlog = subscriber.capacity
     return Binding(subscriber.name, subscriber.patterns, backlog, subscriber.overflow)
-
-
-@asynccontextmanager
-async def open_carrier(
-    module: EventModule,
-    session: str,
-    *,
-    random: Random,
-    log: Log,
-    losses: int,
-    hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None],
-    recorded: Callable[[StoredReceipt, str | None], None],
-    lost: Callable[[], tuple[int, int]],
-) -> AsyncIterator[Carrier]:
-    """A block with a session on the store of `module`. What is handed in by its end still gets into the store.
-
-    Raises:
-        StoreBroken: at its beginning, or out of it: the store can't be used any more.
-
-    Cancellation: what the store has not taken within a grace of 5 seconds is lent to others, as if never handled.
-    """
-    port = current_port()
-    async with module.open(session) as store, anyio.create_task_group() as tasks:
-        carrier = Carrier(
-            store,
-            module.name,
-            port,
-            losses,
-            log,
-            Persistence(module.name, random, log),
-            hand_over,
-            recorded,
-            lost,
-            session=session,
-        )
-        # Shielded around the services, not around a wait for them: they go on while handlers end. Ended below.
-        services = anyio.CancelScope(shield=True)
-
-        async def serve() -> None:
-            with services:
-                async with anyio.create_task_group() as own:
-                    own.start_soon(carrier.publisher.run, name="postroom publisher")
-                    own.start_soon(carrier.fetcher.run, name="postroom fetcher")
-                    own.start_soon(carrier.settler.run, name="postroom settler")
-                    own.start_soon(carrier._listen, name="postroom news")
-
-        tasks.start_soon(serve, name="postroom carrier")
-        try:
-            yield carrier
-        finally:
-            carrier.fetcher.stop()
-            services.cancel()
-            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
-                await carrier.flush()
-            carrier.close()

@@ -61,6 +61,7 @@ class Fetcher:
     appetites: dict[str, Appetite] = attrs.field(factory=dict, init=False)
     loans: dict[int, str] = attrs.field(factory=dict, init=False)
     _waiting: set[int] = attrs.field(factory=set, init=False)  # between two attempts
+    _lost: bool = attrs.field(default=False, init=False)
     _due_at: float = attrs.field(default=math.inf, init=False)
     _sleeper: Sleeper = attrs.field(init=False)
 
@@ -113,7 +114,8 @@ class Fetcher:
             self.look()
 
     def lose_all(self) -> None:
-        """The session was taken for dead."""
+        """The session was taken for dead. What it was lent since, before it heard of that, nobody here knows of."""
+        self._lost = True
         self.loans.clear()
         self._waiting.clear()
         for appetite in self.appetites.values():
@@ -139,6 +141,10 @@ class Fetcher:
             if self._port.now() >= self._due_at:
                 self._due_at = math.inf
                 self.expect()
+            if self._lost:
+                self._lost = False
+                await self._reclaim()
+                continue  # it may have been lost once more
             demand = self.demand()
             if demand and not self._settler.is_behind:
                 await self._fetch(demand)
@@ -154,6 +160,12 @@ class Fetcher:
                     raise
                 await self._port.absorb_cancellations()
 
+    async def _reclaim(self) -> None:
+        """Have the store take back what is not held here."""
+        await self._persistence.until_done(
+            "take deliveries back", lambda: self._store.reclaim([*self.loans, *self._settler.tokens])
+        )
+
     async def _fetch(self, demand: dict[str, int]) -> None:
         failed = False
         for name in demand:
@@ -162,7 +174,7 @@ class Fetcher:
         async def fetch() -> list[Loan]:
             nonlocal failed
             if failed:  # what the last one has lent, if it has, nobody here knows of
-                await self._store.reclaim(list(self.loans))
+                await self._reclaim()
             failed = True
             fetched = await self._store.fetch(demand)
             if fetched.next_due is not None:
@@ -170,6 +182,8 @@ class Fetcher:
             return fetched.loans
 
         loans = await self._persistence.until_done("lend deliveries", fetch)
+        if self._lost:  # they may be those of before
+            return
         came = dict.fromkeys(demand, 0)
         for loan in loans:
             came[loan.subscription] += 1

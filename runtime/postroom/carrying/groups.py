@@ -53,8 +53,7 @@ class StoredGroups:
 
     _carrier: Carrier
     blocks: dict[str, Block] = attrs.field(factory=dict, init=False)
-    # By the event's id; several where the same event was staged again under an id of its user's.
-    _staged: dict[str, list[RemotelyStagedReceipt]] = attrs.field(factory=dict, init=False)
+    _staged: dict[str, list[RemotelyStagedReceipt]] = attrs.field(factory=dict, init=False)  # by the event's id
     _stages: dict[str, Stage] = attrs.field(factory=dict, init=False)
 
     @property
@@ -69,6 +68,13 @@ class StoredGroups:
         self.blocks[id] = block
         self._stages[id] = self._stage_of(id)
         self._stages[id].task = block.task
+
+    def end(self, id: str) -> None:
+        """The block of a group has ended: whoever waits for its events need not leave it first."""
+        del self.blocks[id]
+        stage = self._stages.pop(id, None)
+        if stage is not None:
+            stage.task = None
 
     def stage(
         self, group: str, events: Sequence[tuple[Event, Event | None]], require: bool, ttl: float | None
@@ -109,7 +115,7 @@ class StoredGroups:
             if published is None:
                 self._staged.setdefault(receipt.event.id, []).append(receipt)
             else:
-                receipt.accept(self._adopted(receipt.event, published))
+                receipt.accept(self._adopted(receipt.event, published, is_new=False))
 
     async def release(self, group: str) -> list[Receipt]:
         """Accept all that is staged in a group.
@@ -145,22 +151,25 @@ class StoredGroups:
 
     def heard(self, notice: Notice) -> bool:
         """Take up what became of something staged; whether that was staged here."""
-        staged = self._staged.pop(notice.event, ())
-        for each in staged:
-            if notice.cleared:
-                block = self.blocks.get(each.stage.id)
-                if block is not None and notice.cleared == EXPIRED:
-                    block.expired = True
-                each.clear(notice.cleared)
-            elif notice.published is not None:
-                each.accept(self._adopted(each.event, notice.published))
-        return bool(staged)
+        staged = self._staged.pop(notice.event, None)
+        if staged is None:
+            return False
+        for receipt in staged if notice.cleared else ():
+            block = self.blocks.get(receipt.stage.id)
+            if block is not None and notice.cleared == EXPIRED:
+                block.expired = True
+            receipt.clear(notice.cleared)
+        if notice.published is not None:
+            accepted = self._adopted(staged[0].event, notice.published, is_new=False)
+            for receipt in staged:
+                receipt.accept(accepted)
+        return True
 
     def close(self, reason: str) -> None:
         """The runtime has ended: what it staged outside of blocks may still be released by others."""
-        for each in tuple(self._staged.values()):
-            for staged in each:
-                staged.clear(reason)
+        for staged in tuple(self._staged.values()):
+            for receipt in staged:
+                receipt.clear(reason)
         self._staged.clear()
 
     async def _call(self, what: str, make: Callable[[int], Awaitable[T]], then: Callable[[T], None]) -> None:
@@ -170,9 +179,9 @@ class StoredGroups:
         if call.error is not None:
             raise call.error
 
-    def _adopted(self, event: Event, published: Published) -> StoredReceipt:
+    def _adopted(self, event: Event, published: Published, *, is_new: bool = True) -> StoredReceipt:
         receipt = self._carrier.receipt_of(event)
-        self._carrier.adopt(receipt, published)
+        self._carrier.adopt(receipt, published, is_new=is_new)
         return receipt
 
     def _stage_of(self, id: str) -> Stage:

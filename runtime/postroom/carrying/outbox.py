@@ -46,6 +46,10 @@ class Outbox:
             if is_wanted:
                 check_capability(self.module.name, self.module.capabilities, OF_OPTIONS[option], f"`{option}`")
 
+    def check_groups(self) -> None:
+        """Raises Unsupported where the event module has no groups."""
+        check_capability(self.module.name, self.module.capabilities, Capability.GROUPS, "`group`")
+
     def refuse_nowait(self) -> None:
         """Raises Unsupported: a store has to be asked."""
         check_capability(self.module.name, self.module.capabilities, Capability.NOWAIT, "`emit_nowait`")

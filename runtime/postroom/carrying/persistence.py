@@ -30,6 +30,10 @@ class Persistence:
     _random: Random
     _log: Log
 
+    def unknown(self, what: str) -> UnknownResult:
+        """The error for whoever waits for something that is given up while it is on its way."""
+        return UnknownResult(self._module, what)
+
     async def until_done(self, what: str, ask: Callable[[], Awaitable[T]], until: float | None = None) -> T:
         """Ask until the store has done it, or until a moment on the loop's clock.
 

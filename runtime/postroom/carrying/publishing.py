@@ -215,6 +215,10 @@ class Publisher:
             if isinstance(error, StoreBroken):
                 raise
             return
+        except BaseException:  # the runtime ends, and won't hear of it
+            for submission in batch:
+                submission.refuse(self._persistence.unknown("take events"))
+            raise
         for submission, answer in zip(batch, answers, strict=True):
             self._answered(submission, answer)
         if heard != self._room:  # of room that came between the refusal and its answer
@@ -251,5 +255,8 @@ class Publisher:
             if isinstance(error, StoreBroken):
                 raise
             return
+        except BaseException:
+            call.refuse(self._persistence.unknown(call.what))
+            raise
         call.then(result)
         call.done()

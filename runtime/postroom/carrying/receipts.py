@@ -21,8 +21,8 @@ class StoredTarget:
     """
 
     name: str
-    port: Port
-    need: Callable[[str, Receipt], Need]
+    port: Port = attrs.field(repr=False)
+    need: Callable[[str, Receipt], Need] = attrs.field(repr=False)
 
     def needs_to_admit(self, admission: Admission) -> Sequence[Need]:
         return ()

@@ -17,6 +17,7 @@ from ..contract import Letter, Settlement, Step, Store
 from ..dead_letters import text_of
 from ..loans import Grave, LoanReceipt
 from ..outcomes import Failed, Outcome
+from ..store_errors import StoreBusy, StoreFull
 from .persistence import Persistence
 
 MOST_TOGETHER: Final = 1000
@@ -25,10 +26,18 @@ MOST_TOGETHER: Final = 1000
 
 @attrs.define(eq=False)
 class _Item:
+    """A settlement on its way.
+
+    Attributes:
+        may_be_done: The store was asked, and nobody can tell whether it was done.
+        was_lost: The session was taken for dead meanwhile.
+    """
+
     settlement: Settlement
     event: str
     outcome: Outcome | None
-    was_asked: int = 0
+    may_be_done: bool = False
+    was_lost: bool = False
 
 
 @attrs.define(eq=False)
@@ -40,6 +49,7 @@ class Settler:
         refused: Told of each one that it has not.
         over: Told of each loan that is held no more, by its subscription and token.
         paused: Told of each loan that waits for its next attempt.
+        caught_up: Told when it is behind no more.
         unwritten: How many settlements the store has not taken yet.
         is_behind: The store had to be asked again: nothing more should be fetched.
     """
@@ -51,9 +61,11 @@ class Settler:
     refused: Callable[[str], None]
     over: Callable[[str, int], None]
     paused: Callable[[str, int], None]
+    caught_up: Callable[[], None]
     queue: "deque[_Item]" = attrs.field(factory=deque, init=False)
     unwritten: int = attrs.field(default=0, init=False)
     is_behind: bool = attrs.field(default=False, init=False)
+    _sent: "list[_Item]" = attrs.field(factory=list, init=False)
     _sleeper: Sleeper = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -87,8 +99,15 @@ class Settler:
         self.unwritten += 1
         self._sleeper.wake()
 
+    @property
+    def tokens(self) -> list[int]:
+        """Of loans that were handed in, and are the session's as long as the store does not know."""
+        return [item.settlement.token for item in (*self._sent, *self.queue)]
+
     def forget(self) -> None:
         """The session was taken for dead: no token is worth anything."""
+        for item in self._sent:
+            item.was_lost = True
         self.unwritten -= len(self.queue)
         self.queue.clear()
 
@@ -107,32 +126,39 @@ class Settler:
 
         Cancellation: as `run`.
         """
-        batch = [self.queue.popleft() for _ in range(min(len(self.queue), MOST_TOGETHER))]
+        self._sent = batch = [self.queue.popleft() for _ in range(min(len(self.queue), MOST_TOGETHER))]
         steps = [item.settlement for item in batch]
-        done = False
-
-        async def settle() -> list[bool]:
-            self.is_behind = any(item.was_asked for item in batch)
-            for item in batch:
-                item.was_asked += 1
-            return await self._store.settle(steps)
-
         try:
-            taken: Sequence[bool] = await self._persistence.until_done("take outcomes", settle)
-            done = True
+            taken = await self._persistence.until_done("take outcomes", lambda: self._settle(batch, steps))
+        except BaseException:  # a cancellation, too
+            self.queue.extendleft(reversed(batch))
+            raise
         finally:
-            if not done:
-                self.queue.extendleft(reversed(batch))
-        self.is_behind = False
+            self._sent = []
         self.unwritten -= len(batch)
+        if self.is_behind:
+            self.is_behind = False
+            self.caught_up()
         for item, was_taken in zip(batch, taken, strict=True):
             if item.outcome is None:
                 continue
-            # Where it was asked twice, the first time may have done it, and the second one found nothing more.
-            if was_taken or item.was_asked > 1:
+            # Where nobody could tell, it may be that it was done, and that asking again found nothing more.
+            if was_taken or (item.may_be_done and not item.was_lost):
                 self.confirmed(item.event, item.outcome)
             else:
                 self.refused(item.outcome.subscription)
+
+    async def _settle(self, batch: "Sequence[_Item]", steps: Sequence[Settlement]) -> list[bool]:
+        try:
+            return await self._store.settle(steps)
+        except (StoreBusy, StoreFull):
+            self.is_behind = True
+            raise
+        except BaseException:  # a cancellation, too
+            self.is_behind = True
+            for item in batch:
+                item.may_be_done = True
+            raise
 
 
 def letter_of(grave: Grave) -> Letter:

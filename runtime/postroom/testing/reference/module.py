@@ -1,5 +1,6 @@
 """The event module on the reference store, and its sessions."""
 
+import math
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -70,6 +71,11 @@ class ReferenceModule:
         """End the sessions that were opened here, as `kill -9` does: they write nothing more, not even their end."""
         for session in self.sessions:
             session.killed = True
+
+    def stall(self) -> None:
+        """Let the leases of the sessions that were opened here run out once, as those of a machine that sleeps do."""
+        for session in self.sessions:
+            self.store.sessions[session.id].lease_until = -math.inf
 
 
 @attrs.define(eq=False)

@@ -25,6 +25,7 @@ class Sessions:
     lease: float = LEASE
     window: float = WINDOW
     sessions: dict[str, Session] = attrs.field(factory=dict, init=False)
+    lapsed: dict[str, Session] = attrs.field(factory=dict, init=False)
     bindings: dict[str, Binding] = attrs.field(factory=dict, init=False)
     paused: set[str] = attrs.field(factory=set, init=False)
     known: dict[str, KeptEvent] = attrs.field(factory=dict, init=False)
@@ -40,7 +41,9 @@ class Sessions:
         self.sessions[session] = Session(now + self.lease)
 
     def _forget_session(self, session: str) -> None:
-        self.sessions.pop(session, None)
+        own = self.sessions.pop(session, None)
+        if own is not None:
+            own.tell()  # who waits for its news sees that it is gone
         for other in self.sessions.values():
             other.mail = other.routes = True
             other.tell()
@@ -68,7 +71,8 @@ class Sessions:
     # Telling
 
     def _notify(self, session: str, notice: Notice) -> None:
-        own = self.sessions.get(session)
+        # One whose lease has run out may come back, and its receipts wait still.
+        own = self.sessions.get(session) or self.lapsed.get(session)
         if own is not None:
             own.notices.append((next(own.numbers), notice))
             own.tell()

@@ -38,6 +38,9 @@ class ReferenceStore(Deliveries):
         if own is None:
             self.begin(session, now)
             own = self.sessions[session]
+            before = self.lapsed.pop(session, None)
+            if before is not None:
+                own.notices, own.numbers = before.notices, before.numbers
             own.lost = own.routes = True
             own.tell()
         own.lease_until = now + self.lease
@@ -56,6 +59,7 @@ class ReferenceStore(Deliveries):
                         delivery.token = delivery.session = None
                         delivery.losses += 1
                 self._forget_session(name)
+                self.lapsed[name] = session
         for group, staged in list(self.groups.items()):
             if staged.expires_at <= now:
                 self.clear(group, None, EXPIRED)
@@ -69,7 +73,7 @@ class ReferenceStore(Deliveries):
     def letters(self, subscription: str | None, after: str | None, limit: int) -> list[StoredLetter]:
         found = [
             each
-            for each in self.dead.values()
+            for each in sorted(self.dead.values(), key=lambda each: each.id)
             if subscription in (None, each.subscription) and (after is None or each.id > after)
         ]
         return found[:limit]
@@ -135,8 +139,7 @@ class ReferenceStore(Deliveries):
                 for event, published in zip(events, answer, strict=True)
             ]
             for event, watcher, published in zip(events, watchers, answer, strict=True):
-                if watcher != session:
-                    self._notify(watcher, Notice(event.id, published=published))
+                self._notify(watcher, Notice(event.id, published=published))
         return [event.id for event in events], answer
 
     def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:

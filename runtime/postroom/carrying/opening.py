@@ -1,0 +1,85 @@
+"""The block in which a runtime has a session on a store, and in which its carrier's services run.
+
+Units: seconds.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Final
+
+import anyio
+
+from postroom_actors import current_port
+
+from ..behaviour import SubscriptionBehaviour
+from ..contract import EventModule
+from ..loans import LentDelivery
+from ..log import Log
+from .carrier import Carrier
+from .persistence import Persistence
+from .receipts import StoredReceipt
+
+GRACE: Final = 5.0
+"""How long the end of a runtime waits for the store to take what is left."""
+
+
+@asynccontextmanager
+async def open_carrier(
+    module: EventModule,
+    session: str,
+    *,
+    random: Random,
+    log: Log,
+    losses: int,
+    hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None],
+    recorded: Callable[[StoredReceipt, str | None], None],
+    lost: Callable[[], tuple[int, int]],
+) -> AsyncIterator[Carrier]:
+    """A block with a session on the store of `module`. What is handed in by its end still gets into the store.
+
+    Raises:
+        StoreBroken: at its beginning, or out of it: the store can't be used any more.
+
+    Cancellation: what the store has not taken within a grace of 5 seconds is lent to others, as if never handled.
+    """
+    port = current_port()
+    async with module.open(session) as store, anyio.create_task_group() as tasks:
+        carrier = Carrier(
+            store,
+            module.name,
+            port,
+            losses,
+            log,
+            Persistence(module.name, random, log),
+            hand_over,
+            recorded,
+            lost,
+            session=session,
+        )
+        # Shielded around the services, not around a wait for them: they go on while handlers end. Ended below.
+        services = anyio.CancelScope(shield=True)
+
+        ended = anyio.Event()
+
+        async def serve() -> None:
+            try:
+                with services:
+                    async with anyio.create_task_group() as own:
+                        own.start_soon(carrier.publisher.run, name="postroom publisher")
+                        own.start_soon(carrier.fetcher.run, name="postroom fetcher")
+                        own.start_soon(carrier.settler.run, name="postroom settler")
+                        own.start_soon(carrier.listen, name="postroom news")
+            finally:
+                ended.set()
+
+        tasks.start_soon(serve, name="postroom carrier")
+        try:
+            yield carrier
+        finally:
+            carrier.fetcher.stop()
+            services.cancel()
+            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
+                await ended.wait()  # what they had on its way is back in the queues
+                await carrier.flush()
+            carrier.close()

@@ -1,0 +1,141 @@
+"""Lending: what a session gets of what waits, in which order."""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias, cast
+
+from postroom.contract import Fetched, Loan
+
+from .line import next_due, refresh_key
+from .registry import Known
+from .schema import BEHIND, IN_LINE
+from .transaction import Transaction
+
+Row: TypeAlias = tuple[float, float, int, float, "str | None", int, int, str, bytes, float, "int | None", int]
+"""Sort, due, event, head start, key, attempts, losses; id, body and time of the event; who has its key, and whether
+something is behind it."""
+
+FEW: Final = 4
+"""Subscriptions that are simply tried; of more it is first asked which have anything."""
+
+_COLUMNS: Final = """
+SELECT w.sort, w.due, w.event, w.head_start, w.key, w.attempts, w.losses, e.id, e.body, e.accepted_at,
+    CASE WHEN w.key IS NOT NULL THEN
+        (SELECT token FROM lent WHERE lent.subscription = w.subscription AND lent.key = w.key LIMIT 1) END,
+    CASE WHEN w.key IS NOT NULL THEN
+        EXISTS (SELECT 1 FROM waiting b WHERE b.subscription = w.subscription AND b.key = w.key AND b.state > 0) END
+FROM waiting w CROSS JOIN events e ON e.number = w.event
+"""
+
+_LINE: Final = _COLUMNS + "WHERE w.subscription = ? AND w.state = 0 ORDER BY w.sort, w.due, w.event"
+
+_NEXT_OF_KEY: Final = (
+    _COLUMNS
+    + """
+WHERE w.subscription = ?1 AND w.key = ?2 AND w.state = 1 AND (w.due, w.event) > (?3, ?4)
+ORDER BY w.due, w.event LIMIT 1
+"""
+)
+
+_CLOSED_FROM: Final = """
+SELECT due, event FROM waiting WHERE subscription = ? AND key = ? AND state = 2 AND due <= ? ORDER BY due, event LIMIT 1
+"""
+
+_DELETE_UP_TO: Final = "DELETE FROM waiting WHERE subscription = ? AND state = 0 AND (sort, due, event) <= (?, ?, ?)"
+_DELETE: Final = "DELETE FROM waiting WHERE subscription = ? AND state = ? AND sort = ? AND due = ? AND event = ?"
+_LEND: Final = "INSERT INTO lent VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
+
+_OCCUPIED: Final = """
+WITH RECURSIVE each(id) AS (
+    SELECT min(subscription) FROM waiting
+    UNION ALL
+    SELECT (SELECT min(subscription) FROM waiting WHERE subscription > each.id) FROM each WHERE each.id IS NOT NULL
+)
+SELECT id FROM each WHERE id IS NOT NULL
+"""
+
+
+def fetch(tx: Transaction, demand: Mapping[str, int]) -> Fetched:
+    """See the contract."""
+    loans: list[Loan] = []
+    earliest: float | None = None
+    occupied = {row[0] for row in tx.db.execute(_OCCUPIED)} if len(demand) > FEW else None
+    for name, count in demand.items():
+        known = tx.registry.by_name.get(name)
+        if known is None or known.paused or (occupied is not None and known.id not in occupied):
+            continue
+        due = next_due(tx, known)
+        if due is not None:
+            earliest = due if earliest is None else min(earliest, due)
+        if count > 0:
+            loans += _lend(tx, known, count)
+    return Fetched(loans, None if earliest is None else earliest - tx.now)
+
+
+def _lend(tx: Transaction, known: Known, count: int) -> list[Loan]:
+    line = cast("Iterator[Row]", tx.db.execute(_LINE, (known.id,)))
+    rows = [row for _, row in zip(range(count), line, strict=False)]  # in this order no row is lost
+    if not rows:
+        return []
+    if all(row[4] is None for row in rows):
+        line.close()  # type: ignore[attr-defined]  # a cursor
+        last = rows[-1]
+        tx.db.execute(_DELETE_UP_TO, (known.id, *last[:3]))
+    else:
+        rows = _choose(tx, known, count, rows, line)
+    tokens = tx.next_tokens(len(rows))
+    tx.db.executemany(_LEND, [(token, known.id, *row[1:7]) for token, row in zip(tokens, rows, strict=True)])
+    if known.bounded is not None:
+        tx.count_waiting(known.id, -len(rows))
+    name, now = known.name, tx.now
+    return [
+        Loan(name, token, row[7], row[8], row[9], now - row[1], row[5], row[6])
+        for token, row in zip(tokens, rows, strict=True)
+    ]
+
+
+def _choose(tx: Transaction, known: Known, count: int, first: list[Row], line: Iterator[Row]) -> list[Row]:
+    """Take what may be lent where there are keys: no key of another session's, and none before its turn."""
+    taken: list[Row] = []
+    states: list[int] = []
+    crowded: dict[str, None] = {}
+    followers: list[tuple[Any, int, Row]] = []
+    heads = _chain(first, line)
+    head = next(heads, None)
+    while len(taken) < count and (head is not None or followers):
+        if head is None or (followers and followers[0][0] < (head[:3], head[1:3])):
+            (rank, _), _, row = heapq.heappop(followers)
+            states.append(BEHIND)
+        else:
+            row, rank = head, head[:3]
+            head = next(heads, None)
+            if row[10] is not None and not tx.owns(row[10]):
+                continue
+            states.append(IN_LINE)
+        taken.append(row)
+        if row[4] is not None and row[11]:
+            crowded[row[4]] = None
+            following = _following(tx, known.id, row)
+            if following is not None:
+                # Within a key order beats priority: what comes after this one goes behind it.
+                own = (following[1] + following[3], following[1], following[2])
+                heapq.heappush(followers, ((max(own, rank), following[1:3]), following[2], following))
+    line.close()  # type: ignore[attr-defined]  # a cursor
+    tx.db.executemany(_DELETE, [(known.id, state, *row[:3]) for state, row in zip(states, taken, strict=True)])
+    for key in crowded:
+        refresh_key(tx, known.id, key)
+    return taken
+
+
+def _chain(first: list[Row], rest: Iterator[Row]) -> Iterator[Row]:
+    yield from first
+    yield from rest
+
+
+def _following(tx: Transaction, subscription: int, row: Row) -> Row | None:
+    """The next one of a key that may be lent after this one."""
+    found = cast("Row | None", tx.db.execute(_NEXT_OF_KEY, (subscription, row[4], row[1], row[2])).fetchone())
+    if found is None:
+        return None
+    closed = cast("Any", tx.db.execute(_CLOSED_FROM, (subscription, row[4], tx.now)).fetchone())
+    return None if closed is not None and closed < found[1:3] else found

@@ -1,0 +1,168 @@
+"""Checks of groups: what is staged goes out together, or not at all."""
+
+import anyio
+
+from postroom.capabilities import Capability
+from postroom.errors import ConflictingEvent, NoSubscriber
+from postroom.outcomes import Succeeded
+from postroom.staged import GroupCleared
+from postroom.staging import GroupClosed
+
+from .check import check
+from .ledger import Ledger
+from .refusals import raises
+from .world import World
+
+
+@check(Capability.GROUPS)
+async def what_is_staged_goes_out_with_its_block(world: World) -> None:
+    """In order, to those who subscribe then, and nothing of it before."""
+    ledger, late = Ledger(), Ledger()
+    shop = await world.start(ledger.handler())
+    async with shop.group() as group:
+        receipts = [await group.emit("order.placed", n) for n in range(5)]
+        await world.wait(2)
+        assert ledger.lines == []
+        assert all(receipt.staged for receipt in receipts)
+        await shop.spawn(late.handler(name="late"))
+    reports = [await receipt for receipt in receipts]
+    assert [len(report.outcomes) for report in reports] == [2] * 5
+    assert ledger.lines == late.lines == [0, 1, 2, 3, 4]
+    assert [event.id for event in ledger.events] == [receipt.id for receipt in receipts]
+
+
+@check(Capability.GROUPS)
+async def what_is_staged_is_dropped_with_its_block(world: World) -> None:
+    """Where the block raises or is cancelled nobody gets anything, and the receipts say so."""
+    ledger = Ledger()
+    shop = await world.start(ledger.handler())
+
+    async def fail() -> None:
+        async with shop.group() as group:
+            receipts.append(await group.emit("order.placed", 1))
+            raise ValueError("no")
+
+    receipts = []
+    await raises(ValueError, fail)
+    with anyio.CancelScope() as scope:
+        async with shop.group() as group:
+            receipts.append(await group.emit("order.placed", 2))
+            scope.cancel()
+            await anyio.sleep_forever()
+    for receipt in receipts:
+        await raises(GroupCleared, receipt.wait)
+    await shop.idle()
+    assert ledger.lines == []
+
+
+@check(Capability.GROUPS)
+async def a_group_is_released_and_cleared_by_its_id(world: World) -> None:
+    """All of it, or the events of some names; where nothing is staged nothing happens."""
+    ledger = Ledger()
+    shop = await world.start(ledger.handler())
+    for n, name in enumerate(("order.placed", "order.paid", "order.placed", "order.sent")):
+        await shop.emit(name, n, group="g")
+    assert await shop.clear_group("g", ["order.placed"]) == 2
+    released = await shop.release_group("g")
+    assert [(await receipt).event.data for receipt in released] == [1, 3]
+    assert await shop.release_group("g") == []
+    staged = await shop.emit("order.placed", 9, group="g")
+    assert await shop.clear_group("g") == 1
+    await raises(GroupCleared, staged.wait)
+    assert await shop.clear_group("g") == 0
+    await shop.idle()
+    assert ledger.lines == [1, 3]
+
+
+@check(Capability.GROUPS)
+async def a_group_goes_out_as_a_whole_or_not_at_all(world: World) -> None:
+    """Where one of its events is refused at the release, none is accepted."""
+    ledger = Ledger()
+    shop = await world.start(ledger.handler())
+    await shop.emit("order.placed", 1, group="g")
+    await shop.emit("nobody.cares", 2, group="g", require=True)
+    await raises(NoSubscriber, lambda: shop.release_group("g"))
+    await shop.idle()
+    assert ledger.lines == []
+    await shop.spawn(ledger.handler("nobody.*", name="somebody"))
+    assert len(await shop.release_group("g")) == 2
+    await shop.idle()
+    assert sorted(ledger.lines) == [1, 2]
+
+
+@check(Capability.GROUPS)
+async def what_is_staged_for_too_long_is_dropped(world: World) -> None:
+    """Its receipt says so, and so does the block."""
+    ledger = Ledger()
+    shop = await world.start(ledger.handler())
+    receipts = []
+
+    async def dawdle() -> None:
+        async with shop.group(ttl=2 * world.moment) as group:
+            receipts.append(await group.emit("order.placed", 1))
+            await world.until(lambda: not receipts[0].staged)
+            await raises(GroupCleared, receipts[0].wait)
+
+    await raises(GroupClosed, dawdle)
+    await shop.idle()
+    assert ledger.lines == []
+
+
+@check(Capability.GROUPS, Capability.DEDUPLICATION)
+async def an_id_is_staged_once(world: World) -> None:
+    """Staged twice in a group it goes out once; with other contents it is refused; what was accepted is not staged."""
+    ledger = Ledger()
+    shop = await world.start(ledger.handler())
+    one = await shop.emit("order.placed", 1, id="order-1", group="g")
+    two = await shop.emit("order.placed", 1, id="order-1", group="g")
+    await raises(ConflictingEvent, lambda: shop.emit("order.placed", 2, id="order-1", group="g"))
+    assert len(await shop.release_group("g")) == 1
+    assert [(await receipt).succeeded for receipt in (one, two)] == [True, True]
+    late = await shop.emit("order.placed", 1, id="order-1", group="g")
+    assert (await late).succeeded
+    assert await shop.release_group("g") == []
+    assert ledger.lines == [1]
+
+
+@check(Capability.GROUPS, Capability.SHARED)
+async def a_group_is_released_by_another_process(world: World) -> None:
+    """Its receipts settle where it was staged, and where it was released."""
+    ledger = Ledger()
+    one = await world.start()
+    two = await world.start(ledger.handler(then=lambda event, context: event.data))
+    staged = [await one.emit("order.placed", n, group="g") for n in range(3)]
+    await two.emit("order.placed", 3, group="g")
+    released = await two.release_group("g")
+    assert [receipt.id for receipt in released[:3]] == [receipt.id for receipt in staged]
+    for receipts in (staged, released):
+        outcomes = [(await receipt).of("ledger") for receipt in receipts]
+        values = [outcome.value for outcome in outcomes if isinstance(outcome, Succeeded)]
+        assert values == [0, 1, 2, 3][: len(receipts)]
+    assert ledger.lines == [0, 1, 2, 3]
+
+
+@check(Capability.GROUPS, Capability.SHARED)
+async def a_group_is_cleared_by_another_process(world: World) -> None:
+    """The receipts of what was staged elsewhere say so."""
+    ledger = Ledger()
+    one, two = await world.start(), await world.start(ledger.handler())
+    staged = await one.emit("order.placed", 1, group="g")
+    kept = await one.emit("order.paid", 2, group="g")
+    assert await two.clear_group("g", ["order.placed"]) == 1
+    await raises(GroupCleared, staged.wait)
+    await two.release_group("g")
+    assert (await kept).succeeded
+    assert ledger.lines == [2]
+
+
+@check(Capability.GROUPS, Capability.DURABLE, kills=True)
+async def what_is_staged_outlives_its_process(world: World) -> None:
+    """Outside of a block, whoever comes next may release it."""
+    ledger = Ledger()
+    shop = await world.start(ledger.handler())
+    await shop.emit("order.placed", 1, group="g")
+    await world.kill(shop)
+    shop = await world.start(ledger.handler())
+    assert len(await shop.release_group("g")) == 1
+    await shop.idle()
+    assert ledger.lines == [1]

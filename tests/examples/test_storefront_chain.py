@@ -1,0 +1,116 @@
+"""The storefront as a chain: several processes, one of which is killed, and runs that are stopped and begun again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from examples.storefront.__main__ import ORDERS, main
+from examples.storefront.books import Books
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(["runtime", "actors", "."])}
+PATIENCE = 120
+
+ALL = {
+    "orders": 6919,
+    "customers": 2357,
+    "cds": 16479,
+    "revenue": "244091.94",
+    "free_orders": 8,
+    "welcomed": 2357,
+    "deliveries": 43871,
+    "succeeded": 43871,
+    "failed": 0,
+}
+"""What the shop's orders come to, also in one process."""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(params=["trio", "asyncio"])
+def backend(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def chain(*arguments: str) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "examples.storefront", "--json", "--tills", "64", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def result_of(process: "subprocess.Popen[bytes]", status: int = 0) -> dict[str, Any]:
+    try:
+        printed, told = process.communicate(timeout=PATIENCE)
+    finally:
+        process.kill()
+    assert process.returncode == status, told.decode()
+    result: dict[str, Any] = json.loads(printed)
+    return result
+
+
+def test_three_processes_of_which_one_is_killed_half_way_come_to_the_same_totals(tmp_path: Path, backend: str) -> None:
+    module = f"sqlite:{tmp_path / 'events.db'}"
+    options = ["--processes", "3", "--kill-one", "3000", "--fail", "0.05", "--crash", "0.01", "--backend", backend]
+    result = result_of(chain("--module", module, *options))
+    assert {name: result[name] for name in ALL} == ALL
+
+
+def test_a_chain_that_is_stopped_half_way_goes_on_where_it_was(tmp_path: Path, backend: str) -> None:
+    some = tmp_path / "some.csv"
+    with ORDERS.open("rb") as file:
+        some.write_bytes(b"".join(islice(file, 1501)))
+    books = Books(tmp_path / "books")
+    options = ["--orders", str(some), "--module", f"sqlite:{tmp_path / 'events.db'}", "--books", str(books.path)]
+    options += ["--processes", "2", "--backend", backend]
+    first = chain(*options)
+    assert first.stderr is not None
+    while not books.path.exists() or not _orders_in(books):
+        assert first.poll() is None
+    first.send_signal(signal.SIGTERM)
+    stopped = result_of(first, status=128 + signal.SIGTERM)
+    assert 0 < stopped["orders"] < 1500
+    again = result_of(chain(*options))
+    assert again["orders"] == 1500
+    assert again["deliveries"] == again["succeeded"] == 6 * 1500 + again["welcomed"]
+    assert again["welcomed"] == again["customers"]
+
+
+def _orders_in(books: Books) -> int:
+    try:
+        return books.totals().orders
+    except Exception:  # its tables are being made
+        return 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--processes", "2"], "need a module that processes share"),
+        (["--module", "redis"], "use local, or sqlite:FILE"),
+        (["--module", "sqlite:"], "use local, or sqlite:FILE"),
+        (["--module", "sqlite:x", "--processes", "0"], "from 1 to 64"),
+    ],
+)
+def test_what_makes_no_sense_ends_with_status_2(
+    arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_database_is_told_of_and_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, but long enough to be looked at. " * 100)
+    assert main(["--module", f"sqlite:{path}"]) == 2
+    assert str(path) in capsys.readouterr().err
+    assert path.read_text().startswith("not a database")
