@@ -4,8 +4,8 @@ Each feature is at work for as long as the plain events are emitted: events wait
 interceptors are missing, as they are the runtime's, not a subscription's: without any there is nothing of them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 import anyio
@@ -14,8 +14,8 @@ import attrs
 from postroom import Actor, Batch, Breaker, Event, Rate, Retry, Runtime, Supervision, constant, event_type, on
 
 from .scenarios import Goal, Scenario
-from .sides import Side, Work, postroom_stream, runtime_for
-from .workload import DATA, Handled, Size, Watch, one_name
+from .sides import Meanwhile, postroom_stream
+from .workload import Size, one_name
 
 Feature = Callable[[Runtime, AsyncExitStack], Awaitable[None]]
 """Puts a feature to use, for as long as the stack is open at the most."""
@@ -167,25 +167,21 @@ async def everything(runtime: Runtime, stack: AsyncExitStack) -> None:
         await feature(runtime, stack)
 
 
-def beside(work: Work, feature: Feature) -> Side:
-    """As `postroom_stream`, in a runtime in which a feature is in use elsewhere."""
+def in_use(feature: Feature) -> Meanwhile:
+    """A block in which a feature is in use."""
 
-    async def side(watch: Watch, size: Size) -> None:
-        workload, handled = work(size), Handled()
-        async with runtime_for(workload, handled) as runtime, AsyncExitStack() as stack:
-            plain = set(runtime.subscriptions)
+    @asynccontextmanager
+    async def block(runtime: Runtime) -> AsyncIterator[None]:
+        plain = set(runtime.subscriptions)
+        async with AsyncExitStack() as stack:
             await feature(runtime, stack)
             await anyio.sleep(0.001)  # what fails at once has failed
-            handled.expect(workload.deliveries)
-            with watch:
-                for name in workload.names:
-                    await runtime.emit(name, DATA)
-                await handled.done.wait()
-            for name, other in dict(runtime.subscriptions).items():
-                if name not in plain:
-                    await other.stop(drain=False)
+            yield
+        for name, other in dict(runtime.subscriptions).items():
+            if name not in plain:
+                await other.stop(drain=False)
 
-    return side
+    return block
 
 
 def _unused(name: str, title: str, feature: Feature) -> Scenario:
@@ -193,7 +189,7 @@ def _unused(name: str, title: str, feature: Feature) -> Scenario:
         name=name,
         title=title,
         floor=postroom_stream(one_name),
-        postroom=beside(one_name, feature),
+        postroom=postroom_stream(one_name, meanwhile=in_use(feature)),
         size=Size(20_000),
         beside="postroom, used nowhere",
         goal=Goal(None, NOISE, NOISE),

@@ -5,7 +5,8 @@ down again. Only what postroom has had from its first version is used here: `--a
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from typing import Any, Final
 
 from postroom import Runtime, Subscriber
@@ -20,6 +21,14 @@ BURST: Final = 256
 """Events emitted without waiting before what was emitted is waited for: what a mailbox holds by default."""
 
 NOTHING: Final[Mapping[str, Any]] = {}
+
+Meanwhile = Callable[[Runtime], AbstractAsyncContextManager[None]]
+"""Something that goes on in a runtime while a block is open."""
+
+
+def nothing(_runtime: Runtime) -> AbstractAsyncContextManager[None]:
+    """Nothing else goes on."""
+    return nullcontext()
 
 
 @asynccontextmanager
@@ -60,21 +69,31 @@ def floor_stream(work: Work) -> Side:
     return side
 
 
-def postroom_stream(work: Work, *, subscriber: Mapping[str, Any] = NOTHING, emit: Mapping[str, Any] = NOTHING) -> Side:
+def postroom_stream(
+    work: Work,
+    *,
+    subscriber: Mapping[str, Any] = NOTHING,
+    emit: Mapping[str, Any] = NOTHING,
+    meanwhile: Meanwhile = nothing,
+) -> Side:
     """Emit everything with awaited emits, then wait until all is handled.
 
     Arguments:
         subscriber: Options of every subscriber.
         emit: Options of every emit.
+        meanwhile: What else goes on in the runtime.
     """
 
     async def side(watch: Watch, size: Size) -> None:
         workload, handled = work(size), Handled()
-        async with runtime_for(workload, handled, subscriber) as runtime:
+        async with runtime_for(workload, handled, subscriber) as runtime, meanwhile(runtime):
+            # As users call it: with `**emit` even no options at all were measured to make an emit 8 % dearer.
+            call: Callable[..., Awaitable[object]] = runtime.emit
+            call = partial(call, **emit) if emit else call
             handled.expect(workload.deliveries)
             with watch:
                 for name in workload.names:
-                    await runtime.emit(name, DATA, **emit)
+                    await call(name, DATA)
                 await handled.done.wait()
 
     return side
