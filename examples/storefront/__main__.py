@@ -134,7 +134,7 @@ def _run(asked: Arguments) -> int:
     status = 0 if replay.stopped_by is None else 128 + replay.stopped_by
     if replay.cut_short:
         return status
-    if not shop.orders and status == 0 and replay.broken is None:
+    if not replay.read and status == 0 and replay.broken is None:
         return _holds_no_order(asked.orders, replay.rejected)
     if not _print(replay, as_json=asked.json):
         return 1

@@ -28,6 +28,7 @@ class Replay:
     Attributes:
         tills: How many emit at once.
         progress: Whether to show a progress bar.
+        read: Orders that were read.
         rejected: Rows that held no order.
         broken: Why the file could not be read to its end.
         stopped_by: The signal that ended it early.
@@ -41,6 +42,7 @@ class Replay:
     tills: int = 8
     progress: bool = False
     runtime: Runtime = attrs.field(init=False)
+    read: int = attrs.field(default=0, init=False)
     rejected: int = attrs.field(default=0, init=False)
     broken: OSError | None = attrs.field(default=None, init=False)
     stopped_by: signal.Signals | None = attrs.field(default=None, init=False)
@@ -107,7 +109,6 @@ class Replay:
 
     async def _read(self, source: Source, counter: ObjectSendStream[tuple[int, Order]]) -> None:
         reader = Reader()
-        number = 0
         chunk = b"?"
         while chunk:
             try:
@@ -117,8 +118,8 @@ class Replay:
                 return
             for row in reader.feed(chunk) if chunk else reader.end():
                 if isinstance(row, Order):
-                    number += 1
-                    await counter.send((number, row))
+                    self.read += 1
+                    await counter.send((self.read, row))
                 else:
                     self._reject(row)
 

@@ -86,6 +86,29 @@ REFUSED: Final = Line(
     logging.WARNING,
     "the outcome of %s came too late: its delivery had been lent to another process",
 )
+STORE_OPENED: Final = Line(logging.INFO, "the %s store at %s is open: %s")
+STORE_RESTARTED: Final = Line(
+    logging.WARNING,
+    "the %s store at %s was restarted, or another server has taken its place: %s",
+)
+STORE_EMPTIED: Final = Line(
+    logging.ERROR,
+    "the %s store at %s was emptied by somebody: all events and dead letters that it held are gone. This process has "
+    "registered its subscriptions again",
+)
+SESSION_FORGOTTEN: Final = Line(
+    logging.WARNING, "the %s store had forgotten this process, which was silent for too long; it begins anew"
+)
+LEASE_AT_RISK: Final = Line(
+    logging.WARNING,
+    "the %s store can't be told that this process lives (%s): unless it can be in time, its deliveries are lent to "
+    "others",
+)
+THREAD_LEFT: Final = Line(logging.WARNING, "the thread of the %s store does not end; the process may end without it")
+UNVERIFIED: Final = Line(
+    logging.WARNING,
+    "the certificate of the %s store at %s is not verified: anybody between here and there may read and write events",
+)
 
 LINES: Final = (
     RETRYING,
@@ -105,6 +128,13 @@ LINES: Final = (
     STORE_FAILED,
     LEASE_LOST,
     REFUSED,
+    STORE_OPENED,
+    STORE_RESTARTED,
+    STORE_EMPTIED,
+    SESSION_FORGOTTEN,
+    LEASE_AT_RISK,
+    THREAD_LEFT,
+    UNVERIFIED,
 )
 
 

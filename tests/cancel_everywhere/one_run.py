@@ -74,7 +74,7 @@ class _Run:
             self.first.then = second.arm
         numbers = (f"event-{number}" for number in range(1, MOST_STEPS))
         runtime = Runtime(drain_within=50, ids=lambda: next(numbers), random=Random(case.seed))
-        self.world = World(runtime, case.victim, self.first)
+        self.world = World(runtime, case.victim, self.first, self.second)
         self.begun = True
         # Virtual time does not wait for threads, so it tells nothing of them.
         with anyio.move_on_after(math.inf if self.threads else LONG) as patience:
@@ -109,13 +109,21 @@ class _Run:
                     outside.start_soon(self._play, done)
                     with leave:
                         await done.wait()
-                        await look_around(self.world, self.wrong, tasks, deadlines)
+                        await self._look_around(tasks, deadlines)
                     if leave.cancel_called and case.victim == "error":
                         raise Boom
             self.first.armed = False
             if self.second is not None:
                 self.second.armed = False
             await done.wait()
+
+    async def _look_around(self, tasks: int, deadlines: int) -> None:
+        found: list[str] = []
+        try:
+            await look_around(self.world, found, tasks, deadlines)
+        finally:
+            if self.second is None or not self.second.struck:  # a block that is cancelled meanwhile is not whole
+                self.wrong += found
 
     async def _play(self, done: anyio.Event) -> None:
         try:

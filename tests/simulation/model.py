@@ -152,11 +152,11 @@ class Model:
         return first is not None and first.is_plain and one.event.priority in ("critical", "high") and not one.delayed
 
     def check_batch(self, one: Expected, mine: dict[str, Expected], batch: set[str]) -> None:
-        """As `check_order`, but those of one batch are handled together."""
+        """As `check_order`, but those of one batch are handled, and may fail, together."""
         key = one.event.key
         for other in mine.values():
-            if key is not None and other.event.key == key and other.runs and other.event.id not in batch:
-                self.complain(f"{one} begins while {other}, of the same key, is not finished")
+            if key is not None and other.event.key == key and other.live and other.event.id not in batch:
+                self.complain(f"{one} begins in a batch while the handler has {other}, of the same key")
         for other in mine.values():
             if other is one:
                 break

@@ -189,6 +189,19 @@ def test_a_batch_takes_what_came_first() -> None:
     assert "in a batch before" in objections[0]
 
 
+def test_those_of_a_key_that_failed_in_one_batch_come_again_in_order() -> None:
+    model, objections = model_with(KEYED, KEYED_TOO, kind="batch", concurrency=2)
+    taken = [model.begin("s", event, None, ["3", "4"]) for event in (KEYED, KEYED_TOO)]
+    for one in taken:
+        model.end(one, "raised")
+    first = model.begin("s", KEYED, None, ["3"])
+    assert not objections
+    model.begin("s", KEYED_TOO, None, ["4"])
+    assert "came earlier and has the same key" in objections[-1]
+    model.end(first, "raised")
+    assert "while the handler has" in objections[0]
+
+
 @pytest.mark.parametrize(
     ("error", "attempt", "wrong"),
     [

@@ -1,0 +1,110 @@
+"""R14: programs with busy handlers get SIGTERM at random moments, and every third one gets it twice."""
+
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import apsw
+import attrs
+
+from tests.processes.child import Child, end_all
+from tests.processes.command import BACKENDS
+from tests.soak.goal import Goal
+
+GRACE: Final = 0.3
+LONG_GRACE: Final = 20.0
+"""Of those that get two signals."""
+
+TOLERANCE: Final = 0.5
+HANDLERS: Final = 4
+TOGETHER: Final = 2
+"""Programs that run at the same time."""
+
+
+@attrs.define
+class Found:
+    """What one program has shown.
+
+    Attributes:
+        late: How long it took, beyond what it may take; seconds, mostly negative.
+        wrong: What it did wrong.
+    """
+
+    late: float
+    wrong: list[str]
+    status: int
+
+
+def shutdown(folder: Path, cycles: int, seed: int) -> Goal:
+    """Run and end so many programs; the figure is how many of them were too late or wrong."""
+    chance = random.Random(seed)
+    found: list[Found] = []
+    start = time.monotonic()
+    while len(found) < cycles:
+        batch: list[tuple[Child, float, bool]] = []
+        try:
+            for number in range(len(found), min(cycles, len(found) + TOGETHER)):
+                twice = number % 3 == 2
+                grace, longest = (LONG_GRACE, 15.0) if twice else (GRACE, chance.choice([0.1, 0.5]))
+                inside = folder / str(number)
+                inside.mkdir()
+                arguments = (inside / "events.db", BACKENDS[number // 3 % 2], grace, HANDLERS, longest, number)
+                child = Child("tests.shutdown.program", inside, f"c{number}", arguments)
+                batch.append((child, chance.uniform(0.0, 0.1), twice))
+            found += [_end(*each) for each in batch]
+        finally:
+            end_all([child for child, _, _ in batch])
+    wrong = [each for each in found if each.late > 0 or each.wrong]
+    return Goal(
+        name="R14",
+        figure=len(wrong),
+        most=0,
+        broken=tuple({text for each in found for text in each.wrong}),
+        details={
+            "cycles": cycles,
+            "latest": f"{max(each.late for each in found) + TOLERANCE:.2f}",
+            "unfinished": sum(each.status == 1 for each in found),
+            "grace": GRACE,
+            "seconds": round(time.monotonic() - start, 1),
+            "seed": seed,
+        },
+    )
+
+
+def _end(child: Child, after: float, twice: bool) -> Found:
+    child.wait_for("ready")
+    time.sleep(after)
+    child.signal(signal.SIGTERM)
+    if twice:
+        child.wait_for("stopping")
+        time.sleep(after)
+        child.signal(signal.SIGTERM)
+    sent = time.monotonic()
+    status = child.status()
+    took = time.monotonic() - sent
+    return Found(took - (0.0 if twice else GRACE) - TOLERANCE, _wrong(child, status), status)
+
+
+def _wrong(child: Child, status: int) -> list[str]:
+    """What was settled has ended, what has not ended is in the file, as if nobody had had it, and was listed."""
+    said: dict[str, set[str]] = {"begun": set(), "ended": set(), "unfinished": set()}
+    for line in child.said():
+        said.setdefault(line.word, set()).add(line.what)
+    wrong: list[str] = []
+    if status != int(bool(said["unfinished"])):
+        wrong.append(f"the status was {status}")
+    if said["unfinished"] != said["begun"] - said["ended"]:
+        wrong.append("not all that was cut short was listed")
+    db = apsw.Connection(str(child.folder / "events.db"))
+    counts = "SELECT (SELECT count(*) FROM waiting), (SELECT count(*) FROM waiting WHERE losses OR attempts), "
+    more = "(SELECT count(*) FROM lent), (SELECT count(*) FROM letters)"
+    row: Any = db.execute(counts + more).fetchone()
+    waiting, marked, lent, letters = row
+    db.close()
+    if waiting != 3 * HANDLERS - len(said["ended"]):
+        wrong.append(f"{len(said['ended'])} of {3 * HANDLERS} have ended, and {waiting} are in the file")
+    if marked or lent or letters:
+        wrong.append(f"{marked} are marked as tried or lost, {lent} are lent, {letters} are dead")
+    return wrong
