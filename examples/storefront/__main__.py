@@ -122,6 +122,9 @@ def _run(asked: Arguments) -> int:
         anyio.run(replay.run, backend=asked.backend)
     except OSError as error:
         return _cant_read(asked.orders, error)
+    except StoreBroken as error:
+        say(f"storefront: {error}")
+        return 2
     except sqlite3.Error as error:
         say(f"storefront: can't use the books: {error}")
         return 2

@@ -73,6 +73,10 @@ def _other(wire: Wire, prefix: str, keys: set[str], pairs: Any, lent: Counter[st
     ids = sum(wire.ask("SCARD", prefix + key.replace("g:", "gi:", 1)) for key in groups)
     if staged != ids or bool(staged) != ("si" in keys):
         found.append(f"{staged} staged, {ids} ids, index: {'si' in keys}")
+    living = {each.decode() for each in wire.ask("ZRANGE", prefix + "lease", 0, -1)}
+    refused = {each.decode() for each in wire.ask("SMEMBERS", prefix + "ref")}
+    if (set(pairs("mk")) | refused) - living:
+        found.append(f"marks {set(pairs('mk'))}, refused {refused}, living {living}")
     letters = {*pairs("dead")}
     if letters != {each.decode() for each in wire.ask("ZRANGE", prefix + "dz", 0, -1)}:
         found.append("dead letters and their order differ")

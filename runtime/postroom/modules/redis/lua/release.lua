@@ -20,7 +20,7 @@ local function release(group, staged, set_of)
     end
     answers[i] = piece
     unstage(event[8])
-    if watchers[i] ~= ME then notify(watchers[i], '\149' .. ids[i] .. '\160' .. bin('') .. piece .. '\160') end
+    notify(watchers[i], '\149' .. ids[i] .. '\160' .. bin('') .. piece .. '\160')
   end
   forget_group(group)
   return list({list(ids), list({'\0', list(answers)})})

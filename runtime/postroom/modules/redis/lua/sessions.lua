@@ -17,6 +17,9 @@ local function lapse(session)
   call('ZREM', P .. 'lease', session)
   if incarnation then give_back(incarnation, {}, 1) end
   serve_no_more(session)
+  flags[session] = nil
+  call('HDEL', P .. 'mk', session)
+  call('SREM', P .. 'ref', session)
   for _, kind in ipairs({'x', 's', 'sv'}) do call('PEXPIRE', key(kind, session), LINGER) end
   tell_all(MAIL + ROUTES)
 end
