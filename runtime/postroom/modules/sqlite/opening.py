@@ -107,7 +107,7 @@ def _prepare(db: apsw.Connection, path: Path, durability: Durability) -> None:
     give_up = time.monotonic() + OPENS_WITHIN
     while True:
         try:
-            version_of(db, str(path))  # another program's file stays as it is
+            _check_whose(db, path)
             set_up(db, durability)
             migrate(db, str(path))
             return
@@ -115,6 +115,16 @@ def _prepare(db: apsw.Connection, path: Path, durability: Durability) -> None:
             if time.monotonic() > give_up:
                 raise
         time.sleep(0.01)  # in a thread of the session's own
+
+
+def _check_whose(db: apsw.Connection, path: Path) -> None:
+    """Another program's file stays as it is. Looked at in one transaction: others may be making this one meanwhile."""
+    db.execute("BEGIN")
+    try:
+        version_of(db, str(path))
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
 
 
 def set_up(db: apsw.Connection, durability: Durability) -> None:
