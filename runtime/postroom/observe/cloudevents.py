@@ -7,6 +7,7 @@
 | `key` | the extension `partitionkey` |
 | `data` | `data`, or `data_base64` where it is bytes |
 | header `cloudevents-source` | `source`, in place of the one that is given |
+| headers `cloudevents-subject`, `cloudevents-dataschema` | `subject`, `dataschema` |
 | a header whose name may be that of an extension, such as `traceparent` | the extension of that name |
 | all other headers | the extension `postroomheaders`, a JSON object as a string |
 
@@ -39,7 +40,8 @@ Mode: TypeAlias = Literal["structured", "binary"]
 
 STRUCTURED: Final = "application/cloudevents+json"
 JSON: Final = "application/json"
-SOURCE_HEADER: Final = "cloudevents-source"
+KEPT: Final = {f"cloudevents-{name}": name for name in ("source", "subject", "dataschema")}
+"""Headers of an event here, by the attributes that they are there."""
 OTHER_HEADERS: Final = "postroomheaders"
 KEY: Final = "partitionkey"
 
@@ -80,7 +82,7 @@ def to_cloudevent(event: Event[Any], *, source: str) -> dict[str, Any]:
     """
     if not event.id:
         raise InvalidOption("event", event.name, "has no id yet: give it one, or take that of its receipt")
-    source = event.headers.get(SOURCE_HEADER, source)
+    source = event.headers.get("cloudevents-source", source)
     if not isinstance(source, str) or not _is_uri(source):
         raise InvalidOption("source", source, "must be a URI reference, such as '/shop' or 'https://shop.example'")
     document: dict[str, Any] = {"specversion": "1.0", "id": event.id, "source": source, "type": event.name}
@@ -90,10 +92,11 @@ def to_cloudevent(event: Event[Any], *, source: str) -> dict[str, Any]:
         document[KEY] = event.key
     others: dict[str, str] = {}
     for name, value in event.headers.items():
-        if name == SOURCE_HEADER:
-            continue
         is_own = _is_extension(name) and name not in _ATTRIBUTES and name not in (KEY, OTHER_HEADERS)
-        (document if is_own else others)[name] = value
+        if name in KEPT:
+            document[KEPT[name]] = value if name != "cloudevents-source" else source
+        else:
+            (document if is_own else others)[name] = value
     if others:
         document[OTHER_HEADERS] = msgspec.json.encode(others, order="sorted").decode()
     if isinstance(event.data, bytes | bytearray | memoryview):
@@ -198,7 +201,7 @@ def _event(prefix: str, texts: dict[str, str], data: Any) -> Event[Any]:
         raise InvalidCloudEvent(f"{prefix}type", str(error)) from None
     time = _seconds(f"{prefix}time", texts["time"]) if "time" in texts else None
     headers = {name: text for name, text in texts.items() if name not in (*_ATTRIBUTES, KEY, OTHER_HEADERS)}
-    headers[SOURCE_HEADER] = texts["source"]
+    headers.update({header: texts[name] for header, name in KEPT.items() if name in texts})
     if OTHER_HEADERS in texts:
         headers.update(_other_headers(f"{prefix}{OTHER_HEADERS}", texts[OTHER_HEADERS]))
     try:
