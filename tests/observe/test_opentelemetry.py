@@ -138,6 +138,14 @@ async def test_an_emit_continues_the_span_around_it_and_its_traceparent_takes_th
     assert receipt.event.headers["traceparent"].startswith(f"00-{trace:032x}-{span:016x}-")
 
 
+async def test_an_emit_outside_of_any_span_continues_the_trace_in_its_headers(world: World) -> None:
+    header = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"
+    async with world.runtime(ledger) as runtime:
+        await runtime.emit_and_wait("order.placed", headers={"traceparent": header})
+    (sent,) = world.spans("send order.placed")
+    assert parent(sent) == (0x0123456789ABCDEF0123456789ABCDEF, 0x0123456789ABCDEF)
+
+
 async def test_a_runtime_that_is_entered_in_a_span_does_not_put_what_it_handles_there(world: World) -> None:
     interceptors = telemetry(tracer_provider=world.tracers, meter_provider=world.meters)
     with world.tracers.get_tracer("shop").start_as_current_span("the whole life"):

@@ -92,7 +92,7 @@ async def test_only_so_many_subscriptions_have_a_label_and_the_others_count_toge
 
     async with Runtime() as runtime:
         registry = registry_of(runtime, most_subscriptions=1)
-        names = ("first", "stream-1", "second", "third")
+        names = ("first", "postroom-stream-1", "second", "third")
         made = [await runtime.spawn(handle, "order.placed", name=name) for name in names]
         await runtime.emit_and_wait("order.placed")
 

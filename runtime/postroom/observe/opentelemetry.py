@@ -78,7 +78,11 @@ class _Telemetry:
             "messaging.destination.name": event.name,
             "messaging.message.id": event.id,
         }
-        with self.tracer.start_as_current_span(f"send {event.name}", kind=SpanKind.PRODUCER, attributes=attributes):
+        # Where there is no span, the event may have come with a trace: that of a request, say.
+        around = None if get_current_span().get_span_context().is_valid else self.propagator.extract(event.headers)
+        with self.tracer.start_as_current_span(
+            f"send {event.name}", context=around, kind=SpanKind.PRODUCER, attributes=attributes
+        ):
             carried: dict[str, str] = {}
             self.propagator.inject(carried)  # pyright: ignore[reportArgumentType] - its own default, of an unbound type
         self.sent.add(1, _counted("send", self._events.bounded(event.name)))
@@ -164,7 +168,8 @@ def telemetry(
 ) -> tuple[Interceptor, Interceptor]:
     """Interceptors that trace and count all emits and attempts: `Runtime(interceptors=[*telemetry(), …])`.
 
-    An emit continues the span that is current where it is made; what a handler emits continues its process span.
+    An emit continues the span that is current where it is made, else the trace in its headers; what a handler emits
+    continues its process span.
     An error of theirs is logged, the first time, and changes nothing.
 
     Args:

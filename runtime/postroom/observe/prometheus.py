@@ -23,7 +23,7 @@ OUTCOMES: Final = ("succeeded", "failed", "dropped", "expired", "cancelled")
 OTHERS: Final = "(others)"
 """The label of all subscriptions that have none of their own, and of those that have ended."""
 
-STREAMS: Final = "stream-"
+STREAMS: Final = "postroom-stream-"
 """How the names of subscriptions begin that come and go with clients; they never have a label of their own."""
 
 DEFAULT_LABELS: Final = 200
