@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -89,6 +89,7 @@ class WebServer:
                 env=environment,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,  # hypercorn has a process of its own for its worker: they die together
             )
         until = time.monotonic() + START_WITHIN
         while not self._is_ready():
@@ -106,7 +107,10 @@ class WebServer:
         """End it, and wait until it has ended; returns its status."""
         if self.process is None:
             return None
-        if self.process.poll() is None:
+        if with_signal == signal.SIGKILL:
+            with suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        elif self.process.poll() is None:
             self.process.send_signal(with_signal)
         status = self.process.wait(START_WITHIN)
         self.process = None

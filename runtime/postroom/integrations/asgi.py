@@ -26,6 +26,10 @@ STREAM_HEADERS: Final = (
 )
 
 
+SUBSCRIBED: Final = b": subscribed\n\n"
+"""Sent at once, so that a client knows that it misses nothing from then on."""
+
+
 def headers_of(scope: Scope) -> dict[str, str]:
     """The headers of a request, their names in lower case; of one that came twice, the last."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -84,6 +88,45 @@ class Carrier:
 
 
 @attrs.frozen(eq=False)
+class Lifespan:
+    """Middleware: the runtime is open before the application starts, and until after it has stopped."""
+
+    app: App
+    service: Service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is not about the life of the application.
+
+        Cancellation: as that of what is passed on to, and of a runtime's block.
+        """
+        if scope["type"] != "lifespan":
+            await self.app(scope, receive, send)
+            return
+        is_open = False
+        completed: Message | None = None
+
+        async def hold_back(message: Message) -> None:
+            nonlocal completed
+            if message["type"] == "lifespan.shutdown.complete":  # the server may end at once when it hears of it
+                completed = message
+            else:
+                await send(message)
+
+        try:
+            async with self.service.running():
+                is_open = True
+                await self.app(scope, receive, hold_back)
+        except Exception as error:
+            if is_open:
+                raise
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
+            return
+        if completed is not None:
+            await send(completed)
+
+
+@attrs.frozen(eq=False)
 class EventStream:
     """A response that is a stream of server-sent events, for as long as its client stays."""
 
@@ -108,8 +151,7 @@ class EventStream:
 
             tasks.start_soon(stop_when_gone)
             await send({"type": "http.response.start", "status": 200, "headers": raw_headers(dict(STREAM_HEADERS))})
-            # So that a client knows at once that it is subscribed, and misses nothing from then on.
-            await send({"type": "http.response.body", "body": b": subscribed\n\n", "more_body": True})
+            await send({"type": "http.response.body", "body": SUBSCRIBED, "more_body": True})
             while (chunk := await self.feed.take()) is not None:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})

@@ -56,6 +56,10 @@ class CutOff(Exception):
     """The body of a request has ended before its end."""
 
 
+class TooLarge(Exception):
+    """The framework has given up on the body of a request, since it is larger than it takes."""
+
+
 @attrs.frozen
 class Answer:
     """What a request is answered with, as JSON.
@@ -124,7 +128,7 @@ class Webhook:
 
         Args:
             headers: With names in lower case.
-            body: Raises `CutOff` where the client has gone.
+            body: Raises `CutOff` where the client has gone, and `TooLarge` where somebody else gave up on it.
 
         Cancellation: as that of an emit; whoever sent it sends it again.
         """
@@ -155,6 +159,8 @@ class Webhook:
                 read = await self._read(body, int(length) if length.isdecimal() else None)
             except CutOff:
                 return _refused(400, "the body was cut off")
+            except TooLarge:
+                read = None
             return _refused(413, f"the body takes more than {self.largest} bytes") if read is None else read
         return _refused(408, f"the body took more than {self.read_within:g} s")
 
