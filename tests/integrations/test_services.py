@@ -21,6 +21,8 @@ SERVICES = [
     ("examples.services.on_starlette:app", "uvicorn"),
     ("examples.services.on_quart:app", "hypercorn"),
     ("tests.integrations.quart_on_asyncio:app", "uvicorn"),
+    ("examples.services.on_litestar:app", "hypercorn"),
+    ("examples.services.on_litestar:app", "uvicorn"),
 ]
 
 
