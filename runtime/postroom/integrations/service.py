@@ -3,7 +3,7 @@
 Units: seconds.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -27,6 +27,10 @@ def _check_runtime(_service: object, _attribute: object, runtime: Any) -> None:
         raise InvalidOption("runtime", runtime, "must be a Runtime, or a function that makes one")
 
 
+def _as_names(given: Iterable[str]) -> tuple[str, ...]:
+    return tuple(given)
+
+
 @attrs.define(eq=False)
 class Service:
     """What all integrations share.
@@ -37,7 +41,7 @@ class Service:
     """
 
     _given: "Runtime | Callable[[], Runtime]" = attrs.field(validator=_check_runtime)
-    carry: tuple[str, ...] = attrs.field(default=DEFAULT_NAMES, converter=tuple, kw_only=True)
+    carry: tuple[str, ...] = attrs.field(default=DEFAULT_NAMES, converter=_as_names, kw_only=True)
     most_streams: int = attrs.field(default=1000, validator=count_of("streams"), kw_only=True)
     carrying: Carrying = attrs.field(init=False)
     _runtime: Runtime | None = attrs.field(default=None, init=False)

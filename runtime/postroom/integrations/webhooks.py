@@ -19,7 +19,7 @@ Units: seconds, bytes.
 
 import hmac
 import time
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 import anyio
@@ -156,7 +156,11 @@ class Webhook:
         """The whole body, or what is answered where there is none."""
         with anyio.move_on_after(self.read_within):
             try:
-                read = await self._read(body, int(length) if length.isdecimal() else None)
+                try:
+                    read = await self._read(body, int(length) if length.isdecimal() else None)
+                finally:
+                    if isinstance(body, AsyncGenerator):  # which nobody but its garbage collection would end
+                        await body.aclose()
             except CutOff:
                 return _refused(400, "the body was cut off")
             except TooLarge:
