@@ -177,7 +177,9 @@ async def test_with_telemetry_the_trace_of_a_request_goes_on_in_the_spans() -> N
             receipt = await runtime.emit("mail.sent")
         await receipt
     sent, processed = exporter.get_finished_spans()
-    assert sent.parent is not None and processed.parent is not None and sent.context is not None
+    assert sent.parent is not None
+    assert sent.context is not None
+    assert processed.parent is not None
     assert (sent.parent.trace_id, sent.parent.span_id) == (int("1" * 32, 16), int("2" * 16, 16))
     assert processed.parent.span_id == sent.context.span_id
     assert f"{sent.context.span_id:016x}" in receipt.event.headers["traceparent"]
