@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check bench soak simulate crash docs format clean
+.PHONY: help demo test test-all check bench soak simulate crash model docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -58,6 +58,9 @@ crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases and stepped clocks on SQLi
 	@$(BIN)/python -m tests.shutdown
 	@$(BIN)/python -m tests.lease
 	@$(BIN)/python -m tests.clock
+
+model: $(VENV)/.dev  ## the same random programs on every event module and on a model (ARGS="--examples 20 --module sqlite --seed 7")
+	@$(BIN)/python -m tests.model $(ARGS)
 
 docs: $(VENV)/.docs  ## build the site into docs/_build/html; a warning is an error
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html

@@ -78,6 +78,10 @@ class Carrier:
         factory=weakref.WeakValueDictionary, init=False
     )
 
+    _replays: "weakref.WeakValueDictionary[tuple[str, str], StoredReceipt]" = attrs.field(
+        factory=weakref.WeakValueDictionary, init=False
+    )
+
     def __attrs_post_init__(self) -> None:
         self.publisher = Publisher(
             self.store, self.port, self._persistence, self._accepted, self._room_in, self._answered
@@ -145,6 +149,20 @@ class Carrier:
         if is_new:
             self.recorded(receipt, emitter)
 
+    def adopt_replay(self, event: Event, published: Published) -> StoredReceipt:
+        """A dead letter is delivered once more: a receipt for that delivery, apart from those of the first one.
+
+        Its event is the same, so what is heard of it goes to those first, as long as they wait for it.
+        """
+        receipt = self.receipt_of(event)
+        receipt.accept(event, [self._target(name) for name in published.targets])
+        for name in published.targets:
+            self._replays[event.id, name] = receipt
+            if name in self.fetcher.served:
+                self.fetcher.expect(name)
+        self.recorded(receipt, None)
+        return receipt
+
     def _accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
         self.adopt(receipt, published, is_new=published.body is None, emitter=emitter)
         for name in published.targets:
@@ -171,7 +189,7 @@ class Carrier:
     # What comes back
 
     def _confirmed(self, event: str, outcome: Outcome) -> None:
-        receipt = self._receipts.get(event)
+        receipt = self._waiting(event, outcome.subscription)
         if receipt is not None:
             receipt.settle(outcome)
         elif self.publisher.is_asking:
@@ -193,14 +211,24 @@ class Carrier:
         self.fetcher.paused(name, token)
 
     def _tell(self, event: str, encoded: bytes) -> bool:
-        receipt = self._receipts.get(event)
-        if receipt is None:
+        if event not in self._receipts and not self._replays:
             return False
         try:
-            receipt.settle(decode_outcome(encoded))
+            outcome = decode_outcome(encoded)
         except UnreadableRecord as error:
             self._log.write(REFUSED, str(error))
-        return True
+            return True
+        receipt = self._waiting(event, outcome.subscription)
+        if receipt is not None:
+            receipt.settle(outcome)
+        return receipt is not None
+
+    def _waiting(self, event: str, subscription: str) -> StoredReceipt | None:
+        """The receipt that an outcome is for: the first one until it has it, then that of the last replay."""
+        first = self._receipts.get(event)
+        if first is not None and not first.has(subscription):
+            return first
+        return self._replays.get((event, subscription), first)
 
     def _stir(self) -> None:
         stirred, self.stirred = self.stirred, anyio.Event()
@@ -326,7 +354,7 @@ class Carrier:
     def close(self) -> None:
         """The runtime has ended: nothing more will be heard."""
         self.publisher.close()
-        for receipt in tuple(self._receipts.values()):
+        for receipt in (*self._receipts.values(), *self._replays.values()):
             receipt.close()
 
     async def flush(self) -> None:

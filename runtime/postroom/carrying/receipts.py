@@ -110,10 +110,14 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
 
     def settle(self, outcome: Outcome) -> None:
         """The runtime's own: one more subscription has settled; telling it twice is fine."""
-        if any(each.subscription == outcome.subscription for each in self.outcomes or ()):
+        if self.has(outcome.subscription):
             return
         if any(target.name == outcome.subscription for target in self.targets):
             Receipt.settle(self, outcome)
+
+    def has(self, subscription: str) -> bool:
+        """The runtime's own: whether the outcome of a subscription is known."""
+        return any(each.subscription == subscription for each in self.outcomes or ())
 
     def _wake_all(self) -> None:
         for waiter in tuple(self.waiters or ()):
