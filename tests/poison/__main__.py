@@ -14,7 +14,6 @@ machine that is not busy with something else.
 
 import argparse
 import logging
-import secrets
 import statistics
 import sys
 import tempfile
@@ -40,8 +39,10 @@ ROUNDS: Final = 5
 MOST_RATIO: Final = 2.0
 LOAD: Final = 1 / 3
 SECONDS: Final = 1.5
+"""Of a turn without a storm."""
+
 FIRST_POISON: Final = 300
-"""Of the calibration."""
+"""Of the calibration; where a whole storm has fewer, turns are shorter as well."""
 
 MODULES: Final[dict[str, Callable[[Path], Any]]] = {
     "local": lambda _folder: Local(),
@@ -110,7 +111,8 @@ class _Stage:
             burst = statistics.median(self.run(quiet, first).taken)
             alone = self.run(poison_alone, first).lasted / first.poison
         # All of a burst start at once, and are served one after the other: half of them have waited for the median.
-        return Plan(poison=poison, pace=0 if load == 1 else alone / load, rest=2 * burst / LOAD, seconds=SECONDS)
+        seconds = SECONDS * min(1.0, poison / FIRST_POISON)
+        return Plan(poison=poison, pace=0 if load == 1 else alone / load, rest=2 * burst / LOAD, seconds=seconds)
 
 
 def measure(module: str, backend: str, poison: int, rounds: int, load: float, seed: int) -> Goal:

@@ -26,9 +26,9 @@ def test_each_event_of_a_storm_is_tried_three_times_and_is_a_dead_letter(
 
 @pytest.mark.slow
 def test_what_the_cap_lets_go_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--poison", "1200", "--rounds", "1", "--load", "1", "--module", "local", "--backend", "asyncio"])
+    main(["--poison", "1100", "--rounds", "1", "--load", "1", "--module", "local", "--backend", "asyncio"])
     printed = capsys.readouterr().out
-    assert " poison=1200 attempts=3 letters=1000 evicted=200 " in printed
+    assert " poison=1100 attempts=3 letters=1000 evicted=100 " in printed
     assert "BROKEN" not in printed
 
 
