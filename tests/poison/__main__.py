@@ -29,6 +29,7 @@ import attrs
 from postroom import Local
 from postroom.modules.sqlite import SqliteModule
 from tests.benchmarks.measure import BACKENDS, available_backends
+from tests.goals.arguments import names, number, whole_number
 from tests.processes.command import report, seed_of
 from tests.soak.goal import Goal
 
@@ -53,41 +54,23 @@ MODULES: Final[dict[str, Callable[[Path], Any]]] = {
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; exits with status 2 where it makes no sense."""
     parser = argparse.ArgumentParser(prog="poison", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--poison", type=_count, default=POISON, help=f"events, over all rounds (default {POISON})")
-    parser.add_argument("--rounds", type=_count, default=ROUNDS, help=f"(default {ROUNDS})")
     parser.add_argument(
-        "--module", type=partial(_names, tuple(MODULES)), default=tuple(MODULES), metavar="NAME,…",
+        "--poison", type=whole_number(1, 1_000_000), default=POISON, help=f"events, over all rounds (default {POISON})"
+    )
+    parser.add_argument("--rounds", type=whole_number(1, 1000), default=ROUNDS, help=f"(default {ROUNDS})")
+    parser.add_argument(
+        "--module", type=names(MODULES), default=tuple(MODULES), metavar="NAME,…",
         help=f"of {', '.join(MODULES)} (default all)",
     )  # fmt: skip
     parser.add_argument(
-        "--backend", type=partial(_names, tuple(BACKENDS)), default=("trio", "asyncio"), metavar="NAME,…",
+        "--backend", type=names(BACKENDS), default=("trio", "asyncio"), metavar="NAME,…",
         help=f"of {', '.join(BACKENDS)} (default trio,asyncio)",
     )  # fmt: skip
-    parser.add_argument("--load", type=_load, default=LOAD, help="the storm's part of the time (default a third)")
+    parser.add_argument(
+        "--load", type=number(0, 1), default=LOAD, help="the storm's part of the time (default a third)"
+    )
     parser.add_argument("--seed", type=int, help="of the order of turns (default: a new one, which is printed)")
     return parser.parse_args(arguments)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text} is no number between 1 and 1000000")
-    return value
-
-
-def _load(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number above 0, up to 1")
-    return value
-
-
-def _names(known: Sequence[str], text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in known:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
-    return names
 
 
 @attrs.frozen

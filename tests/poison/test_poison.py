@@ -54,12 +54,3 @@ def test_an_event_that_was_not_given_up_on_or_has_no_letter_is_found() -> None:
     turn = storm_of_two()
     turn.failed = turn.letters = 1
     assert turn.wrong(2) == ("1 of 2 failed", "1 dead letters and 0 that went are not 2")
-
-
-@pytest.mark.parametrize(
-    "arguments", [["--module", "paper"], ["--load", "0"], ["--load", "x"], ["--poison", "0"], ["--backend", "curio"]]
-)
-def test_what_makes_no_sense_is_refused(arguments: list[str]) -> None:
-    with pytest.raises(SystemExit) as refused:
-        main(arguments)
-    assert refused.value.code == 2
