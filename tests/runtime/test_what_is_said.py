@@ -44,9 +44,12 @@ from postroom.codec import (
     type_of,
 )
 from postroom.errors import CausationTooDeep, RuntimeReentered, UnknownSubscription
+from postroom.options import is_special
 from postroom.quoting import told
 from postroom.store_errors import BacklogFull, GroupFull, StillServed, StoreBusy, StoreFull, WrongRole
+from postroom.testing import Recorder, open_runtime
 from postroom.testing.reference import ReferenceModule, ReferenceStore
+from postroom_actors.waits import LONGEST_WAY, Circle, Step
 
 pytestmark = pytest.mark.anyio
 
@@ -116,6 +119,40 @@ def test_a_report_names_those_it_knows_where_it_is_asked_for_another() -> None:
         Report(Event("n"), ()).of("ledger")
     with pytest.raises(KeyError, match="those that have: ledger"):
         Report(Event("n"), (Succeeded("ledger", None, 1, 0.0),)).of("other")
+
+
+def test_a_long_circle_of_waits_is_cut_in_its_middle() -> None:
+    steps = tuple(Step(f"actor-{number}", "room") for number in range(LONGEST_WAY + 5))
+    text = str(Circle(steps))
+    assert f"({len(steps) - LONGEST_WAY // 2 * 2} more)" in text
+    assert text.startswith("actor-0 ")
+    assert text.endswith("-> actor-0")
+
+
+async def test_a_recorder_shows_the_newest_events_and_how_many_were_before(anyio_backend: Any) -> None:
+    async with open_runtime() as runtime:
+        with runtime.recording(Recorder()) as recorder:
+            for number in range(25):
+                await runtime.emit("n", number)
+        with pytest.raises(AssertionError, match=r"\(5 earlier ones\)\n  n 5: nobody subscribes"):
+            recorder.assert_emitted("other")
+
+
+async def test_an_interceptor_of_any_number_of_arguments_is_called_with_the_event() -> None:
+    seen: list[Any] = []
+
+    def watch(*arguments: Any) -> None:
+        seen.extend(arguments)
+
+    async with Runtime(subscribers=[ledger], interceptors=[watch]) as runtime:
+        await runtime.emit("order.placed")
+    assert [each.name for each in seen] == ["order.placed"]
+
+
+@pytest.mark.parametrize("option", [{"priority": "high"}, {"delay": 1.0}, {"expires_after": 1.0}, {"timeout": 1.0}])
+def test_each_option_that_changes_an_events_way_makes_it_special(option: Any) -> None:
+    assert is_special(Event("n", **option))
+    assert not is_special(Event("n"))
 
 
 async def test_a_snapshot_does_not_know_what_is_not_at_work() -> None:
