@@ -130,8 +130,9 @@ def test_a_long_circle_of_waits_is_cut_in_its_middle() -> None:
 
 
 async def test_a_recorder_shows_the_newest_events_and_how_many_were_before(anyio_backend: Any) -> None:
+    recorder = Recorder()
     async with open_runtime() as runtime:
-        with runtime.recording(Recorder()) as recorder:
+        with runtime.recording(recorder):
             for number in range(25):
                 await runtime.emit("n", number)
         with pytest.raises(AssertionError, match=r"\(5 earlier ones\)\n  n 5: nobody subscribes"):
