@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check bench soak simulate crash docs format clean
+.PHONY: help demo test test-all check goals soak coverage bench simulate crash docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -46,8 +46,14 @@ check: $(VENV)/.dev  ## format, lint, types, import direction
 bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json --against ../other")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
-soak: $(VENV)/.dev  ## memory under overload and isolation, 5 minutes (ARGS="--seconds 60 --only overload --backend trio")
-	@$(BIN)/python -m tests.soak $(ARGS)
+goals: $(VENV)/.dev  ## the goals that each change has to reach, 5 minutes on 2 cores (ARGS="--only R4,R18", "--list")
+	@$(BIN)/python -m tests.goals $(ARGS)
+
+soak: $(VENV)/.dev  ## the goals of a night: more seeds, longer runs, killed processes, about an hour
+	@$(BIN)/python -m tests.goals --nightly $(ARGS)
+
+coverage: $(VENV)/.dev  ## which lines and branches of the core no test takes (ARGS="--only tests/actors")
+	@$(BIN)/python -m tests.branches $(ARGS)
 
 simulate: $(VENV)/.dev  ## random programs under seeded schedules (ARGS="--backend trio --seed 17", "--check-determinism 50")
 	@$(BIN)/python -m tests.simulation $(ARGS)
@@ -78,4 +84,4 @@ test-all:  ## run all tests on every Python from 3.11 to 3.14 that is on PATH or
 	done; exit $$status
 
 clean:  ## remove what the targets made
-	rm -rf .venv .venv-3.* docs/_build
+	rm -rf .venv .venv-3.* .coverage docs/_build
