@@ -188,6 +188,11 @@ class Journal(Protocol):
         """Let others take a run up after `wait` seconds, at no loss; false where the token is worth nothing."""
         ...
 
+    async def reclaim(self, holding: Collection[int]) -> None:
+        """Let others take up what this session has, at no loss, but for the loans of these tokens: a take may have got
+        lost."""
+        ...
+
     async def signal(self, run: str, entry: Entry) -> bool:
         """Write to the journal of a run that is not over. Who has it is told; where it waits, its wait is over. Where
         that key was written before, nothing changes.

@@ -66,6 +66,9 @@ class LocalJournal:
     async def hand_back(self, token: int, wait: float = 0.0) -> bool:
         return await self._step(lambda now: self._kept.hand_back(SESSION, token, wait, now))
 
+    async def reclaim(self, holding: Collection[int]) -> None:
+        await self._step(lambda now: self._kept.give_back(SESSION, now, lost=False, holding=holding))
+
     async def signal(self, run: str, entry: Entry) -> bool:
         return await self._step(lambda now: self._kept.signal(run, entry, now))
 

@@ -250,10 +250,10 @@ class MemoryJournal:
 
     # What sessions and time do
 
-    def give_back(self, session: str, now: float, *, lost: bool) -> None:
-        """A session is gone: others may take up what it had."""
-        for run in list(self._tokens.values()):
-            if run.owner == session:
+    def give_back(self, session: str, now: float, *, lost: bool, holding: Collection[int] = ()) -> None:
+        """Others may take up what a session has, but for the loans of some tokens; with `lost` it is taken for dead."""
+        for run in self._tokens.values():
+            if run.owner == session and run.token not in holding:
                 run.losses += lost
                 self._wait(run, now)
 
