@@ -141,8 +141,9 @@ class MemoryJournal:
         if run is None:
             return False
         self._write(run, entries, now)
-        if state is not None:
+        if state is not None and state is not run.state:
             run.state = run.awake = state
+            run.changed_at = self.epoch + now
         return True
 
     def conclude(
@@ -188,8 +189,9 @@ class MemoryJournal:
 
     def _write(self, run: KeptRun, entries: Sequence[Entry], now: float) -> None:
         for entry in entries:
-            run.entries.setdefault((entry.kind, entry.key), entry)
-        run.changed_at = self.epoch + now
+            if (entry.kind, entry.key) not in run.entries:
+                run.entries[entry.kind, entry.key] = entry
+                run.changed_at = self.epoch + now
 
     # From outside
 

@@ -12,7 +12,7 @@ from postroom.journal import ASLEEP, OVER, Entry, NewRun, RunLoan, RunState, Sto
 from postroom.testing.reference import ReferenceStore
 
 SESSIONS = ["one", "two"]
-IDS = ["a", "b", "ä", "d e"]
+IDS = ["a", "b", "ä"]
 WORKFLOWS = ["ship", "ship", "mail"]
 
 sessions = st.sampled_from(SESSIONS)
@@ -171,8 +171,12 @@ class JournalMachine(RuleBasedStateMachine):
     # What is done with a loan
 
     def some(self, data: st.DataObject, owner: str) -> int | None:
-        held = self.held[owner][-4:]
-        return data.draw(st.sampled_from(held)).token if held else None
+        """A token of a session; mostly one that is worth something."""
+        held = [loan.token for loan in self.held[owner]]
+        runs = {run.token for run in self.reference.journal.runs.values() if run.owner is not None}
+        live = [token for token in held if self.tokens[token] in runs]
+        some = (live or held) if data.draw(st.integers(0, 4)) else held[-4:]
+        return data.draw(st.sampled_from(some)) if some else None
 
     @rule(
         data=st.data(),
@@ -193,7 +197,7 @@ class JournalMachine(RuleBasedStateMachine):
         state=st.sampled_from(sorted(ASLEEP)),
         kinds=event_kinds,
         keep=st.sampled_from([0.0, 30.0, 1e12]),
-        of_own=st.booleans(),
+        of_own=st.sampled_from([True, True, False]),
     )
     def conclude(
         self, data: st.DataObject, slot: str, state: RunState, kinds: list[str], keep: float, of_own: bool
@@ -225,6 +229,30 @@ class JournalMachine(RuleBasedStateMachine):
     def reclaim(self, data: st.DataObject, slot: str) -> None:
         token = self.some(data, slot)
         self.both(slot, "reclaim", [] if token is None else [token])
+
+    @rule(slot=sessions, some=st.lists(ids, min_size=2, max_size=3, unique=True), by=sessions, count=st.integers(1, 2))
+    def begin_and_take(self, slot: str, some: list[str], by: str, count: int) -> None:
+        for id in some:
+            self.begin(slot, NewRun(id, "ship", b"", b""), False)
+        self.take(by, count, 0)
+
+    @rule(data=st.data(), slot=sessions, waits=st.lists(waits, min_size=2, max_size=3), seconds=waits)
+    def hand_back_and_take(self, data: st.DataObject, slot: str, waits: list[float], seconds: float) -> None:
+        for wait in waits:
+            self.hand_back(data, slot, slot, wait)
+            self.now += 0.5
+        self.now += seconds
+        self.take(slot, 1, 1)
+
+    @rule(
+        data=st.data(), slot=sessions, state=st.sampled_from([RunState.PARKED, RunState.NEEDS_ATTENTION]), by=sessions
+    )
+    def stop_and_wake(self, data: st.DataObject, slot: str, state: RunState, by: str) -> None:
+        self.conclude(data, slot, state, [], 0.0, True)
+        for id in IDS:
+            self.wake(by, id)
+        self.notices("one")
+        self.notices("two")
 
     # From outside
 

@@ -4,10 +4,7 @@ local function main()
   local id = lent_run(A[5])
   if not id then return '\194' end
   write_run(id, A[6])
-  if A[7] then
-    call('HSET', key('r', id), 'aw', A[7])
-    set_state(id, A[7])
-  end
+  if A[7] and set_state(id, A[7]) then call('HSET', key('r', id), 'aw', A[7], 'ch', score(now)) end
   return '\195'
 end
 

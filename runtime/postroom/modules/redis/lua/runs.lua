@@ -44,12 +44,13 @@ end
 local function set_state(id, state)
   local run = key('r', id)
   local found = call('HMGET', run, 'st', 'wf')
-  if found[1] == state then return end
+  if found[1] == state then return false end
   call('HSET', run, 'st', state)
   index_run(id, found[2], found[1], state)
+  return true
 end
 
--- Write entries {KIND, KEY, BODY} that are not there yet; how many those were.
+-- Write entries {KIND, KEY, BODY} that are not there yet.
 local function write_run(id, entries)
   local journal = key('rj', id)
   local n = call('HLEN', journal)
@@ -58,8 +59,7 @@ local function write_run(id, entries)
     local field = struct.pack('>I2', #entry[1]) .. entry[1] .. entry[2]
     if call('HSETNX', journal, field, struct.pack('>I4', n) .. entry[3]) == 1 then n = n + 1 end
   end
-  call('HSET', key('r', id), 'ch', score(now))
-  return n - before
+  if n > before then call('HSET', key('r', id), 'ch', score(now)) end
 end
 
 -- Telling
