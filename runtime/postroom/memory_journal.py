@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import attrs
+import msgspec
 
 from .contract import Answer, Emit, Notice
 from .journal import ASLEEP, OVER, Entry, NewRun, RunLoan, RunState, StoredRun, Taken
@@ -171,7 +172,7 @@ class MemoryJournal:
         self._tell_watchers(run, session)
         if state in OVER:
             run.watchers.clear()
-            self._lanes.pop(run.new.lane, None)
+            self._leave_lane(run)
             run.forget_at = now + max(keep, self.lease)
             heapq.heappush(self._ends, (run.forget_at, run.number, run))
         return answer
@@ -223,6 +224,8 @@ class MemoryJournal:
         self._tokens.pop(run.token, None)  # what was said of it last is said no more
         run.state = run.awake = RunState.COMPENSATING
         run.result, run.losses, run.forget_at = b"", 0, math.inf
+        run.new, run.begun_by = msgspec.structs.replace(run.new, lane=""), ("", 0)
+        run.changed_at = self.epoch + now
         self._wait(run, now)
         return True
 
@@ -280,9 +283,12 @@ class MemoryJournal:
     def _forget(self, run: KeptRun) -> None:
         del self.runs[run.new.id]
         self._tokens.pop(run.token, None)
+        self._leave_lane(run)
+        self._tell_watchers(run)
+
+    def _leave_lane(self, run: KeptRun) -> None:
         if self._lanes.get(run.new.lane) is run:
             del self._lanes[run.new.lane]
-        self._tell_watchers(run)
 
     # As others see them
 

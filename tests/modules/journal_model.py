@@ -109,7 +109,7 @@ class JournalMachine(RuleBasedStateMachine):
                 return journal.listing(*arguments)
             case "forget":
                 return journal.forget(*arguments)
-            case "signal" | "wake":
+            case "signal" | "wake" | "reopen":
                 return getattr(journal, call)(*arguments, self.now)
             case "reclaim":
                 return journal.give_back(
@@ -265,6 +265,18 @@ class JournalMachine(RuleBasedStateMachine):
     def wake(self, slot: str, id: str) -> None:
         expected, found = self.both(slot, "wake", id)
         assert found == expected
+
+    @rule(slot=sessions, id=ids, entry=entries)
+    def reopen(self, slot: str, id: str, entry: Entry) -> None:
+        expected, found = self.both(slot, "reopen", id, entry)
+        assert found == expected
+
+    @rule(data=st.data(), slot=sessions, by=sessions, entry=entries)
+    def succeed_and_reopen(self, data: st.DataObject, slot: str, by: str, entry: Entry) -> None:
+        self.conclude(data, slot, RunState.SUCCEEDED, [], 30.0, True)
+        for id in IDS:
+            self.reopen(by, id, entry)
+        self.take(by, 3, 3)
 
     @rule(slot=sessions, id=ids, watch=st.booleans())
     def look(self, slot: str, id: str, watch: bool) -> None:

@@ -58,6 +58,9 @@ class RedisJournal:
     async def wake(self, run: str) -> bool:
         return cast("bool", await self._call(scripts.RUN_WAKE, run))
 
+    async def reopen(self, run: str, entry: Entry) -> bool:
+        return cast("bool", await self._call(scripts.RUN_REOPEN, run, *_written([entry])))
+
     async def run(self, id: str, *, watch: bool = False) -> RunLoan | None:
         fields = await self._call(scripts.RUN_SEE, id, watch)
         return None if fields is None else _loan(fields)

@@ -48,6 +48,9 @@ class SqliteJournal:
     async def wake(self, run: str) -> bool:
         return cast("bool", await self._run(partial(journalling.wake, run=run)))
 
+    async def reopen(self, run: str, entry: Entry) -> bool:
+        return cast("bool", await self._run(partial(journalling.reopen, run=run, entry=entry)))
+
     async def run(self, id: str, *, watch: bool = False) -> RunLoan | None:
         return cast("RunLoan | None", await self._run(partial(journalling.run, id=id, watch=watch)))
 

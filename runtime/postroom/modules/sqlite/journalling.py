@@ -30,6 +30,12 @@ _WAKE: Final = """
 UPDATE runs SET state = awake, result = x'', answer = NULL, losses = 0, changed_at = ? WHERE number = ?
 """
 
+_REOPEN: Final = """
+UPDATE runs SET state = 'compensating', awake = 'compensating', result = x'', answer = NULL, losses = 0, changed_at = ?,
+    forget_at = NULL, token = NULL, lane = '', begun_by = 0
+WHERE number = ?
+"""
+
 _WORKFLOWS: Final = """
 WITH RECURSIVE each(name) AS (
     SELECT min(workflow) FROM runs WHERE state = ?1
@@ -170,6 +176,17 @@ def wake(tx: Transaction, run: str) -> bool:
     if row is None or row.state in OVER or row.state not in ASLEEP:
         return False
     tx.db.execute(_WAKE, (tx.clock.wall(), row.number))
+    runs.wait(tx, [row.number], tx.now)
+    return True
+
+
+def reopen(tx: Transaction, run: str, entry: Entry) -> bool:
+    """See the contract."""
+    row = runs.find(tx, runs.BY_ID, run)
+    if row is None or row.state != RunState.SUCCEEDED:
+        return False
+    runs.write(tx, row.number, [entry])
+    tx.db.execute(_REOPEN, (tx.clock.wall(), row.number))
     runs.wait(tx, [row.number], tx.now)
     return True
 

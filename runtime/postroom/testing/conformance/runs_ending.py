@@ -2,7 +2,7 @@
 
 from postroom.capabilities import Capability
 from postroom.errors import ConflictingEvent, NoSubscriber
-from postroom.journal import RunLoan, RunState
+from postroom.journal import RunLoan, RunState, StoredRun
 from postroom.store_errors import BacklogFull
 
 from .bare import event, ids_of
@@ -226,6 +226,33 @@ async def what_stopped_goes_on_once_it_is_woken(world: World) -> None:
         one, two = await clerk.take()
         assert (one.run.id, one.run.state, one.run.result, keys_of(one)) == ("a", RunState.COMPENSATING, b"", ["x"])
         assert (two.run.id, two.run.state) == ("b", RunState.RUNNING)
+
+
+@check(WORKFLOWS, has_store=True)
+async def what_has_succeeded_can_be_reopened(world: World) -> None:
+    """To be undone after all: with a line that says so, out of its lane, and not forgotten. Nothing else can be."""
+    async with world.session() as first, world.session() as second:
+        one, two = Clerk(first), Clerk(second)
+        loan = await one.have("a", lane="nightly")
+        await one.journal.record(loan.token, [step("x")])
+        await one.conclude(loan, keep=0)
+        await two.have("b", lane="nightly")
+        await one.conclude(await one.have("c"), RunState.FAILED)
+        await one.conclude(await one.have("d"), RunState.PARKED)
+        for id in ("b", "c", "d", "nobody"):
+            assert not await two.journal.reopen(id, step("undo", kind="signal"))
+        assert await two.journal.reopen("a", step("undo", b"why", "signal"))
+        assert await one.conclude(loan) is None
+        await hear_until(world, one.bare, "mail")
+        (again,) = await one.take()
+        assert (again.run.state, again.run.result, again.run.lane) == (RunState.COMPENSATING, b"", "")
+        assert again.entries == (step("x"), step("undo", b"why", "signal"))
+        await world.wait(1.2 * world.lease / world.moment)
+        assert await one.conclude(again, RunState.CANCELLED) == []
+        blocked = await one.begin("e", lane="nightly")
+        assert isinstance(blocked, StoredRun)
+        assert blocked.id == "b"
+        assert not await two.journal.reopen("a", step("undo", b"why", "signal"))
 
 
 @check(WORKFLOWS, has_store=True)

@@ -48,6 +48,9 @@ class FaultyJournal:
     async def wake(self, run: str) -> bool:
         return await self._call("wake", lambda: self.journal.wake(run))
 
+    async def reopen(self, run: str, entry: Entry) -> bool:
+        return await self._call("reopen", lambda: self.journal.reopen(run, entry))
+
     async def run(self, id: str, *, watch: bool = False) -> RunLoan | None:
         return await self._call("run", lambda: self.journal.run(id, watch=watch))
 

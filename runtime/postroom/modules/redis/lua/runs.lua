@@ -2,7 +2,7 @@
 --   wf, st, aw      workflow, state, the state in which it goes on once it is woken
 --   in, dg, rs, ln  input, digest, result, lane
 --   nr              its number: runs begin in this order
---   by, no          the session that began it, and the number of its call; that one watches it
+--   by, no          the session that began it, and the number of its call; that one watches it until it is over
 --   tk, ow, inc     token of its last loan; who has it, under which lease
 --   ls, due         losses; when it may be taken up, where it waits
 --   ca, ch, sa      when it began, was written to last, may be taken up first
@@ -73,7 +73,7 @@ end
 
 local function tell_watchers(id, but)
   local by = call('HGET', key('r', id), 'by')
-  if by ~= but then tell_of_run(by, id) end
+  if by ~= but and by ~= '' then tell_of_run(by, id) end
   for _, session in ipairs(call('SMEMBERS', key('rv', id))) do
     if session ~= but then tell_of_run(session, id) end
   end
