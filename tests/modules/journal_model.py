@@ -245,9 +245,16 @@ class JournalMachine(RuleBasedStateMachine):
         self.take(slot, 1, 1)
 
     @rule(
-        data=st.data(), slot=sessions, state=st.sampled_from([RunState.PARKED, RunState.NEEDS_ATTENTION]), by=sessions
+        data=st.data(),
+        slot=sessions,
+        before=st.sampled_from([RunState.RUNNING, RunState.COMPENSATING]),
+        state=st.sampled_from([RunState.PARKED, RunState.NEEDS_ATTENTION]),
+        by=sessions,
     )
-    def stop_and_wake(self, data: st.DataObject, slot: str, state: RunState, by: str) -> None:
+    def stop_and_wake(self, data: st.DataObject, slot: str, before: RunState, state: RunState, by: str) -> None:
+        for token in [loan.token for loan in self.held[slot]]:
+            expected, found = self.both(slot, "record", [], before, of_token=token)
+            assert found == expected
         self.conclude(data, slot, state, [], 0.0, True)
         for id in IDS:
             self.wake(by, id)

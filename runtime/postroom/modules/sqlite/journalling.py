@@ -20,6 +20,8 @@ INSERT INTO runs (number, id, workflow, state, awake, due, owner, token, begun_b
 VALUES (?, ?, ?, 'running', 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
+_NEXT_DUE: Final = "SELECT min(due) FROM runs WHERE workflow = ? AND due IS NOT NULL"
+
 _LENT: Final = "SELECT number, state FROM runs WHERE token = ? AND owner = ?"
 
 _CONCLUDE: Final = """
@@ -81,7 +83,7 @@ def take(tx: Transaction, workflows: Mapping[str, int]) -> Taken:
         found = runs.find_all(tx, runs.THAT_WAIT, workflow, tx.now, count)
         for row, token in zip(found, tx.next_tokens(len(found)), strict=True):
             loans.append(_loan(tx, runs.lend(tx, row, token)))
-        due = cast("float | None", tx.db.execute("SELECT min(due) FROM runs WHERE workflow = ?", (workflow,)).get)
+        due = cast("float | None", tx.db.execute(_NEXT_DUE, (workflow,)).get)
         if due is not None:
             next_due = due if next_due is None else min(next_due, due)
     return Taken(loans, None if next_due is None else max(0.0, next_due - tx.now))
