@@ -56,6 +56,7 @@ class ManyEmitter(Emitter):
             raise InvalidOption("events", events, "must be a list, or another iterable, of Event(…)s or typed events")
         checked: list[Draft] = []
         chosen: dict[str, Event] = {}
+        remembered = self._dispatcher.routes.remembered
         for position, draft in enumerate(events):
             if self._turn.is_over(self._stopwatch()):
                 await self._breathe()
@@ -74,7 +75,8 @@ class ManyEmitter(Emitter):
                 event = given if group is None else msgspec.structs.replace(given, accepted_at=None)
                 if is_new:
                     event = self._intercept(event, group)
-                self._dispatcher.routes.match(event.name)
+                if event.name not in remembered:
+                    self._dispatcher.routes.match(event.name)  # raises for what is no name
             except Exception as error:
                 error.add_note(note_of_position(position, "accepted" if group is None else "staged"))
                 raise

@@ -13,7 +13,7 @@ from typing import Final, TypedDict
 from .checks import check_number, paired
 from .errors import InvalidOption
 from .event import HEAD_STARTS, NO_HEADERS, Event, Priority
-from .policy import Policy, check_quiet, check_timeout, first_said
+from .policy import Policy, check_quiet, check_timeout, first_said, says_nothing
 from .retry import Backoff, check_attempts, check_backoff
 
 LONGEST_KEY: Final = 200
@@ -56,15 +56,8 @@ class EmitOptions(TypedDict, total=False):
 def with_own(event: Event, options: EmitOptions) -> EmitOptions:
     """The options of a call, and over them those that the event itself has."""
     own: EmitOptions = {**options}
-    call = Policy(
-        attempts=options.get("attempts"),
-        backoff=options.get("backoff"),
-        timeout=options.get("timeout"),
-        quiet=options.get("quiet"),
-    )
-    said = first_said(event, call)
-    own["attempts"], own["backoff"] = said.attempts, said.backoff
-    own["timeout"], own["quiet"] = said.timeout, said.quiet
+    if options or not says_nothing(event):
+        _merge_policy(event, options, own)
     if event.key is not None:
         own["key"] = event.key
     if event.headers is not NO_HEADERS:
@@ -80,6 +73,18 @@ def with_own(event: Event, options: EmitOptions) -> EmitOptions:
     ) and event.accepted_at is None:  # the id of one that was accepted before stands for that one
         own["id"] = event.id
     return own
+
+
+def _merge_policy(event: Event, options: EmitOptions, own: EmitOptions) -> None:
+    call = Policy(
+        attempts=options.get("attempts"),
+        backoff=options.get("backoff"),
+        timeout=options.get("timeout"),
+        quiet=options.get("quiet"),
+    )
+    said = first_said(event, call)
+    own["attempts"], own["backoff"] = said.attempts, said.backoff
+    own["timeout"], own["quiet"] = said.timeout, said.quiet
 
 
 def checked(options: EmitOptions) -> EmitOptions:

@@ -34,6 +34,7 @@ from postroom.modules.redis import RedisModule
 from tests.servers.redis import RedisServer, Wire, packed
 
 TRIP: Final = 100
+BULK: Final = 1000
 SINGLE: Final = 300
 
 
@@ -137,8 +138,8 @@ async def runtime_turn(url: str, times: Times, events: int, body: bytes) -> None
     async with Runtime(module=module, role="emit", subscribers=[ledger]) as emitting:
         receipts = []
         with times.turn("emit", "runtime", events):
-            for _ in range(events // TRIP):
-                receipts += await emitting.emit_many([Event("bench.x", text) for _ in range(TRIP)])
+            for _ in range(events // BULK):
+                receipts += await emitting.emit_many([Event("bench.x", text) for _ in range(BULK)])
         with times.turn("handled", "runtime", events):
             async with Runtime(module=module, role="handle", subscribers=[ledger]):
                 for receipt in receipts:
@@ -161,7 +162,7 @@ def measure(events: int, rounds: int, backend: str, size: int) -> dict[str, Any]
     """All figures."""
     times = Times()
     body = b"x" * size
-    events = max(TRIP, events // TRIP * TRIP)
+    events = max(BULK, events // BULK * BULK)
     with RedisServer() as server:
         for _ in range(rounds):
             raw = Raw(server.port)
