@@ -55,11 +55,15 @@ soak: $(VENV)/.dev  ## memory under overload and isolation, 5 minutes (ARGS="--s
 simulate: $(VENV)/.dev  ## random programs under seeded schedules (ARGS="--backend trio --seed 17", "--check-determinism 50")
 	@$(BIN)/python -m tests.simulation $(ARGS)
 
-crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases and stepped clocks on SQLite, with real processes, 5 minutes
+crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases, bad networks and stepped clocks on SQLite and Redis, 12 minutes
 	@$(BIN)/python -m tests.crash sqlite
-	@$(BIN)/python -m tests.crash worker
-	@$(BIN)/python -m tests.shutdown
-	@$(BIN)/python -m tests.lease
+	@$(BIN)/python -m tests.crash redis
+	@for store in sqlite redis; do \
+		$(BIN)/python -m tests.crash worker --store $$store && \
+		$(BIN)/python -m tests.shutdown --store $$store && \
+		$(BIN)/python -m tests.lease --store $$store || exit 1; \
+	done
+	@$(BIN)/python -m tests.netfault
 	@$(BIN)/python -m tests.clock
 
 docs: $(VENV)/.docs  ## build the site into docs/_build/html; a warning is an error

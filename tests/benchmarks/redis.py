@@ -9,9 +9,9 @@ list, and popped from it by whoever emitted. With the package hiredis installed 
 postroom, first its store alone: 100 events in one publish; a fetch of 100; a settle of 100. Then a runtime that emits
 with `emit_many`, 1,000 at a time; another one in the same process, whose subscription does nothing, handles what is
 there, from its first event until the first runtime knows all outcomes. Then one that does both, one event at a time,
-from emit to receipt. Then one process that handles what is emitted, and two that share: the CPU time of both and of the
-server. BullMQ, with --bullmq: `addBulk` of 1,000; a worker of concurrency 100 whose processor does nothing, until all are
-completed.
+from emit to receipt. Then one process that handles what is emitted, and two that share: the CPU time of both and of
+the server. BullMQ, with --bullmq: `addBulk` of 1,000; a worker of concurrency 100 whose processor does nothing, until
+all are completed.
 
 Sides take turns. What counts are ratios within one run: `part` is postroom's events a second to the raw side's, and
 for single acknowledged emits, postroom's median time to the raw one of all four steps.
