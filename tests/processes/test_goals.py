@@ -8,6 +8,7 @@ import pytest
 from tests.clock.__main__ import main as clock
 from tests.crash.__main__ import main as crash
 from tests.lease.__main__ import main as lease
+from tests.netfault.__main__ import main as netfault
 from tests.processes.stores import STORES
 from tests.shutdown.__main__ import main as shutdown
 
@@ -32,6 +33,13 @@ def test_65_a_busy_process_that_is_killed_loses_nothing(capsys: pytest.CaptureFi
 @pytest.mark.slow
 def test_a_server_that_is_killed_and_restarted_loses_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert reached(crash, "redis", "--cycles", "3", capsys=capsys) == ["R8"]
+
+
+@pytest.mark.slow
+def test_a_bad_network_loses_nothing_and_answers_nobody_for_another(capsys: pytest.CaptureFixture[str]) -> None:
+    toxics = [word for name in ("reset", "blackhole", "limit_data", "slicer") for word in ("--only", name)]
+    goals = ["R9 reset", "R9 blackhole", "R9 limit_data", "R9 slicer"]
+    assert reached(netfault, "--seconds", "3", *toxics, capsys=capsys) == goals
 
 
 @pytest.mark.slow
@@ -62,7 +70,9 @@ def test_44_a_step_of_the_wall_clock_makes_nothing_early_and_loses_nothing(capsy
     assert reached(clock, "--cycles", "2", capsys=capsys) == ["R20"]
 
 
-@pytest.mark.parametrize("main", [crash, shutdown, lease, clock], ids=["crash", "shutdown", "lease", "clock"])
+@pytest.mark.parametrize(
+    "main", [crash, shutdown, lease, clock, netfault], ids=["crash", "shutdown", "lease", "clock", "netfault"]
+)
 def test_each_program_explains_itself(main: Main, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])
