@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check bench soak simulate crash docs format clean
+.PHONY: help demo test test-all check bench soak simulate bugbank crash docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -51,6 +51,9 @@ soak: $(VENV)/.dev  ## memory under overload and isolation, 5 minutes (ARGS="--s
 
 simulate: $(VENV)/.dev  ## random programs under seeded schedules (ARGS="--backend trio --seed 17", "--check-determinism 50")
 	@$(BIN)/python -m tests.simulation $(ARGS)
+
+bugbank: $(VENV)/.dev  ## plant real mistakes, one at a time; the simulator must find each (ARGS="--list", "--only NAME")
+	@$(BIN)/python -m tests.bugbank $(ARGS)
 
 crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases and stepped clocks on SQLite, with real processes, 5 minutes
 	@$(BIN)/python -m tests.crash sqlite

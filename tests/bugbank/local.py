@@ -60,9 +60,9 @@ LOCAL: Final = (
     Bug(
         name="probe-leaked",
         mistake="a breaker whose probe is interrupted waits for it for ever",
-        where="postroom.pacing:BreakerAtWork.around",
-        old="if self._is_probe(period):\n                self._enter(BreakerState.PROBING, _Probe())",
-        new="if self._is_probe(period):\n                pass",
+        where="postroom.pacing:_Probe.held_by",
+        old="None if taker is None or taker.message is None else taker",
+        new="taker",
     ),
     # who gets it
     Bug(
@@ -188,10 +188,10 @@ LOCAL: Final = (
         new="if self.leaving == CLOSED:",
     ),
     Bug(
-        name="closed-with-mail",
-        mistake="what is left in the mailboxes at the end is settled by nobody",
-        where="postroom.behaviour:SubscriptionBehaviour.ended",
-        old="self.cancel_waiting()",
+        name="stop-forgets-backoff",
+        mistake="a subscription that ends forgets what waits for its next attempt",
+        where="postroom.behaviour:SubscriptionBehaviour.cancel_waiting",
+        old="self.cancel_retries(due_after=-math.inf)",
         new="pass",
     ),
     # deadlocks

@@ -190,6 +190,8 @@ async def _end(process: Process, scope: anyio.CancelScope) -> None:
         case _ if end.cancel_after is not None:
             mark("drain cancelled")
             world.cancel_later(scope, end.cancel_after)
+        case _:
+            process.drains_until = world.now() + end.drain_within
 
 
 async def _heal(process: Process) -> None:
