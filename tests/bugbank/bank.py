@@ -2,7 +2,8 @@
 
 from typing import Final
 
+from .durable import DURABLE
 from .local import LOCAL
 from .planting import Bug
 
-BANK: Final[dict[str, Bug]] = {bug.name: bug for bug in LOCAL}
+BANK: Final[dict[str, Bug]] = {bug.name: bug for bug in (*LOCAL, *DURABLE)}

@@ -11,7 +11,7 @@ import attrs
 import msgspec
 
 from tests.simulation import schedules
-from tests.simulation.running import run_seed
+from tests.simulation.campaign import LOCAL, STORE
 from tests.simulation.schedules import BACKENDS
 
 from .bank import BANK
@@ -40,6 +40,7 @@ class Catch:
 def hunt_here(bug: Bug, first: int, seeds: int) -> Catch:
     """Plant a bug in this process, for good, and run seeds on both backends in turn until one fails."""
     plant(bug)
+    run_seed = (STORE if bug.world == "store" else LOCAL).run_seed
     with schedules.no_garbage():
         for seed in range(first, first + seeds):
             for backend in BACKENDS:

@@ -9,6 +9,7 @@ from postroom.testing.faults import Fault
 
 from .program import (
     Faults,
+    How,
     Kill,
     Leave,
     ReplaySome,
@@ -20,6 +21,7 @@ from .program import (
     StoreOperation,
     StoreProgram,
     StoreSpec,
+    Then,
     Wait,
 )
 
@@ -75,7 +77,8 @@ class _Generator:
             return Faults()
         kinds = tuple(each for each in KINDS if random.random() < 0.5)
         rate = random.choice((0.02, 0.1, 0.3)) if kinds else 0.0
-        return Faults(rate=rate, kinds=kinds, slowness=random.choice((0.5, 3.0, 20.0)))
+        slowness, lasts = random.choice((0.5, 3.0, 20.0)), random.choice((0.0, 0.0, 0.5, 7.0))
+        return Faults(rate=rate, kinds=kinds, slowness=slowness, lasts=lasts)
 
     def spec(self, name: str) -> StoreSpec:
         random = self.random
@@ -101,10 +104,12 @@ class _Generator:
         process = random.randrange(self.processes)
         match kind:
             case "send":
-                how = random.choices(("emit", "and_wait", "many"), (4, 1, 2))[0]
-                cancels = self.has("cancels") and random.random() < 0.3
+                hows: tuple[How, ...] = ("emit", "and_wait", "many")
+                how = random.choices(hows, (4, 1, 2))[0]
                 drafts = tuple(self.draft() for _ in range(random.choice((1, 1, 2, 4))))
-                return Send(process=process, drafts=drafts, how=how, cancel_after=random.randint(0, 30) if cancels else None)  # type: ignore[arg-type]  # drawn from its values  # fmt: skip
+                cancels = self.has("cancels") and random.random() < 0.3
+                steps = random.randint(0, 30) if cancels else None
+                return Send(process=process, drafts=drafts, how=how, cancel_after=steps)
             case "wait":
                 return Wait(seconds=random.choice((0.0, 0.0, 0.2, 1.0, 5.0, 16.0)))
             case "start":
@@ -116,9 +121,10 @@ class _Generator:
             case "stalls":
                 return Stall(process=process)
             case "groups":
-                then = random.choice(("release", "release", "clear", "leave"))
+                thens: tuple[Then, ...] = ("release", "release", "clear", "leave")
+                then = random.choice(thens)
                 drafts = tuple(self.new_draft() for _ in range(random.randint(1, 3)))
-                return StageSome(process=process, drafts=drafts, id=random.choice("gh"), then=then)  # type: ignore[arg-type]  # likewise
+                return StageSome(process=process, drafts=drafts, id=random.choice("gh"), then=then)
             case _:
                 return ReplaySome(process=process)
 

@@ -1,5 +1,7 @@
 """Handlers of processes on a store: each does what the actions of its event say for the attempt that it is."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -95,11 +97,26 @@ class StoreHandler:
                 process.kill(self.life, "killed with deliveries")
                 await anyio.sleep_forever()
             case "again":
-                await self.life.sending.send(self.child(event), context)
+                with self.waits_in_turn():
+                    await self.life.sending.send(self.child(event), context)
             case "again_wait":
-                await self.life.sending.send_and_wait(self.child(event))
+                with self.waits_in_turn():
+                    await self.life.sending.send_and_wait(self.child(event))
             case _:
                 pass
+
+    @contextmanager
+    def waits_in_turn(self) -> Iterator[None]:
+        """A block in which a handler waits for what others do with its event.
+
+        A circle of waits through several processes is seen by none of them, so there it may wait for ever, by right.
+        Setting things right ends that.
+        """
+        process = self.life.process
+        with anyio.CancelScope() as scope:
+            if process.program.processes > 1:
+                process.may_hang.append(scope)
+            yield
 
     def child(self, event: Event) -> StoreDraft | None:
         """What a handler emits; None where all have emitted enough."""

@@ -22,7 +22,6 @@ from ..model import matches
 from .program import StoreSpec
 from .sometimes import StoreSometimes
 
-
 FUZZ: Final = 0.001
 """Seconds by which two looks at the clock may differ."""
 
@@ -221,9 +220,7 @@ class StoreModel:
 
     # Groups
 
-    def staged(
-        self, session: str, group: str, events: Emit, answer: "list[Published | None] | PostroomError"
-    ) -> None:
+    def staged(self, session: str, group: str, events: Emit, answer: "list[Published | None] | PostroomError") -> None:
         if isinstance(answer, PostroomError):
             return
         here = self.groups.setdefault(group, [])
@@ -270,7 +267,7 @@ class StoreModel:
             self.complain(f"{one} was lent to {session}, and {one.session} has it")
         if loan.losses != one.losses or loan.attempts != one.attempts:
             self.complain(
-                f"{one} was lent with {loan.attempts} attempts and {loan.losses} losses, of {one.attempts}, {one.losses}"
+                f"{one} was lent after {loan.attempts} attempts, {loan.losses} losses, not {one.attempts}, {one.losses}"
             )
         if now < one.due - FUZZ:
             self.complain(f"{one} was lent at {now:g}, and is due at {one.due:g}")
@@ -382,10 +379,10 @@ class StoreModel:
         if left:
             self.complain(f"at rest, and these are not over: {', '.join(left)}")
         for one in self.deliveries.values():
-            unaware = sum(run.token == 0 for run in one.runs)  # its lease had run out, and it had not heard of that
-            most = self.specs[one.subscription].attempts + one.losses + one.returns + unaware
-            if len(one.runs) > most:
-                self.complain(f"{one} was handled {len(one.runs)} times, and {most} are accounted for")
+            # How many runs a loan may have was looked at when each began: no more than attempts are left.
+            loans = len({run.token for run in one.runs if run.token})  # 0 where the lease had run out, unheard of
+            if loans > 1 + one.losses + one.returns:
+                self.complain(f"{one} was handled in {loans} loans, of which {one.losses + one.returns} came back")
             if isinstance(one.outcome, Succeeded) and not any(run.ended == "returned" for run in one.runs):
                 self.complain(f"{one} succeeded, and was never handled")
 
@@ -393,4 +390,3 @@ class StoreModel:
 def marker_of(event: StoredEvent) -> str:
     """Who has emitted an event: what is in its headers."""
     return decode_event(event.body, event.id, 0.0).headers.get("by", "")
-

@@ -32,7 +32,7 @@ class Life:
         scope: Around all of it; its cancellation is its death.
         killed: It is dead, though some of its tasks have not ended yet. Nothing that they do counts.
         may_break: Its store has broken, or it has slept: its block may end with an error, its lease may run out.
-        last_fault: When its store failed last.
+        last_fault: When its store began to fail last.
     """
 
     process: "StoreProcess"
@@ -75,6 +75,7 @@ class StoreProcess:
     Attributes:
         life: The one that runs; None between two of them.
         healed: From now on nothing fails, and every handler does well.
+        may_hang: Scopes of handlers that may wait for ever, by right.
     """
 
     number: int
@@ -85,6 +86,7 @@ class StoreProcess:
     random: Random
     healed: anyio.Event = attrs.field(factory=anyio.Event)
     life: Life | None = None
+    may_hang: list[anyio.CancelScope] = attrs.field(factory=list)
     lives: int = 0
     was_killed: bool = False
 
@@ -204,12 +206,14 @@ class StoreProcess:
         faults, random = self.program.faults, Random(f"{self.random.random()} {life.name}")
 
         def plan(number: int, call: str) -> Fault | None:
-            if self.healed.is_set() or life.killed or random.random() >= faults.rate:
+            lasts = self.world.now() < life.last_fault + faults.lasts
+            if self.healed.is_set() or life.killed or not (lasts or random.random() < faults.rate):
                 return None
             fault = random.choice(faults.kinds)
             if call == "bind" and fault is Fault.BROKEN:
                 return None
-            life.last_fault = self.world.now()
+            if not lasts:
+                life.last_fault = self.world.now()
             self.world.say(f"{life.name} {call}: {fault}")
             if fault is Fault.BROKEN:
                 life.may_break = True
@@ -224,4 +228,3 @@ def _is_broken(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(map(_is_broken, error.exceptions))
     return isinstance(error, StoreBroken)
-

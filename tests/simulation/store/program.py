@@ -124,11 +124,13 @@ class Faults:
         rate: How many of the calls go wrong.
         kinds: In which ways.
         slowness: Seconds that a slow call takes more.
+        lasts: Seconds after each fault in which every call goes wrong.
     """
 
     rate: float = 0.0
     kinds: tuple[Fault, ...] = ()
     slowness: float = 1.0
+    lasts: float = 0.0
 
 
 @attrs.frozen(kw_only=True)

@@ -175,9 +175,7 @@ class Cluster:
         try:
             for draft in operation.drafts:
                 who = life.sending.marker(draft)
-                await runtime.emit(
-                    draft.name, draft.actions, headers={"by": who}, group=operation.id, **draft.options
-                )
+                await runtime.emit(draft.name, draft.actions, headers={"by": who}, group=operation.id, **draft.options)
             match operation.then:
                 case "release":
                     for receipt in await runtime.release_group(operation.id):
@@ -200,6 +198,8 @@ class Cluster:
         self.world.say("healed")
         for process in self.processes:
             process.healed.set()
+            for scope in process.may_hang:
+                scope.cancel()
         for _ in range(3):  # those that leave or break meanwhile are started again
             for process in self.processes:
                 self.start(process)
@@ -247,9 +247,7 @@ async def _main(world: World, program: StoreProgram, seed: int) -> None:
     assert isinstance(sometimes, StoreSometimes)
     model = StoreModel(world.complain, world.now, sometimes, may_lose, specs, program.losses)
     store = WatchedStore(model=model)
-    processes += [
-        StoreProcess(number, world, program, model, store, random) for number in range(program.processes)
-    ]
+    processes += [StoreProcess(number, world, program, model, store, random) for number in range(program.processes)]
     cluster = Cluster(world, program, model, store, processes)
     with world.root:
         with anyio.CancelScope(deadline=LONGEST) as all_of_it:

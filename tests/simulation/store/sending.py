@@ -116,7 +116,7 @@ class Sending:
         match error:
             case StoreBusy() | StoreFull():
                 process.world.sometimes.hit("emit refused by a busy store")
-            case RuntimeClosed() if life.is_closing or not life.is_open:
+            case RuntimeClosed() if life.is_closing or life.may_break or not life.is_open:
                 pass
             case StoreBroken() if life.may_break:
                 pass
@@ -151,7 +151,7 @@ class Sending:
                 report = await receipt
         except RuntimeClosed:
             world.sometimes.hit("receipt closed")
-            if not life.is_closing and not life.killed:
+            if not life.is_closing and not life.may_break and not life.killed:
                 world.complain(f"{life.name} was told that it has closed, and it has not")
             return
         except (WouldDeadlock, StoreBroken):
