@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check goals soak coverage bench bench-redis simulate crash docs format clean
+.PHONY: help demo test test-all check goals soak coverage bench bench-redis simulate bugbank crash docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -60,6 +60,9 @@ coverage: $(VENV)/.dev  ## which lines and branches of the core no test takes (A
 
 simulate: $(VENV)/.dev  ## random programs under seeded schedules (ARGS="--backend trio --seed 17", "--check-determinism 50")
 	@$(BIN)/python -m tests.simulation $(ARGS)
+
+bugbank: $(VENV)/.dev  ## plant real mistakes, one at a time; the simulator must find each (ARGS="--list", "--only NAME")
+	@$(BIN)/python -m tests.bugbank $(ARGS)
 
 crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases, bad networks and stepped clocks on SQLite and Redis, 12 minutes
 	@$(BIN)/python -m tests.crash sqlite
