@@ -103,7 +103,9 @@ class Model:
         """Emit all or none; returns what the emitter hears."""
         if self.conflicts(items):
             return "conflict"
-        for label, item in items:
+        for label, item in sorted(items, key=lambda each: each[1].time == "soon"):
+            if item.time == "soon":  # by its time all others are handled
+                self.run_all()
             self.outcomes.setdefault(label, {})
             if item.id is None or item.id not in self.ids:
                 for name in TARGETS[item.name.partition(".")[0]]:
