@@ -47,7 +47,8 @@ def printable(text: str) -> str:
 
 HIDDEN: Final = "***"
 
-_passwords: Final = re.compile(r"(?<=://)([^\s/@:]*):[^\s/]*(?=@)")
+_passwords: Final = re.compile(r"(?<=//)([^\s/@:]*):\S*(?=@)")
+"""Up to the last `@`, since a password may have more, and from a `//` that may have lost its scheme."""
 
 
 def masked(text: str) -> str:

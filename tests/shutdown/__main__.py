@@ -6,8 +6,8 @@ seconds, that one took beyond its grace (0.5 are allowed), or after the second s
 Status: 0 if the goal is reached, 1 if not, 2 for what can't be run.
 
 What has not finished by the end of the grace is in the store afterwards, without a trace of having been tried; and
-nothing that has not finished was settled. Half of the programs are on trio, half on asyncio. With --through-run they are
-services that `postroom run` runs.
+nothing that has not finished was settled. Half of the programs are on trio, half on asyncio. With --through-run they
+are services that `postroom run` runs.
 """
 
 import sys

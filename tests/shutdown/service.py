@@ -57,5 +57,3 @@ def _give(runtime: Runtime, desk: Desk, texts: list[str]) -> None:
     while not desk.in_hand:
         time.sleep(0.001)
     say("ready")
-
-

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from .output import as_json, safe, safe_lines
+from .output import as_json, safe, safe_lines, without_secrets
 
 NAMES: Final = ("event_id", "event_name", "subscription", "attempt", "cause")
 
@@ -44,7 +44,7 @@ class JsonFormatter(logging.Formatter):
         value |= {name: found for name in NAMES if (found := getattr(record, name, None)) is not None}
         if record.exc_info:
             value["traceback"] = self.formatException(record.exc_info)
-        return as_json(value)
+        return as_json(without_secrets(value))
 
 
 def set_up(level: str, *, json: bool) -> None:

@@ -45,7 +45,7 @@ def without_secrets(value: Any) -> Any:
     """Plain data, with what stands under the name of a secret hidden."""
     if isinstance(value, Mapping):
         return {
-            name: HIDDEN if isinstance(name, str) and _is_secret(name) else without_secrets(each)
+            without_secrets(name): HIDDEN if isinstance(name, str) and _is_secret(name) else without_secrets(each)
             for name, each in value.items()
         }
     if isinstance(value, list | tuple):

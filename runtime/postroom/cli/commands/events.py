@@ -19,7 +19,7 @@ MOST_READ = 16 * 1024 * 1024
 
 def emit(
     name: str,
-    data: str = "null",
+    data: Annotated[str, Parameter(allow_leading_hyphen=True)] = "null",
     /,
     *,
     key: str | None = None,
