@@ -122,6 +122,23 @@ class Runtime(Carried):
     _fallen: list[BaseException] = attrs.field(factory=list, init=False)
     _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
 
+    @property
+    def module(self) -> "Local | EventModule":
+        """What carries the events."""
+        return self._module
+
+    def intercept(self, *interceptors: Interceptor | Callable[..., Any]) -> None:
+        """Add interceptors, inside of those that there are; for those who run a runtime that others have made.
+
+        Raises:
+            InvalidOption: something that is no interceptor; none was added.
+            RuntimeReentered: the runtime was entered; none was added.
+        """
+        if self._block is not None or self._state is not State.NEW:
+            raise RuntimeReentered
+        self.interceptors = (*self.interceptors, *interceptors_of(interceptors))
+        self._interception = Interception(self.interceptors, self._log)
+
     def __attrs_post_init__(self) -> None:
         for capability in self.requires:
             check_capability(self._module.name, self._module.capabilities, capability, "`requires`")
