@@ -72,7 +72,7 @@ class Service:
         Cancellation: as that of a runtime's block.
         """
         runtime = self._given if isinstance(self._given, Runtime) else self._given()
-        runtime.intercept(*self.carrying.interceptors)
+        runtime.intercept(*self.carrying.interceptors, outermost=True)
         async with runtime:
             await forget_left_over(runtime)
             self._runtime = runtime
