@@ -77,6 +77,9 @@ from .retry import Retry as Retry
 from .retry import constant as constant
 from .retry import exponential as exponential
 from .runtime import Runtime as Runtime
+from .services import Events as Events
+from .services import ServicesClosed as ServicesClosed
+from .services import UnknownService as UnknownService
 from .siblings import Siblings as Siblings
 from .snapshots import DeadLettersSnapshot as DeadLettersSnapshot
 from .snapshots import InHand as InHand
@@ -129,6 +132,7 @@ __all__ = [
     "Event",
     "EventModule",
     "EventTree",
+    "Events",
     "Expired",
     "Failed",
     "ForkedProcess",
@@ -174,6 +178,7 @@ __all__ = [
     "RuntimeClosed",
     "RuntimeReentered",
     "RuntimeStats",
+    "ServicesClosed",
     "Siblings",
     "Snapshot",
     "SqliteModule",
@@ -195,6 +200,7 @@ __all__ = [
     "UnknownDeadLetter",
     "UnknownEvent",
     "UnknownResult",
+    "UnknownService",
     "UnknownSubscription",
     "UnreadableEvent",
     "UnreadableRecord",

@@ -109,6 +109,12 @@ UNVERIFIED: Final = Line(
     logging.WARNING,
     "the certificate of the %s store at %s is not verified: anybody between here and there may read and write events",
 )
+SERVICES_FAILED: Final = Line(
+    logging.WARNING, "closing the services of %s failed (%s); what it was for is not affected"
+)
+SERVICES_SLOW: Final = Line(
+    logging.WARNING, "the services of %s could not be closed within %g s; what is not closed by then is left as it is"
+)
 
 LINES: Final = (
     RETRYING,
@@ -135,6 +141,8 @@ LINES: Final = (
     LEASE_AT_RISK,
     THREAD_LEFT,
     UNVERIFIED,
+    SERVICES_FAILED,
+    SERVICES_SLOW,
 )
 
 

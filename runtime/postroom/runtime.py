@@ -14,6 +14,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 import msgspec
+import svcs
 
 from postroom_actors import Kernel, Timers, cancellation_was_asked_for, current_port, open_kernel
 
@@ -41,6 +42,7 @@ from .processes import tell
 from .reading import reader_of
 from .receipt import Receipt
 from .room import check_room
+from .services import Services, check_registry
 from .settings import (
     DEFAULT_CAUSATION_DEPTH,
     DEFAULT_CLEANUP,
@@ -92,6 +94,7 @@ class Runtime(Carried):
         causation_depth: How long a chain of events that cause each other may get.
         portable: Refuse payloads that a durable module could not carry, and give each handler a copy of its own, as
             one would. Costs some microseconds an event; `postroom.testing` has it on.
+        services: A `svcs.Registry` of what `context.get` makes for handlers and for steps of workflows.
         clock, ids, random: What a simulation replaces: wall time, a source of ids, and randomness.
 
     Raises:
@@ -113,6 +116,7 @@ class Runtime(Carried):
     interceptors: tuple[Interceptor, ...] = attrs.field(default=(), converter=interceptors_of)
     portable: bool = attrs.field(default=False, validator=check_flag)
     defaults: Policy = attrs.field(default=SILENT, validator=check_defaults)
+    services: svcs.Registry = attrs.field(factory=svcs.Registry, validator=check_registry)
     _causation_depth: int = attrs.field(
         default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"), alias="causation_depth"
     )
@@ -120,6 +124,7 @@ class Runtime(Carried):
     _ids: Callable[[], str] = attrs.field(factory=unique_ids, alias="ids")
     _random: Random = attrs.field(factory=Random, alias="random")
     _fallen: list[BaseException] = attrs.field(factory=list, init=False)
+    _services: Services = attrs.field(init=False)
     _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -195,6 +200,13 @@ class Runtime(Carried):
 
     def _open(self, kernel: Kernel) -> None:
         self._kernel = kernel
+        self._services = Services(
+            self.services,
+            {Runtime: self, EventModule: self._module},
+            lambda name, data, options: self.emit(name, data, **options),
+            self.cleanup_within,
+            self._log,
+        )
         self._thread = threading.get_ident()
         self._inbox = Inbox(kernel.port)
         tell(self)
@@ -221,6 +233,7 @@ class Runtime(Carried):
             emit=self.emit,
             defaults=self.defaults,
             interception=self._interception,
+            services=self._services,
             is_durable=self._outbox is not None,
         )
         if self._outbox is not None:
