@@ -1,16 +1,19 @@
 """The contract of a journal: what a store keeps of workflows, so that another process can go on with them.
 
-A run is one execution of a workflow. Its journal is a list of entries, each of which says that something is done: a step
-with its result, a compensation, a signal from outside. A run waits, is lent to one session, or is over. What is lent
-belongs to the session until it is concluded, handed back, or the session's lease runs out; then it waits again, with
-one more loss, and is lent with another token to whoever takes it up. Only its token can write to a run, so that one who
-was taken for dead changes nothing any more.
+A run is one execution of a workflow. Its journal is a list of entries, each of which says that something is done: a
+step with its result, a compensation, a signal from outside. A run waits, is lent to one session, or is over. What is
+lent belongs to the session until it is concluded, handed back, or the session's lease runs out; then it waits again,
+with one more loss, and is lent with another token to whoever takes it up. Only its token can write to a run, so that
+one who was taken for dead changes nothing any more.
 
 The last word on a run and the events that it lets out are one transaction: `conclude` does both or neither.
 
-Every call either happened as a whole or not at all. A call that raises `UnknownResult` may have happened: `begin` and
-`conclude` are numbered by their session, with numbers of their own, and the same number again is the same call, with the
-same result; the others are harmless when repeated.
+A store that has the capability `WORKFLOWS` offers its journal beside its other calls, as its attribute `journal`.
+
+Every call either happened as a whole or not at all. A call that raises `UnknownResult` may have happened, and may be
+made again. `begin` is numbered by its session, with numbers of its own: the same number again is the same call, with
+the same loan. A loan is concluded once: `conclude` with the same token again has the same answer. The others are
+harmless when repeated.
 
 Units: seconds on the store's own clock; times that people see in seconds since the epoch; bodies in bytes.
 
@@ -90,10 +93,14 @@ class StoredRun(msgspec.Struct, frozen=True):
     """A run as it stands in a store.
 
     Attributes:
-        result: Encoded by the engine: of a run that is over, its value or its error; else what it stopped for.
+        result: Encoded by the engine: of a run that is over, its value or its error; of one that is asleep, what it
+            stopped for; else empty.
         owner: The session that has it, None while it waits.
-        losses: How often it was lost with its session.
-        created_at, changed_at: In seconds since the epoch.
+        losses: How often it was lost with its session, since it began or was woken.
+        created_at, changed_at: In seconds since the epoch; `changed_at` is when its journal or its state was last
+            written to.
+        starts_at: When the delay that it began with is over, in seconds since the epoch; it may be taken up earlier
+            where it was written to from outside.
         entries: How many its journal has.
     """
 
@@ -107,6 +114,7 @@ class StoredRun(msgspec.Struct, frozen=True):
     losses: int
     created_at: float
     changed_at: float
+    starts_at: float
     entries: int
     lane: str = ""
 
@@ -125,6 +133,19 @@ class RunLoan(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...] = ()
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """What a take has brought.
+
+    Attributes:
+        loans: Those that have waited longest first, for each workflow.
+        next_due: Seconds until another run of these workflows may be taken up: 0 where that is now; None where none
+            waits.
+    """
+
+    loans: list[RunLoan]
+    next_due: float | None = None
+
+
 class Journal(Protocol):
     """What a store that has the capability `WORKFLOWS` offers beside its other calls; raises what those raise."""
 
@@ -132,13 +153,14 @@ class Journal(Protocol):
         """Begin a run, and with `lend` have it at once; or find the one that is there already.
 
         Returns:
-            The loan; or the run that was begun and not lent, that has this id already, or that is unfinished in its
-            lane. The session watches it from now on: it is told when the run is over or stops.
+            The loan; or the run that was begun and not lent, that has this id already (whatever its digest), or that
+            is not over in its lane. The session watches it from now on: it is told when another one has concluded it,
+            and when it is forgotten before it is over.
         """
         ...
 
-    async def take(self, workflows: Mapping[str, int]) -> list[RunLoan]:
-        """Lend runs of these workflows that wait, oldest first, up to a number for each; returns at once.
+    async def take(self, workflows: Mapping[str, int]) -> Taken:
+        """Lend runs of these workflows that wait, up to a number for each; returns at once.
 
         What belonged to sessions whose lease has run out waits by then.
         """
@@ -149,14 +171,12 @@ class Journal(Protocol):
         nothing any more, and then nothing was written."""
         ...
 
-    async def conclude(
-        self, number: int, token: int, state: RunState, result: bytes, events: Emit, keep: float
-    ) -> Answer | None:
+    async def conclude(self, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
         """End a run, or lay it asleep, and accept its events: both in one transaction, or neither.
 
         Args:
             state: One of `ASLEEP`.
-            keep: Seconds for which a run that is over is remembered.
+            keep: Seconds for which a run that is over is remembered, and at least for as long as a lease.
 
         Returns:
             The answer to its events, in order. Where that says why none was accepted, the run goes on as it was. None
@@ -168,22 +188,28 @@ class Journal(Protocol):
         """Let others take a run up after `wait` seconds, at no loss; false where the token is worth nothing."""
         ...
 
+    async def reclaim(self, holding: Collection[int]) -> None:
+        """Let others take up what this session has, at no loss, but for the loans of these tokens: a take may have got
+        lost."""
+        ...
+
     async def signal(self, run: str, entry: Entry) -> bool:
-        """Write to the journal of a run that is not over, whoever has it; whoever has it is told. Where that key was
-        written before, nothing changes. False where there is no such run, or it is over.
+        """Write to the journal of a run that is not over. Who has it is told; where it waits, its wait is over. Where
+        that key was written before, nothing changes.
 
         Returns:
-            Whether the entry stands in its journal now.
+            Whether the entry stands in its journal now; false where there is no such run, or it is over.
         """
         ...
 
     async def wake(self, run: str) -> bool:
-        """Let a run that needs attention or is parked be taken up again; false where it is not such a run."""
+        """Let a run that needs attention or is parked be taken up again, in the state that it had before, its losses
+        forgotten; false where it is not such a run."""
         ...
 
     async def run(self, id: str, *, watch: bool = False) -> RunLoan | None:
-        """A run with its journal, and token 0; None where there is none. With `watch`, the session is told when the run
-        is over or stops."""
+        """A run with its journal, and token 0; None where there is none. With `watch`, the session watches it, as one
+        does that began it."""
         ...
 
     async def runs(
@@ -193,5 +219,12 @@ class Journal(Protocol):
         ...
 
     async def forget(self, runs: Collection[str]) -> int:
-        """Forget runs that nobody has and that are asleep, with their journals; returns how many there were."""
+        """Forget runs that are asleep, with their journals; returns how many there were."""
         ...
+
+
+class HasJournal(Protocol):
+    """A store that has the capability `WORKFLOWS`."""
+
+    @property
+    def journal(self) -> Journal: ...
