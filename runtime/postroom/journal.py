@@ -207,6 +207,12 @@ class Journal(Protocol):
         forgotten; false where it is not such a run."""
         ...
 
+    async def reopen(self, run: str, entry: Entry) -> bool:
+        """Let a run that has succeeded be taken up again, as `COMPENSATING`, with this entry in its journal: it is to
+        be undone after all. It is no more forgotten in its time, and belongs to no lane; false where it is not such a
+        run."""
+        ...
+
     async def run(self, id: str, *, watch: bool = False) -> RunLoan | None:
         """A run with its journal, and token 0; None where there is none. With `watch`, the session watches it, as one
         does that began it."""
