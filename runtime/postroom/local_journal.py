@@ -75,6 +75,9 @@ class LocalJournal:
     async def wake(self, run: str) -> bool:
         return await self._step(lambda now: self._kept.wake(run, now))
 
+    async def reopen(self, run: str, entry: Entry) -> bool:
+        return await self._step(lambda now: self._kept.reopen(run, entry, now))
+
     async def run(self, id: str, *, watch: bool = False) -> RunLoan | None:
         return await self._step(lambda now: self._kept.run(SESSION, id, watch))
 

@@ -213,6 +213,17 @@ class MemoryJournal:
         self._wait(run, now)
         return True
 
+    def reopen(self, run_id: str, entry: Entry, now: float) -> bool:
+        run = self.runs.get(run_id)
+        if run is None or run.state is not RunState.SUCCEEDED:
+            return False
+        self._write(run, [entry], now)
+        self._tokens.pop(run.token, None)  # what was said of it last is said no more
+        run.state = run.awake = RunState.COMPENSATING
+        run.result, run.losses, run.forget_at = b"", 0, math.inf
+        self._wait(run, now)
+        return True
+
     def run(self, session: str, id: str, watch: bool) -> RunLoan | None:
         run = self.runs.get(id)
         if run is None:
@@ -261,7 +272,7 @@ class MemoryJournal:
         """Forget the runs that have been over for long enough."""
         while self._ends and self._ends[0][0] <= now:
             _, _, run = heapq.heappop(self._ends)
-            if self.runs.get(run.new.id) is run:
+            if self.runs.get(run.new.id) is run and run.forget_at <= now:
                 self._forget(run)
 
     def _forget(self, run: KeptRun) -> None:

@@ -51,6 +51,9 @@ class ReferenceJournal:
     async def wake(self, run: str) -> bool:
         return await self._step(lambda now: self.store.journal.wake(run, now))
 
+    async def reopen(self, run: str, entry: Entry) -> bool:
+        return await self._step(lambda now: self.store.journal.reopen(run, entry, now))
+
     async def run(self, id: str, *, watch: bool = False) -> RunLoan | None:
         return await self._step(lambda now: self.store.journal.run(self.session, id, watch))
 
