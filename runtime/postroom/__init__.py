@@ -107,6 +107,21 @@ from .subscription import Subscription as Subscription
 from .supervision import SubscriptionStopped as SubscriptionStopped
 from .supervision import Supervision as Supervision
 from .threads import ThreadReceipt as ThreadReceipt
+from .workflows import Flow as Flow
+from .workflows import PermanentFailure as PermanentFailure
+from .workflows import Skip as Skip
+from .workflows import Step as Step
+from .workflows import StepAnswer as StepAnswer
+from .workflows import StepContext as StepContext
+from .workflows import StepFailed as StepFailed
+from .workflows import Workflow as Workflow
+from .workflows import WorkflowCancelled as WorkflowCancelled
+from .workflows import WorkflowFailed as WorkflowFailed
+from .workflows import WorkflowHandle as WorkflowHandle
+from .workflows import Workflows as Workflows
+from .workflows import emit_event as emit_event
+from .workflows import step as step
+from .workflows import workflow as workflow
 
 __all__ = [
     "Actor",
@@ -135,6 +150,7 @@ __all__ = [
     "Events",
     "Expired",
     "Failed",
+    "Flow",
     "ForkedProcess",
     "Full",
     "Group",
@@ -162,6 +178,7 @@ __all__ = [
     "NotPortable",
     "Outcome",
     "OutsideRuntime",
+    "PermanentFailure",
     "Policy",
     "PostroomError",
     "Rate",
@@ -180,9 +197,14 @@ __all__ = [
     "RuntimeStats",
     "ServicesClosed",
     "Siblings",
+    "Skip",
     "Snapshot",
     "SqliteModule",
     "StagedReceipt",
+    "Step",
+    "StepAnswer",
+    "StepContext",
+    "StepFailed",
     "StillServed",
     "StillStaged",
     "StoreBroken",
@@ -207,13 +229,21 @@ __all__ = [
     "Unsupported",
     "Vetoed",
     "Watch",
+    "Workflow",
+    "WorkflowCancelled",
+    "WorkflowFailed",
+    "WorkflowHandle",
+    "Workflows",
     "WouldDeadlock",
     "WrongBackend",
     "WrongRole",
     "WrongThread",
     "constant",
+    "emit_event",
     "event_type",
     "exponential",
     "on",
+    "step",
     "subscriber",
+    "workflow",
 ]

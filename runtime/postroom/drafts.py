@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 import msgspec
 
@@ -14,6 +15,9 @@ from .event_types import Emitted, declaration_of
 from .names import tokens_of_name
 from .options import EmitOptions, check_headers, checked, with_own
 from .portable import portable_copy
+
+run_in_hand: Final[ContextVar[Event | None]] = ContextVar("postroom run", default=None)
+"""The run of a workflow whose step runs here, as the cause of what it emits: by its id, under its workflow's name."""
 
 
 def event_of(

@@ -20,7 +20,6 @@ from postroom_actors import Kernel, Timers, cancellation_was_asked_for, current_
 
 from . import log
 from .capabilities import Capability, as_capabilities, check_capability
-from .carried import Carried
 from .changes import Change, ChangeKind
 from .checks import count_of, seconds
 from .clock import Clock, SystemClock
@@ -34,6 +33,7 @@ from .endings import raise_what_ended_it
 from .errors import DuplicateSubscription, RuntimeReentered, UnknownSubscription
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
+from .journalling import Journalling
 from .local import Local
 from .overtime import alarms_on
 from .policy import SILENT, Policy
@@ -69,7 +69,7 @@ from .watchdog import open_watchdog
 
 
 @attrs.define(eq=False, repr=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
-class Runtime(Carried):
+class Runtime(Journalling):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
 
     Leaving the block stops intake, lets the mailboxes drain for `drain_within` seconds (retries that are due by
@@ -124,7 +124,6 @@ class Runtime(Carried):
     _ids: Callable[[], str] = attrs.field(factory=unique_ids, alias="ids")
     _random: Random = attrs.field(factory=Random, alias="random")
     _fallen: list[BaseException] = attrs.field(factory=list, init=False)
-    _services: Services = attrs.field(init=False)
     _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:

@@ -50,6 +50,8 @@ class Carrier:
         session: Its name.
         recorded: Told of each receipt whose event was accepted, and of the subscription that has emitted it.
         lost: Told that the session was taken for dead; says how many deliveries were in hand, and how many waited.
+        run_heard, runs_mail, runs_lost: Told of runs of workflows: of one that was written to or is over; that there
+            may be some to take up; that all that this session had are lost.
         staged_heard: Told of what became of something staged; whether that was staged here.
         elsewhere: Subscriptions that other processes serve, as far as is known.
         stirred: Set, and made anew, whenever something has happened.
@@ -65,6 +67,9 @@ class Carrier:
     recorded: Callable[[StoredReceipt, str | None], None]
     lost: Callable[[], tuple[int, int]]
     staged_heard: Callable[[Notice], bool] = attrs.field(default=lambda notice: False, init=False)
+    run_heard: Callable[[str], None] = attrs.field(default=lambda run: None, init=False)
+    runs_mail: Callable[[], None] = attrs.field(default=lambda: None, init=False)
+    runs_lost: Callable[[], None] = attrs.field(default=lambda: None, init=False)
     publisher: Publisher = attrs.field(init=False)
     settler: Settler = attrs.field(init=False)
     fetcher: Fetcher = attrs.field(init=False)
@@ -80,7 +85,7 @@ class Carrier:
 
     def __attrs_post_init__(self) -> None:
         self.publisher = Publisher(
-            self.store, self.port, self._persistence, self._accepted, self._room_in, self._answered
+            self.store, self.port, self._persistence, self.accepted, self._room_in, self._answered
         )
         self.settler = Settler(
             self.store,
@@ -145,7 +150,8 @@ class Carrier:
         if is_new:
             self.recorded(receipt, emitter)
 
-    def _accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
+    def accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
+        """The store has accepted an event, which `emitter` has emitted."""
         self.adopt(receipt, published, is_new=published.body is None, emitter=emitter)
         for name in published.targets:
             if name in self.fetcher.served:
@@ -243,10 +249,14 @@ class Carrier:
             self.publisher.try_again()
         if news.mail:
             self.fetcher.expect()
+            self.runs_mail()
         self._stir()
 
     def _noticed(self, notice: Notice) -> bool:
         """Take up a notice; whether anybody here waits for such."""
+        if notice.run:
+            self.run_heard(notice.run)
+            return True
         if notice.published is not None or notice.cleared:
             return self.staged_heard(notice)
         return self._tell(notice.event, notice.outcome)
@@ -260,6 +270,7 @@ class Carrier:
     def _lost(self) -> None:
         self.settler.forget()
         in_hand, waiting = self.lost()
+        self.runs_lost()
         self.fetcher.lose_all()
         self._log.write(LEASE_LOST, in_hand, waiting)
 
