@@ -209,8 +209,8 @@ class Journal(Protocol):
 
     async def reopen(self, run: str, entry: Entry) -> bool:
         """Let a run that has succeeded be taken up again, as `COMPENSATING`, with this entry in its journal: it is to
-        be undone after all. It is no more forgotten in its time, and belongs to no lane; false where it is not such a
-        run."""
+        be undone after all. It is no more forgotten in its time, belongs to no lane, and is watched by nobody; false
+        where it is not such a run."""
         ...
 
     async def run(self, id: str, *, watch: bool = False) -> RunLoan | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 import attrs
+import msgspec
 
 from .contract import Answer, Emit, Notice
 from .journal import ASLEEP, OVER, Entry, NewRun, RunLoan, RunState, StoredRun, Taken
@@ -141,8 +142,9 @@ class MemoryJournal:
         if run is None:
             return False
         self._write(run, entries, now)
-        if state is not None:
+        if state is not None and state is not run.state:
             run.state = run.awake = state
+            run.changed_at = self.epoch + now
         return True
 
     def conclude(
@@ -170,7 +172,7 @@ class MemoryJournal:
         self._tell_watchers(run, session)
         if state in OVER:
             run.watchers.clear()
-            self._lanes.pop(run.new.lane, None)
+            self._leave_lane(run)
             run.forget_at = now + max(keep, self.lease)
             heapq.heappush(self._ends, (run.forget_at, run.number, run))
         return answer
@@ -188,8 +190,9 @@ class MemoryJournal:
 
     def _write(self, run: KeptRun, entries: Sequence[Entry], now: float) -> None:
         for entry in entries:
-            run.entries.setdefault((entry.kind, entry.key), entry)
-        run.changed_at = self.epoch + now
+            if (entry.kind, entry.key) not in run.entries:
+                run.entries[entry.kind, entry.key] = entry
+                run.changed_at = self.epoch + now
 
     # From outside
 
@@ -221,6 +224,8 @@ class MemoryJournal:
         self._tokens.pop(run.token, None)  # what was said of it last is said no more
         run.state = run.awake = RunState.COMPENSATING
         run.result, run.losses, run.forget_at = b"", 0, math.inf
+        run.new, run.begun_by = msgspec.structs.replace(run.new, lane=""), ("", 0)
+        run.changed_at = self.epoch + now
         self._wait(run, now)
         return True
 
@@ -278,9 +283,12 @@ class MemoryJournal:
     def _forget(self, run: KeptRun) -> None:
         del self.runs[run.new.id]
         self._tokens.pop(run.token, None)
+        self._leave_lane(run)
+        self._tell_watchers(run)
+
+    def _leave_lane(self, run: KeptRun) -> None:
         if self._lanes.get(run.new.lane) is run:
             del self._lanes[run.new.lane]
-        self._tell_watchers(run)
 
     # As others see them
 
