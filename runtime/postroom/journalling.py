@@ -93,6 +93,7 @@ class Backstage:
     journal: Journal = attrs.field(init=False)
     listeners: list[Listener] = attrs.field(factory=list, init=False)
     numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
+    _epoch: float | None = attrs.field(init=False)
     _begins: int = attrs.field(default=0, init=False)
     _begun: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _in_doubt: bool = attrs.field(default=False, init=False)
@@ -102,6 +103,8 @@ class Backstage:
 
     def __attrs_post_init__(self) -> None:
         runtime = self._runtime
+        is_virtual = runtime._clock.time is wall.time and self.port.stopwatch is not wall.perf_counter
+        self._epoch = wall.time() - anyio.current_time() if is_virtual else None
         if runtime._outbox is None:
             self.journal = LocalJournal(self._accept, self._notice, self._mail, self.time)
             return
@@ -136,12 +139,8 @@ class Backstage:
         return self._runtime.portable
 
     def time(self) -> float:
-        """Seconds since the epoch."""
-        return self._runtime._clock.time()
-
-    def is_virtual(self) -> bool:
-        """Whether the loop's time is virtual, and the wall clock the machine's, which stands meanwhile."""
-        return self._runtime._clock.time is wall.time and self.port.stopwatch is not wall.perf_counter
+        """Seconds since the epoch. In virtual time the machine's clock stands, so the loop's is added to it."""
+        return self._runtime._clock.time() if self._epoch is None else self._epoch + anyio.current_time()
 
     def new_id(self) -> str:
         """A new unique id."""

@@ -13,6 +13,7 @@ import anyio
 import attrs
 
 from ..checks import check_number, count_of, listed, seconds
+from ..endings import raise_what_ended_it
 from ..errors import InvalidOption
 from ..journal import ASLEEP, NewRun, RunLoan, RunState
 from ..runtime import Runtime
@@ -97,19 +98,28 @@ class Workflows(Administration):
         self._backstage = backstage = self.runtime.backstage()
         tracked: WeakValueDictionary[str, Tracked] = WeakValueDictionary()
         self._keeper = keeper = Keeper(backstage, self._known, self.capacity, tracked, self.compensate_within)
-        with backstage.listening(keeper.listener):
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(keeper.serve, name="postroom workflows")
-                await keeper.ready.wait()
-                self._state = "open"
-                is_well = False
-                try:
-                    yield
-                    is_well = True
-                finally:
+        bodys_error: BaseException | None = None
+        others: BaseException | None = None
+        try:
+            with backstage.listening(keeper.listener):
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(keeper.serve, name="postroom workflows")
+                    await keeper.ready.wait()
+                    self._state = "open"
+                    try:
+                        yield
+                    except GeneratorExit:
+                        raise
+                    except BaseException as error:
+                        # Kept, and raised below: on its way through the task group it would become one of a group.
+                        bodys_error = error
                     self._state = "being left"
-                    await keeper.leave(self.drain_within if is_well else 0.0)
-                    self._state = "over"
+                    await keeper.leave(self.drain_within if bodys_error is None else 0.0)
+        except BaseException as error:
+            others = error
+        finally:
+            self._state = "over"
+        raise_what_ended_it(bodys_error, others, [])
 
     # Beginning runs
 

@@ -1,4 +1,4 @@
-"""The time of day, as workflows see it: the wall clock, and in virtual time one that goes with the loop's.
+"""The time of day, as workflows see it.
 
 Units: seconds since the epoch.
 """
@@ -9,22 +9,14 @@ import attrs
 from ..journalling import Backstage
 
 
-@attrs.define(eq=False)
+@attrs.frozen(eq=False)
 class WallTime:
-    """Reads the time of day. In virtual time the machine's clock stands, so the loop's is added to it."""
+    """Reads the time of day; in virtual time one that goes with the loop's."""
 
     _backstage: Backstage
-    _epoch: float = attrs.field(init=False)
-    _is_virtual: bool = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._is_virtual = self._backstage.is_virtual()
-        self._epoch = self._backstage.time() - anyio.current_time()
 
     def now(self) -> float:
         """The time of day."""
-        if self._is_virtual:
-            return self._epoch + anyio.current_time()
         return self._backstage.time()
 
     async def sleep_until(self, due: float) -> None:
