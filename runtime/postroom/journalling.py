@@ -38,6 +38,9 @@ from .store_errors import UnknownResult
 
 T = TypeVar("T")
 
+_VIRTUAL_EPOCH: Final = wall.time()
+"""When virtual time begins: the same for all runtimes of a process, since they may share a store."""
+
 ANSWER_WITHIN: Final = 30.0
 """How long a run that is begun waits for the store's answer, once it is asked."""
 
@@ -104,7 +107,7 @@ class Backstage:
     def __attrs_post_init__(self) -> None:
         runtime = self._runtime
         is_virtual = runtime._clock.time is wall.time and self.port.stopwatch is not wall.perf_counter
-        self._epoch = wall.time() - anyio.current_time() if is_virtual else None
+        self._epoch = _VIRTUAL_EPOCH if is_virtual else None
         if runtime._outbox is None:
             self.journal = LocalJournal(self._accept, self._notice, self._mail, self.time)
             return

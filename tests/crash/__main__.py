@@ -2,11 +2,14 @@
 
 Run: python -m tests.crash sqlite [--cycles 100] [--seed N]
      python -m tests.crash worker [--at settle] [--cycles 50] [--seed N]
-Prints: `GOAL R6 <lost or run again> PASS|FAIL …`, or `GOAL R11 <lost or not marked as redelivered> PASS|FAIL …`.
+     python -m tests.crash workflows [--cycles 100] [--seed N]
+Prints: `GOAL R6 <lost or run again> PASS|FAIL …`, or `GOAL R11 <lost or not marked as redelivered> PASS|FAIL …`, or
+`GOAL R24 <runs that end half done> PASS|FAIL …`.
 Status: 0 if the goal is reached, 1 if not, 2 for what can't be run.
 
 `sqlite` kills a busy process on a file that two share, at random moments; `worker` kills one between a handler's
-success and its settle. Every process is a runtime on a SQLite file; every other one is on trio.
+success and its settle; `workflows` kills one at every step boundary of a workflow and in every compensation, for as
+many points as there are, at most as many as there are cycles. Every process is a runtime on a SQLite file; every other one is on trio.
 """
 
 import sys
@@ -18,8 +21,10 @@ from tests.processes.command import options, report, seed_of
 
 from .sqlite import sqlite
 from .worker import worker
+from .workflows import workflows
 
-DEFAULTS = {"sqlite": 100, "worker": 50}
+DEFAULTS = {"sqlite": 100, "worker": 50, "workflows": 100}
+GOALS = {"sqlite": sqlite, "worker": worker, "workflows": workflows}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     cycles = asked.cycles or DEFAULTS[asked.what]
     with tempfile.TemporaryDirectory() as folder:
-        return report([(sqlite if asked.what == "sqlite" else worker)(Path(folder), cycles, seed_of(asked))])
+        return report([GOALS[asked.what](Path(folder), cycles, seed_of(asked))])
 
 
 if __name__ == "__main__":

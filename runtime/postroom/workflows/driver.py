@@ -87,15 +87,18 @@ class Driver:
     async def _forwards(self) -> Undoing | None:
         """Run the workflow's function; why what it did is to be undone, None where there is nothing to do for that."""
         run = self.run
-        if run.replay.cancelled:
+        if run.replay.cancelled or run.reason is Reason.CANCELLED:
             await self._seek()
             return Undoing(run.times.now(), cancelled=True)
-        lost = run.loan.run.losses > run.backstage.losses
-        if lost:
+        if run.loan.run.losses > run.backstage.losses:
             text = f"the processes that ran it have died, {run.loan.run.losses} times"
             await self._seek()
             return Undoing(run.times.now(), False, None, "LostTooOften", text)
         value, error = await self._call()
+        return await self._ended(value, error)
+
+    async def _ended(self, value: Any, error: BaseException | None) -> Undoing | None:
+        run = self.run
         if run.reason in GOES_ON_ELSEWHERE or run.reason is Reason.PARKED:
             return None
         if run.reason is Reason.CANCELLED:

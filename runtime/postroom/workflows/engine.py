@@ -119,6 +119,8 @@ class Workflows(Administration):
             others = error
         finally:
             self._state = "over"
+            for each in tuple(tracked.values()):
+                each.stir()
         raise_what_ended_it(bodys_error, others, [])
 
     # Beginning runs
@@ -211,6 +213,8 @@ class Workflows(Administration):
             if tracked.ended is None and loan is not None and loan.run.state in ASLEEP:
                 workflow = self._known.get(loan.run.workflow)
                 return outcome_of(tracked.id, ended_as(loan.run, None if workflow is None else workflow.hint))
+            if tracked.ended is None and self._state == "over":
+                raise WorkflowsClosed(self._state)
             if tracked.ended is None:
                 await stirred.wait()
 

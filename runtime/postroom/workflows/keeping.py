@@ -30,7 +30,7 @@ from .records import Input, Result, encode, read
 from .staging import current_buffer
 from .times import WallTime
 
-LOOK_EVERY: Final = 5.0
+LOOK_EVERY: Final = 1.0
 """How often a store is asked for runs that a dead process has left, which may come without news."""
 
 GRACE: Final = 5.0
@@ -55,7 +55,7 @@ class Keeper:
 
     Attributes:
         known: The workflows that may be taken up, by name.
-        runs: Those in hand, by id.
+        runs: Those in hand, by the tokens of their loans.
         listener: What it hears of the journal.
         ready: Set once it serves.
     """
@@ -65,7 +65,7 @@ class Keeper:
     capacity: int
     _tracked: "WeakValueDictionary[str, Tracked]"
     compensate_within: float
-    runs: dict[str, Execution] = attrs.field(factory=dict, init=False)
+    runs: dict[int, Execution] = attrs.field(factory=dict, init=False)
     listener: Listener = attrs.field(init=False)
     ready: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     times: WallTime = attrs.field(init=False)
@@ -76,6 +76,9 @@ class Keeper:
     _changed: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _arrived: list[RunLoan] = attrs.field(factory=list, init=False)
     _heard: dict[str, None] = attrs.field(factory=dict, init=False)
+    _working: set[int] = attrs.field(factory=set, init=False)  # tokens of what has arrived and is not done with
+    _reserved: int = attrs.field(default=0, init=False)  # places for what is being asked for
+    _stop_for: Reason | None = attrs.field(default=None, init=False)
     _leaving: bool = attrs.field(default=False, init=False)
     _others_wait: bool = attrs.field(default=True, init=False)  # in the journal, as far as is known
     _events: Events = attrs.field(factory=lambda: Events(_staged), init=False)  # type: ignore[arg-type]  # see there
@@ -92,18 +95,23 @@ class Keeper:
         Cancellation: noticed once it was begun.
         """
         tracked = self.tracked(new.id)
-        room = self.capacity - len(self.runs) - len(self._arrived)
-        lend = room > 0 and not self._others_wait and not self._leaving and not new.delay
-        found = await self.backstage.begin(new, lend, self.listener)
+        lend = self._room() > 0 and not self._others_wait and not self._leaving and not new.delay
+        self._reserved += lend
+        try:
+            found = await self.backstage.begin(new, lend, self.listener)
+        finally:
+            self._reserved -= lend
         if isinstance(found, RunLoan):
-            self._arrived.append(found)
-            self._stir()
+            self._arrive([found])
         elif found.id != new.id:
             tracked = self.tracked(found.id)
         if not lend:
             self._others_wait = True
             self._stir()
         return found, tracked
+
+    def _room(self) -> int:
+        return self.capacity - len(self._working) - self._reserved
 
     def tracked(self, id: str) -> Tracked:
         """What is known here of a run."""
@@ -135,16 +143,22 @@ class Keeper:
                     with anyio.move_on_after(wait):
                         await news.wait()
 
+    def _arrive(self, loans: Iterable[RunLoan]) -> None:
+        for loan in loans:
+            self._arrived.append(loan)
+            self._working.add(loan.token)
+            self._stir()
+
     def _start_arrived(self) -> Iterable[RunLoan]:
         arrived, self._arrived = self._arrived, []
         return arrived
 
     async def _take(self) -> float | None:
         """Take up what waits, as far as there is room; seconds until it is worth looking again."""
-        if self._leaving or not self.known:
+        if not self.known or (self._leaving and self.backstage.is_durable):  # on Local nobody else will
             return None
         while True:
-            free = self.capacity - len(self.runs) - len(self._arrived)
+            free = self._room()
             if free <= 0:
                 self._others_wait = True
                 return None
@@ -153,39 +167,50 @@ class Keeper:
             share = max(1, free // len(self.known))
             names = list(self.known)[:free]
             self.known.update((name, self.known.pop(name)) for name in names)  # the others come first next time
-            taken = await self.backstage.take(dict.fromkeys(names, share), self.listener)
-            self._arrived.extend(taken.loans)
+            self._reserved += free
+            try:
+                taken = await self.backstage.take(dict.fromkeys(names, share), self.listener)
+            finally:
+                self._reserved -= free
+            self._arrive(taken.loans)
             if taken.next_due == 0 or (taken.loans and len(names) < len(self.known)):
                 continue
-            self._others_wait = taken.next_due is not None
+            self._others_wait = taken.next_due == 0 or (taken.next_due is not None and not self._leaving)
+            self._tell_changed()
             wait = LOOK_EVERY if self.backstage.is_durable else None
             if taken.next_due is None:
                 return wait
             return taken.next_due if wait is None else min(wait, taken.next_due)
 
     async def _work(self, loan: RunLoan) -> None:
-        run = await self._opened(loan)
-        if run is None:
-            return
-        tracked = self.tracked(run.id)
-        self.runs[run.id] = run
-        input = read(loan.run.input, Input, "input of a workflow")
         try:
-            if self._leaving:
-                run.stop(Reason.LEAVING)
-            run.watches = tracked.watches
+            run = await self._opened(loan)
+            if run is not None:
+                await self._drive(run)
+        finally:
+            self._working.discard(loan.token)
+            self.listener.holding.discard(loan.token)
+            self._stir()
+            self._tell_changed()
+
+    def _tell_changed(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    async def _drive(self, run: Execution) -> None:
+        self.runs[run.token] = run
+        tracked = self.tracked(run.id)
+        input = read(run.loan.run.input, Input, "input of a workflow")
+        journal, token = self.backstage.journal, run.token
+        try:
+            if self._stop_for is not None:
+                run.stop(self._stop_for)
             await Driver(run, input, tracked.end).drive()
             if run.reason is Reason.LEAVING:
                 with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
-                    await self.backstage.ask(
-                        "hand a workflow back", lambda: self.backstage.journal.hand_back(run.token)
-                    )
+                    await self.backstage.ask("hand a workflow back", lambda: journal.hand_back(token))
         finally:
-            del self.runs[run.id]
-            self.listener.holding.discard(run.token)
-            self._stir()
-            changed, self._changed = self._changed, anyio.Event()
-            changed.set()
+            del self.runs[token]
 
     async def _opened(self, loan: RunLoan) -> Execution | None:
         """A run as this process works on it; one whose journal can't be read is parked."""
@@ -207,7 +232,6 @@ class Keeper:
             result = Result(journal=str(error), code="can't read that")
             self.backstage.log.write(WORKFLOW_PARKED, stored.workflow, stored.id, result.journal, result.code)
             await self.backstage.conclude(loan.token, RunState.PARKED, encode(result), [], 0.0)
-            self.listener.holding.discard(loan.token)
             self.tracked(stored.id).stir()
             return None
 
@@ -223,7 +247,7 @@ class Keeper:
         self._stir()
 
     def _on_heard(self, id: str) -> None:
-        if id in self.runs:
+        if any(run.id == id for run in self.runs.values()):
             self._heard[id] = None
             self._stir()
         tracked = self._tracked.get(id)
@@ -231,9 +255,10 @@ class Keeper:
             tracked.stir()
 
     def _on_lost(self) -> None:
+        self._working.difference_update(loan.token for loan in self._arrived)
         self._arrived.clear()
         self.listener.holding.clear()
-        for run in self.runs.values():
+        for run in tuple(self.runs.values()):
             run.stop(Reason.LOST)
         self.mail()
 
@@ -242,9 +267,10 @@ class Keeper:
             id = next(iter(self._heard))
             del self._heard[id]
             loan = await self.backstage.ask("read a workflow", partial(self.backstage.journal.run, id))
-            run = self.runs.get(id)
-            if loan is not None and run is not None:
-                run.refresh(loan.entries)
+            entries = () if loan is None else loan.entries
+            for run in tuple(self.runs.values()):
+                if run.id == id:
+                    run.refresh(entries)
 
     # Leaving
 
@@ -264,18 +290,19 @@ class Keeper:
                 await self._wait_until_empty()
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
                 if self.runs:
-                    names = ", ".join(self.runs)
+                    names = ", ".join(run.id for run in self.runs.values())
                     self.backstage.log.write(WORKFLOWS_LEFT, len(self.runs), self.compensate_within, names)
-                    for run in self.runs.values():
+                    for run in tuple(self.runs.values()):
                         run.stop(Reason.LEAVING)
                     await self._wait_until_empty()
             self._life.cancel()
 
     def _stop_all(self, reason: Reason) -> None:
-        for run in self.runs.values():
+        self._stop_for = reason
+        for run in tuple(self.runs.values()):
             if not run.is_undoing:
                 run.stop(reason)
 
     async def _wait_until_empty(self) -> None:
-        while self.runs or self._arrived:
+        while self._working or (self._others_wait and not self.backstage.is_durable):
             await self._changed.wait()

@@ -248,7 +248,9 @@ def failure_of(error: BaseException, at: float, attempts: int, *, in_order: bool
 
 def undoing_of(error: BaseException, at: float) -> Undoing:
     """What a workflow raised, as texts; of a step that failed, what that raised."""
-    failed = next((each for each in leaves_of(error) if isinstance(each, StepFailed)), None)
+    leaves = list(leaves_of(error))
+    failed = next((each for each in leaves if isinstance(each, StepFailed)), None)
     if failed is None:
+        error = leaves[0] if len(leaves) == 1 else error
         return Undoing(at, False, None, type_of(error), message_of(error), text_of(error))
     return Undoing(at, False, failed.step, failed.type, failed.message, text_of(failed.__cause__ or failed))
