@@ -8,8 +8,8 @@ Prints: `GOAL R6 <lost or run again> PASS|FAIL …`, or `GOAL R11 <lost or not m
 Status: 0 if the goal is reached, 1 if not, 2 for what can't be run.
 
 `sqlite` kills a busy process on a file that two share, at random moments; `worker` kills one between a handler's
-success and its settle; `workflows` kills one at every step boundary of a workflow and in every compensation, for as
-many points as there are, at most as many as there are cycles. Every process is a runtime on a SQLite file; every other one is on trio.
+success and its settle; `workflows` kills one at every step boundary of a workflow and in every compensation, which
+takes fewer cycles than that. Every process is a runtime on a SQLite file; every other one is on trio.
 """
 
 import sys

@@ -27,13 +27,13 @@ class Processes:
         ):
             yield workflows
 
-    async def killed_after(self, seconds: float, known: Workflow[Any], **begin: Any) -> None:
+    async def killed_after(self, seconds: float, known: Workflow[Any], *, subscribers: Any = (), **begin: Any) -> None:
         """A process that begins a run, and is killed some time later: it writes nothing more."""
         module = ReferenceModule(self.store)
         with anyio.CancelScope() as scope:
             try:
                 async with (
-                    Runtime(module=module) as runtime,
+                    Runtime(module=module, subscribers=subscribers) as runtime,
                     Workflows(runtime, [known], compensate_within=0) as workflows,
                 ):
                     await workflows.start(known, **begin)
