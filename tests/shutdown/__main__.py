@@ -1,6 +1,6 @@
 """Programs with busy handlers that are told to end by SIGTERM, once or twice.
 
-Run: python -m tests.shutdown [--cycles 100] [--seed N]
+Run: python -m tests.shutdown [--store sqlite|redis] [--cycles 100] [--seed N]
 Prints: `GOAL R14 <programs that were late or did something wrong> PASS|FAIL …`; `latest` is the longest time, in
 seconds, that one took beyond its grace (0.5 are allowed), or after the second signal.
 Status: 0 if the goal is reached, 1 if not, 2 for what can't be run.
@@ -10,7 +10,9 @@ nothing that has not finished was settled. Half of the programs are on trio, hal
 """
 
 import sys
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.processes import command
 
@@ -19,7 +21,9 @@ from .cycles import shutdown
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
-    return command.main("shutdown", __doc__, 100, shutdown, arguments)
+    asked = command.options("shutdown", __doc__, 100, has_stores=True).parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        return command.report([shutdown(Path(folder), asked.cycles, command.seed_of(asked), asked.store)])
 
 
 if __name__ == "__main__":

@@ -52,7 +52,6 @@ class Carrier:
         lost: Told that the session was taken for dead; says how many deliveries were in hand, and how many waited.
         staged_heard: Told of what became of something staged; whether that was staged here.
         elsewhere: Subscriptions that other processes serve, as far as is known.
-        stirred: Set, and made anew, whenever something has happened.
     """
 
     store: Store
@@ -70,7 +69,7 @@ class Carrier:
     fetcher: Fetcher = attrs.field(init=False)
     elsewhere: frozenset[str] = attrs.field(default=frozenset(), init=False)
     refused: int = attrs.field(default=0, init=False)
-    stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _stirred: anyio.Event | None = attrs.field(default=None, init=False)  # where somebody waits for any change
     session: str = attrs.field(kw_only=True)
     _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
@@ -80,7 +79,7 @@ class Carrier:
 
     def __attrs_post_init__(self) -> None:
         self.publisher = Publisher(
-            self.store, self.port, self._persistence, self._accepted, self._room_in, self._answered
+            self.store, self.port, self._persistence, self._sending, self._accepted, self._room_in, self._answered
         )
         self.settler = Settler(
             self.store,
@@ -145,11 +144,19 @@ class Carrier:
         if is_new:
             self.recorded(receipt, emitter)
 
+    def _sending(self, events: Iterable[StoredEvent]) -> None:
+        """Events are on their way into the store: ask for them right behind, in the same trip where there is one.
+
+        Only for those who have nothing to do meanwhile: it is for them that a trip less is worth a look in vain.
+        """
+        for name in dict.fromkeys(event.name for event in events if not event.delay):
+            self.fetcher.expect_for(name)
+
     def _accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
         self.adopt(receipt, published, is_new=published.body is None, emitter=emitter)
         for name in published.targets:
             if name in self.fetcher.served:
-                self.fetcher.expect(name)
+                self.fetcher.was_accepted(name, receipt.id)
 
     def _target(self, name: str) -> StoredTarget:
         target = self._targets.get(name)
@@ -203,8 +210,9 @@ class Carrier:
         return True
 
     def _stir(self) -> None:
-        stirred, self.stirred = self.stirred, anyio.Event()
-        stirred.set()
+        if self._stirred is not None:  # few ever wait for it, and this is called for every outcome
+            self._stirred.set()
+            self._stirred = None
 
     async def listen(self) -> None:
         """Take up the store's news, for ever.
@@ -320,8 +328,10 @@ class Carrier:
 
         Cancellation: changes nothing.
         """
+        if self._stirred is None:
+            self._stirred = anyio.Event()
         with anyio.move_on_after(LOOK_EVERY):
-            await self.stirred.wait()
+            await self._stirred.wait()
 
     def close(self) -> None:
         """The runtime has ended: nothing more will be heard."""
