@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from postroom import Context, Event, InvalidOption, Runtime, RuntimeClosed, RuntimeReentered, Supervision, subscriber
+from postroom import Context, Event, InvalidOption, Runtime, RuntimeClosed, Supervision, subscriber
 from postroom.integrations.asgi import Carrier, Lifespan
 from postroom.integrations.service import Service
 from postroom.observe.opentelemetry import telemetry
@@ -99,7 +99,7 @@ async def test_a_function_makes_a_runtime_for_each_start() -> None:
     service = Service(Runtime())
     async with service.running():
         pass
-    with pytest.raises(RuntimeReentered):
+    with pytest.raises(InvalidOption):
         async with service.running():
             pass
 

@@ -67,12 +67,12 @@ class Service:
         """The block in which the runtime is open. Leaving it drains, as leaving a runtime does.
 
         Raises:
-            RuntimeReentered: it was given a runtime, and started a second time: give it a function that makes one.
+            InvalidOption: it was given a runtime, and started a second time: give it a function that makes one.
 
         Cancellation: as that of a runtime's block.
         """
         runtime = self._given if isinstance(self._given, Runtime) else self._given()
-        runtime.intercept(*self.carrying.interceptors, outermost=True)
+        runtime.intercept(*self.carrying.interceptors)
         async with runtime:
             await forget_left_over(runtime)
             self._runtime = runtime
