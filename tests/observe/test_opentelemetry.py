@@ -250,7 +250,8 @@ def test_nothing_of_it_is_imported_or_needed_by_postroom() -> None:
     # The container that postroom uses imports the frameworks that it finds, so here it finds none.
     program = (
         "import sys\n"
-        "for name in ('opentelemetry', 'prometheus_client', 'starlette', 'litestar', 'quart'): sys.modules[name] = None\n"
+        "for name in ('opentelemetry', 'prometheus_client', 'starlette', 'litestar', 'quart'):\n"
+        "    sys.modules[name] = None\n"
         "import postroom, postroom.observe, postroom.integrations, postroom.testing\n"
         "print([name for name in sys.modules if name.startswith(('postroom.observe.', 'postroom.integrations.'))])"
     )
