@@ -54,6 +54,35 @@ async def test_outcomes_wake_who_has_published(path: Path, monkeypatch: pytest.M
             raise AssertionError("they were forgotten")
 
 
+async def test_an_outcome_that_comes_while_the_last_ones_are_asked_for_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wakes, "LOOK_EVERY", 600.0)
+    async with SqliteModule(path).open("emits") as emits, SqliteModule(path).open("handles") as handles:
+        await handles.bind([LEDGER], serve=True)
+        await publish(emits, 1, "e1")
+        loans = await fetch(handles)
+        await emits.news(0)
+        session = inside(emits)
+        ask = SqliteSession._run
+        asked = 0
+
+        async def slow(self: SqliteSession, step: Any) -> Any:
+            nonlocal asked
+            result = await ask(self, step)
+            if self is session and (asked := asked + 1) == 1:
+                await handles.settle(settled(loans))
+                while not session._what:
+                    await anyio.sleep(0.001)
+            return result
+
+        session._what |= wakes.NOTICES
+        monkeypatch.setattr(SqliteSession, "_run", slow)
+        with anyio.fail_after(5):
+            _, (notice,) = await notices(emits)
+    assert notice.event == "e1"
+
+
 async def test_notices_come_again_until_they_were_seen(path: Path) -> None:
     async with SqliteModule(path).open("emits") as emits, SqliteModule(path).open("handles") as handles:
         await handles.bind([LEDGER], serve=True)
