@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from postroom.contract import Binding, Letter, News, Settlement, Step, Store
 from postroom.errors import ForkedProcess
 from postroom.modules.sqlite import SqliteModule, wakes
+from postroom.modules.sqlite.session import SqliteSession
+from postroom.modules.sqlite.transaction import NOTICES
 from postroom.store_errors import StoreBroken
 
 from .calls import LEDGER, event, fetch, inside, notices, publish, settled
@@ -72,11 +75,11 @@ async def test_an_outcome_that_comes_while_the_last_ones_are_asked_for_is_told(
             result = await ask(self, step)
             if self is session and (asked := asked + 1) == 1:
                 await handles.settle(settled(loans))
-                while not session._what:
+                while not session._what & NOTICES:
                     await anyio.sleep(0.001)
             return result
 
-        session._what |= wakes.NOTICES
+        session._what |= NOTICES
         monkeypatch.setattr(SqliteSession, "_run", slow)
         with anyio.fail_after(5):
             _, (notice,) = await notices(emits)
