@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import attrs
 
+from .quoting import printable as printable
+
 _log: Final = logging.getLogger("postroom")
 
 
@@ -49,6 +51,11 @@ STILL_RUNNING: Final = Line(
     logging.ERROR,
     "%g s after their cancellation these subscriptions still run a handler that ignores it: %s. "
     "The runtime waits for them; nothing else can be done inside one process.",
+)
+CUT_SHORT: Final = Line(
+    logging.INFO,
+    "the handler of %s was cut short at %s %s in attempt %d: the runtime closes",
+    ("event_id", "event_name", "subscription", "attempt", "cause"),
 )
 BLOCKED: Final = Line(
     logging.WARNING,
@@ -109,12 +116,28 @@ UNVERIFIED: Final = Line(
     logging.WARNING,
     "the certificate of the %s store at %s is not verified: anybody between here and there may read and write events",
 )
+SERVICES_FAILED: Final = Line(
+    logging.WARNING, "closing the services of %s failed (%s); what it was for is not affected"
+)
+SERVICES_SLOW: Final = Line(
+    logging.WARNING, "the services of %s could not be closed within %g s; what is not closed by then is left as it is"
+)
+WORKFLOW_STUCK: Final = Line(
+    logging.ERROR, "workflow %s %s needs attention: these steps could not be undone: %s; all others are"
+)
+WORKFLOW_PARKED: Final = Line(
+    logging.ERROR, "workflow %s %s is parked, since its code has changed: the journal has %s the code %s"
+)
+WORKFLOWS_LEFT: Final = Line(
+    logging.ERROR, "%d workflow(s) were not undone within %g s, and are left as their journal has them: %s"
+)
 
 LINES: Final = (
     RETRYING,
     GAVE_UP,
     STUCK,
     STILL_RUNNING,
+    CUT_SHORT,
     BLOCKED,
     LIVES_AGAIN,
     RESTARTED,
@@ -135,6 +158,11 @@ LINES: Final = (
     LEASE_AT_RISK,
     THREAD_LEFT,
     UNVERIFIED,
+    SERVICES_FAILED,
+    SERVICES_SLOW,
+    WORKFLOW_STUCK,
+    WORKFLOW_PARKED,
+    WORKFLOWS_LEFT,
 )
 
 
@@ -157,13 +185,6 @@ class Fields:
 
 
 NO_FIELDS: Final = Fields()
-
-
-def printable(text: str) -> str:
-    """`text` on one line, without what would steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def as_extra(fields: Fields) -> dict[str, object]:
