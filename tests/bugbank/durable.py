@@ -46,14 +46,6 @@ DURABLE: Final = (
         new="if False:",
         world="store",
     ),
-    Bug(
-        name="old-token-believed",
-        mistake="what was settled under the token of a lost lease is told as if the store had taken it",
-        where="postroom.carrying.settling:Settler.write",
-        old="if was_taken or (item.may_be_done and not item.was_lost):",
-        new="if was_taken or item.may_be_done:",
-        world="store",
-    ),
     # settling
     Bug(
         name="settle-lost",
@@ -77,14 +69,6 @@ DURABLE: Final = (
         where="postroom.carrying.settling:Settler.returned",
         old="self.give_back(loan.subscription, loan.token, attempts,",
         new="self.give_back(loan.subscription, loan.token, 0,",
-        world="store",
-    ),
-    Bug(
-        name="given-back-never",
-        mistake="what was lent to a subscription that has just stopped is kept",
-        where="postroom.carrying.fetching:Fetcher._take",
-        old="self._settler.give_back(loan.subscription, loan.token, loan.attempts)",
-        new="pass",
         world="store",
     ),
     # asking again

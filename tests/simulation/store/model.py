@@ -97,6 +97,7 @@ class StoreModel:
         now: Reads the time.
         may_lose: Whether the lease of a session may run out: its process is dead, or was asleep.
         specs: By name.
+        store_is_well: It takes what is settled within the time that the end of a runtime has for that.
         changes: Counts what has changed in the store.
     """
 
@@ -106,6 +107,7 @@ class StoreModel:
     may_lose: Callable[[str], bool]
     specs: dict[str, StoreSpec]
     losses: int = 3
+    store_is_well: bool = True
     changes: int = 0
     registered: dict[str, Binding] = attrs.field(factory=dict)
     accepted: dict[str, tuple[float, tuple[str, ...]]] = attrs.field(factory=dict)
@@ -115,7 +117,7 @@ class StoreModel:
     leases: dict[str, float] = attrs.field(factory=dict)
     lost_at: dict[str, float] = attrs.field(factory=dict)
     groups: dict[str, list[tuple[StoredEvent, str]]] = attrs.field(factory=dict)
-    _numbers: dict[str, int] = attrs.field(factory=dict)
+    _numbers: dict[str, tuple[int, object]] = attrs.field(factory=dict)
 
     @property
     def open(self) -> Iterator[Held]:
@@ -141,6 +143,9 @@ class StoreModel:
 
     def ended(self, session: str) -> None:
         """A session has ended well."""
+        for one in self.of(session):
+            if self.store_is_well and one.in_loan and one.in_loan[-1].ended == "returned":
+                self.complain(f"{session} has ended, and has not written that it has handled {one}")
         self.reclaimed(session, ())
         self.leases.pop(session, None)
 
@@ -157,12 +162,15 @@ class StoreModel:
         """What a session has."""
         return [each for each in self.open if each.session == session]
 
-    def is_new(self, session: str, number: int) -> bool:
-        """Whether a numbered call is made for the first time."""
-        if self._numbers.get(session) == number:
+    def is_new(self, session: str, number: int, result: object) -> bool:
+        """Whether a numbered call is made for the first time; made again, it has the result that it had."""
+        last, before = self._numbers.get(session, (0, None))
+        if last == number:
             self.sometimes.hit("unknown repeated")
+            if result != before:
+                self.complain(f"{session} has made call {number} again, and got {result} instead of {before}")
             return False
-        self._numbers[session] = number
+        self._numbers[session] = (number, result)
         return True
 
     # Accepting
@@ -358,6 +366,8 @@ class StoreModel:
             self.complain(f"{session} handles {one}, which it was not lent")
         if has_it and attempt != one.lent_with + len(one.in_loan) + 1:
             self.complain(f"{one} begins attempt {attempt} after {one.lent_with} and {len(one.in_loan)} in its loan")
+        if has_it and one.losses >= self.losses:
+            self.complain(f"{one} is handled, and was lost {one.losses} times of {self.losses}")
         if attempt > self.specs[name].attempts:
             self.complain(f"{one} begins attempt {attempt} of {self.specs[name].attempts}")
         for run in one.runs:
