@@ -49,10 +49,18 @@ DURABLE: Final = (
     # settling
     Bug(
         name="settle-lost",
-        mistake="what was on its way into the store when the runtime ended is not written",
-        where="postroom.carrying.settling:Settler.write",
-        old="self.queue.extendleft(reversed(batch))",
-        new="pass",
+        mistake="a settlement that a busy store has refused is taken for written",
+        where="postroom.carrying.settling:Settler._settle",
+        old="self.is_behind = True\n        raise",
+        new="return [True] * len(batch)",
+        world="store",
+    ),
+    Bug(
+        name="letter-lost",
+        mistake="a delivery that is given up on leaves no dead letter in the store",
+        where="postroom.carrying.settling:Settler.settled",
+        old="letter = None if loan.grave is None else letter_of(loan.grave)",
+        new="letter = None",
         world="store",
     ),
     Bug(
@@ -117,14 +125,6 @@ DURABLE: Final = (
         mistake="an outcome that comes before the answer to its emit is told to nobody",
         where="postroom.carrying.carrier:Carrier._answered",
         old="take_up()",
-        new="pass",
-        world="store",
-    ),
-    Bug(
-        name="deaf-after-a-lost-reply",
-        mistake="what the news had told whose reply got lost is never looked for",
-        where="postroom.carrying.carrier:Carrier.listen",
-        old="await self._heard(News(seen, mail=True, room=True, routes=True))",
         new="pass",
         world="store",
     ),

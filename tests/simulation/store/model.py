@@ -146,10 +146,18 @@ class StoreModel:
         for one in self.of(session):
             if self.store_is_well and one.in_loan and one.in_loan[-1].ended == "returned":
                 self.complain(f"{session} has ended, and has not written that it has handled {one}")
-        self.reclaimed(session, ())
+        self.take_back(session, ())
         self.leases.pop(session, None)
 
     def reclaimed(self, session: str, holding: Collection[int]) -> None:
+        """A session has let the store take back what it does not hold."""
+        for one in self.of(session):
+            was_handled = one.in_loan and one.in_loan[-1].ended == "returned"
+            if was_handled and one.token not in holding and session not in self.lost_at:
+                self.complain(f"{session} has handled {one}, and lets it be taken back")
+        self.take_back(session, holding)
+
+    def take_back(self, session: str, holding: Collection[int]) -> None:
         for one in self.of(session):
             if one.token not in holding:
                 if not one.runs or one.runs[-1].token != one.token:
@@ -338,6 +346,8 @@ class StoreModel:
             case Succeeded():
                 if run is None or not is_own or run.ended not in ("returned", "edge"):
                     self.complain(f"{one} succeeded, and no handler has returned")
+            case Failed() if settlement.letter is None:
+                self.complain(f"{one} failed, and no dead letter was kept")
             case Failed(exception=error):
                 if not is_own and one.losses >= self.losses:
                     self.sometimes.hit("lost too often")
