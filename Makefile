@@ -56,6 +56,7 @@ crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases and stepped clocks on SQLi
 	@$(BIN)/python -m tests.crash sqlite
 	@$(BIN)/python -m tests.crash worker
 	@$(BIN)/python -m tests.shutdown
+	@$(BIN)/python -m tests.shutdown --through-run
 	@$(BIN)/python -m tests.lease
 	@$(BIN)/python -m tests.clock
 
