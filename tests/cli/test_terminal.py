@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import pyte  # type: ignore[import-untyped]  # it has no types
+import pyte
 import pytest
 
 from .processes import AT_WORK, PATIENCE, ROOT, environment, running
