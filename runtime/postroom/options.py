@@ -13,7 +13,7 @@ from typing import Final, TypedDict
 from .checks import check_number, paired
 from .errors import InvalidOption
 from .event import HEAD_STARTS, NO_HEADERS, Event, Priority
-from .policy import Policy, check_quiet, check_timeout, first_said
+from .policy import Policy, check_quiet, check_timeout, first_said, says_nothing
 from .retry import Backoff, check_attempts, check_backoff
 
 LONGEST_KEY: Final = 200
@@ -58,15 +58,16 @@ class EmitOptions(TypedDict, total=False):
 def with_own(event: Event, options: EmitOptions) -> EmitOptions:
     """The options of a call, and over them those that the event itself has."""
     own: EmitOptions = {**options}
-    call = Policy(
-        attempts=options.get("attempts"),
-        backoff=options.get("backoff"),
-        timeout=options.get("timeout"),
-        quiet=options.get("quiet"),
-    )
-    said = first_said(event, call)
-    own["attempts"], own["backoff"] = said.attempts, said.backoff
-    own["timeout"], own["quiet"] = said.timeout, said.quiet
+    if not says_nothing(event):
+        call = Policy(
+            attempts=options.get("attempts"),
+            backoff=options.get("backoff"),
+            timeout=options.get("timeout"),
+            quiet=options.get("quiet"),
+        )
+        said = first_said(event, call)
+        own["attempts"], own["backoff"] = said.attempts, said.backoff
+        own["timeout"], own["quiet"] = said.timeout, said.quiet
     if event.key is not None:
         own["key"] = event.key
     if event.headers is not NO_HEADERS:

@@ -5,13 +5,13 @@ import re
 import signal
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import apsw
 import attrs
 
 from tests.processes.child import Child, end_all
 from tests.processes.command import BACKENDS
+from tests.processes.stores import Places, left_at, open_places
 from tests.soak.goal import Goal
 
 from .through_run import ERRORS
@@ -42,12 +42,17 @@ class Found:
     status: int
 
 
-def shutdown(folder: Path, cycles: int, seed: int, *, through_run: bool = False) -> Goal:
+def shutdown(folder: Path, cycles: int, seed: int, store: str = "sqlite", *, through_run: bool = False) -> Goal:
     """Run and end so many programs; the figure is how many of them were too late or wrong.
 
     Args:
         through_run: By the command line, `postroom run`.
     """
+    with open_places(store) as places:
+        return _shutdown(folder, cycles, seed, store, places, through_run)
+
+
+def _shutdown(folder: Path, cycles: int, seed: int, store: str, places: Places, through_run: bool) -> Goal:
     program = "tests.shutdown.through_run" if through_run else "tests.shutdown.program"
     chance = random.Random(seed)
     found: list[Found] = []
@@ -60,7 +65,7 @@ def shutdown(folder: Path, cycles: int, seed: int, *, through_run: bool = False)
                 grace, longest = (LONG_GRACE, 15.0) if twice else (GRACE, chance.choice([0.1, 0.5]))
                 inside = folder / str(number)
                 inside.mkdir()
-                arguments = (inside / "events.db", BACKENDS[number // 3 % 2], grace, HANDLERS, longest, number)
+                arguments = (places.place(inside), BACKENDS[number // 3 % 2], grace, HANDLERS, longest, number)
                 child = Child(program, inside, f"c{number}", arguments)
                 batch.append((child, chance.uniform(0.0, 0.1), twice))
             found += [_end(*each) for each in batch]
@@ -73,6 +78,7 @@ def shutdown(folder: Path, cycles: int, seed: int, *, through_run: bool = False)
         most=0,
         broken=tuple({text for each in found for text in each.wrong}),
         details={
+            "store": store,
             "cycles": cycles,
             "latest": f"{max(each.late for each in found) + TOLERANCE:.2f}",
             "unfinished": sum(each.status == 1 for each in found),
@@ -98,7 +104,7 @@ def _end(child: Child, after: float, twice: bool) -> Found:
 
 
 def _wrong(child: Child, status: int) -> list[str]:
-    """What was settled has ended, what has not ended is in the file, as if nobody had had it, and was listed."""
+    """What was settled has ended, what has not ended is in the store, as if nobody had had it, and was listed."""
     said: dict[str, set[str]] = {"begun": set(), "ended": set(), "unfinished": set()}
     for line in child.said():
         said.setdefault(line.word, set()).add(line.what)
@@ -110,14 +116,9 @@ def _wrong(child: Child, status: int) -> list[str]:
         wrong.append(f"the status was {status}")
     if said["unfinished"] != said["begun"] - said["ended"]:
         wrong.append("not all that was cut short was listed")
-    db = apsw.Connection(str(child.folder / "events.db"))
-    counts = "SELECT (SELECT count(*) FROM waiting), (SELECT count(*) FROM waiting WHERE losses OR attempts), "
-    more = "(SELECT count(*) FROM lent), (SELECT count(*) FROM letters)"
-    row: Any = db.execute(counts + more).fetchone()
-    waiting, marked, lent, letters = row
-    db.close()
-    if waiting != 3 * HANDLERS - len(said["ended"]):
-        wrong.append(f"{len(said['ended'])} of {3 * HANDLERS} have ended, and {waiting} are in the file")
-    if marked or lent or letters:
-        wrong.append(f"{marked} are marked as tried or lost, {lent} are lent, {letters} are dead")
+    left = left_at(str(child.arguments[0]))
+    if left.waiting != 3 * HANDLERS - len(said["ended"]):
+        wrong.append(f"{len(said['ended'])} of {3 * HANDLERS} have ended, and {left.waiting} are in the store")
+    if left.marked or left.lent or left.letters:
+        wrong.append(f"{left.marked} are marked as tried or lost, {left.lent} are lent, {left.letters} are dead")
     return wrong

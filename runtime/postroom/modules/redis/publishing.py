@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import attrs
 
-from postroom.contract import Answer, Emit, Published
+from postroom.contract import Answer, Emit, Published, StoredEvent
 from postroom.errors import ConflictingEvent, NoSubscriber, PostroomError
 from postroom.store_errors import BacklogFull, GroupFull, StoreBusy
 
@@ -16,6 +16,7 @@ from . import scripts, wire
 from .caller import Caller
 from .faults import MODULE, StaleCall
 from .link import Link
+from .scripts import Script
 from .table import Directory, Match, Table, table_of
 
 MOST_STAGED: Final = 10_000
@@ -81,6 +82,20 @@ class Publishing:
             return _answers(wire.answer(reply), matches)
         raise _restless(self._link)
 
+    async def accept(self, script: Script, arguments: Sequence[Any], events: Emit) -> Any:
+        """Run another script that accepts events, as often as the routes change meanwhile; returns its reply."""
+        for _ in range(MOST_TRIES):
+            table = await self._routes()
+            directory = Directory(table)
+            (written,), _, parcels = _written([events], directory)
+            beyond = (table.version, directory.targets, directory.sets, written, len(parcels))
+            try:
+                return await self._caller.call(self._link, script, *arguments, *beyond, beside=parcels)
+            except StaleCall:
+                if self._table is table:  # what a publish was tried with stays: it may have been done
+                    self._table = None
+        raise _restless(self._link)
+
     async def stage(self, group: str, events: Emit, ttl: float | None) -> list[Published | None] | PostroomError:
         """See the contract."""
         reply = wire.answer(
@@ -116,7 +131,7 @@ class Publishing:
             )
             if len(reply) == 2:
                 ids, answer = reply
-                return ids, _refusal(answer) or [wire.published(fields) for fields in answer[1]]
+                return ids, refusal_of(answer) or [wire.published(fields) for fields in answer[1]]
             names = reply[0]
             self._forget(table)
         raise _restless(self._link)
@@ -131,31 +146,46 @@ def _written(emits: Sequence[Emit], directory: Directory) -> tuple[list[Any], li
     written: list[Any] = []
     matches: list[list[Match]] = []
     parcels: list[bytes] = []
-    find, parcel_of, micro = directory.find, wire.parcel_of, wire.micro
+    find = directory.find
     for events in emits:
-        fields, own = [], []
+        fields: list[Any] = []
+        own = []
+        run: list[int] | None = None  # of plain events that are alike
+        alike = 0.0
         for event in events:
             position, match = find(event.name)
-            length, parcel = parcel_of(event)
-            digest = event.digest
             own.append(match)
-            parcels.append(parcel)
-            fields.append(
-                (
-                    position,
-                    length,
-                    None,
-                    micro(event.head_start),
-                    micro(event.delay),
-                    event.key,
-                    None if digest is None else wire.raw(digest),
-                    None if digest is None else event.id,
-                    event.name if event.require else None,
-                )
-            )
+            id = event.id.encode()
+            parcels.append(id + event.body)
+            if event.digest is not None or event.key is not None or event.delay or event.require:
+                fields.append(_special(event, position, len(id)))
+                run = None
+                continue
+            head_start = event.head_start
+            if run is not None and run[0] == position and run[1] == len(id) and alike == head_start:
+                run[2] += 1
+                continue
+            alike = head_start
+            run = [position, len(id), 1, wire.micro(head_start)]
+            fields.append(run)
         written.append(fields)
         matches.append(own)
     return written, matches, parcels
+
+
+def _special(event: StoredEvent, position: int, length: int) -> tuple[Any, ...]:
+    digest = event.digest
+    return (
+        position,
+        length,
+        None,
+        wire.micro(event.head_start),
+        wire.micro(event.delay),
+        event.key,
+        None if digest is None else wire.raw(digest),
+        None if digest is None else event.id,
+        event.name if event.require else None,
+    )
 
 
 def _answers(reply: Any, matches: list[list[Match]]) -> list[Answer]:
@@ -168,7 +198,7 @@ def _answers(reply: Any, matches: list[list[Match]]) -> list[Answer]:
 def _answer(wall: float, answer: Any, own: list[Match]) -> Answer:
     if answer is None:
         return [Published(wall, match.names) for match in own]
-    refusal = _refusal(answer)
+    refusal = refusal_of(answer)
     if refusal is not None:
         return refusal
     return [
@@ -177,7 +207,8 @@ def _answer(wall: float, answer: Any, own: list[Match]) -> Answer:
     ]
 
 
-def _refusal(answer: Any) -> PostroomError | None:
+def refusal_of(answer: Any) -> PostroomError | None:
+    """Why nothing was accepted; None where it was."""
     match answer[0]:
         case 1:
             return NoSubscriber(cast("str", answer[1]))
