@@ -10,7 +10,7 @@ import random
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import anyio
 import attrs
@@ -20,9 +20,7 @@ from postroom.modules.sqlite import SqliteModule
 from tests.processes.child import say
 
 from .program import Desk
-
-WANTED: Final = "SHUTDOWN_WANTED"
-"""Names the environment variable with the arguments, as JSON."""
+from .through_run import WANTED
 
 
 @attrs.define(eq=False)
