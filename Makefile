@@ -77,6 +77,7 @@ crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases, bad networks and stepped 
 		$(BIN)/python -m tests.lease --store $$store || exit 1; \
 	done
 	@$(BIN)/python -m tests.netfault
+	@$(BIN)/python -m tests.shutdown --through-run
 	@$(BIN)/python -m tests.clock
 
 model: $(VENV)/.dev  ## the same random programs on every event module and on a model (ARGS="--examples 20 --module sqlite --seed 7")
