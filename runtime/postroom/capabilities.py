@@ -30,6 +30,8 @@ class Capability(enum.StrEnum):
     """Events are staged, and released or cleared together."""
     BACKLOG = "backlog"
     """What waits for a subscription may be bounded beyond its mailboxes."""
+    WORKFLOWS = "workflows"
+    """It keeps a journal of workflows (`postroom.journal`)."""
 
 
 @attrs.define

@@ -199,6 +199,8 @@ class Notice(msgspec.Struct, frozen=True):
         subscription, outcome: Whose delivery is over, and how; both empty in the other kinds.
         published: It was staged here, and released, by whichever session; also by this one, whose reply may get lost.
         cleared: It was staged here, and dropped; why.
+        run: The id of a workflow's run, in the journal: this session has it and it was written to from outside, or this
+            session watches it and it is over or has stopped. `event` is empty then.
     """
 
     event: str
@@ -206,6 +208,7 @@ class Notice(msgspec.Struct, frozen=True):
     outcome: bytes = b""
     published: Published | None = None
     cleared: str = ""
+    run: str = ""
 
 
 class News(msgspec.Struct, frozen=True):
@@ -214,7 +217,7 @@ class News(msgspec.Struct, frozen=True):
     Attributes:
         number: To be told at the next call, so that the store can forget these notices.
         notices: In order.
-        mail: There may be something to fetch.
+        mail: There may be something to fetch, or runs of workflows to take up.
         room: A backlog that refused an emit of this session may have room again.
         routes: Who subscribes to what, or who serves it, may have changed.
         lost: The session's lease had run out: all that it was lent is gone, its tokens are worth nothing, and it serves

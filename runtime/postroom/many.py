@@ -56,7 +56,7 @@ class ManyEmitter(Emitter):
             raise InvalidOption("events", events, "must be a list, or another iterable, of Event(…)s or typed events")
         checked: list[Draft] = []
         chosen: dict[str, Event] = {}
-        remembered = self._dispatcher.routes.remembered
+        routes = self._dispatcher.routes
         for position, draft in enumerate(events):
             if self._turn.is_over(self._stopwatch()):
                 await self._breathe()
@@ -75,8 +75,8 @@ class ManyEmitter(Emitter):
                 event = given if group is None else msgspec.structs.replace(given, accepted_at=None)
                 if is_new:
                     event = self._intercept(event, group)
-                if event.name not in remembered:
-                    self._dispatcher.routes.match(event.name)  # raises for what is no name
+                if event.name not in routes.remembered:
+                    routes.match(event.name)
             except Exception as error:
                 error.add_note(note_of_position(position, "accepted" if group is None else "staged"))
                 raise
@@ -95,11 +95,14 @@ class ManyEmitter(Emitter):
             sent = self._outbox.carrier.submit(checked)
             return list(sent), sent[0].admission if sent else None
         now, since = self._kernel.port.now(), self._stopwatch()
+        routes = self._dispatcher.routes
         routed: list[tuple[Event, Targets, Event | None]] = []
         wanted: list[tuple[Event, Targets]] = []
         known: dict[str, Receipt | None] = {}  # by ids that were chosen; None for those that are new
         for event, given in checked:
-            targets = self._dispatcher.routes.match(event.name)
+            targets = routes.remembered.get(event.name)
+            if targets is None:
+                targets = routes.match(event.name)
             routed.append((event, targets, given))
             if given is not None and event.id in known:
                 continue

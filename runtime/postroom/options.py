@@ -22,6 +22,8 @@ LONGEST_KEY: Final = 200
 LARGEST_HEADERS: Final = 8 * 1024
 """Names and values of an event's headers together, bytes in UTF-8."""
 
+_PRIORITIES: Final[Mapping[str, Priority]] = {priority: priority for priority in HEAD_STARTS}
+
 
 class EmitOptions(TypedDict, total=False):
     """What an emit may be told beside the name and the data. An `Event`'s own values win over these.
@@ -56,8 +58,16 @@ class EmitOptions(TypedDict, total=False):
 def with_own(event: Event, options: EmitOptions) -> EmitOptions:
     """The options of a call, and over them those that the event itself has."""
     own: EmitOptions = {**options}
-    if options or not says_nothing(event):
-        _merge_policy(event, options, own)
+    if not says_nothing(event):
+        call = Policy(
+            attempts=options.get("attempts"),
+            backoff=options.get("backoff"),
+            timeout=options.get("timeout"),
+            quiet=options.get("quiet"),
+        )
+        said = first_said(event, call)
+        own["attempts"], own["backoff"] = said.attempts, said.backoff
+        own["timeout"], own["quiet"] = said.timeout, said.quiet
     if event.key is not None:
         own["key"] = event.key
     if event.headers is not NO_HEADERS:
@@ -75,18 +85,6 @@ def with_own(event: Event, options: EmitOptions) -> EmitOptions:
     return own
 
 
-def _merge_policy(event: Event, options: EmitOptions, own: EmitOptions) -> None:
-    call = Policy(
-        attempts=options.get("attempts"),
-        backoff=options.get("backoff"),
-        timeout=options.get("timeout"),
-        quiet=options.get("quiet"),
-    )
-    said = first_said(event, call)
-    own["attempts"], own["backoff"] = said.attempts, said.backoff
-    own["timeout"], own["quiet"] = said.timeout, said.quiet
-
-
 def checked(options: EmitOptions) -> EmitOptions:
     """What the user asked for, without what says nothing.
 
@@ -96,10 +94,11 @@ def checked(options: EmitOptions) -> EmitOptions:
     """
     chosen: EmitOptions = {}
     for name, value in options.items():
-        if name not in _CHECKS:
+        check = _CHECKS.get(name)
+        if check is None:
             raise TypeError(f"emit got an unexpected option {name!r}; it takes {', '.join(_CHECKS)}")
         if value is not None:
-            chosen[name] = _CHECKS[name](value)  # type: ignore[literal-required]  # a name of the table
+            chosen[name] = check(value)  # type: ignore[literal-required]  # a name of the table
     return chosen
 
 
@@ -124,6 +123,8 @@ def check_group(id: object) -> str:
 
 def _text(option: str) -> Callable[[object], str]:
     def check(value: object) -> str:
+        if type(value) is str and value.isascii() and 0 < len(value) <= LONGEST_KEY:  # nearly always
+            return value
         if not isinstance(value, str):
             raise InvalidOption(option, value, f"must be a string, not {type(value).__name__}; use str(…)")
         value = str.__str__(value)  # the text of a subclass, which may hash as it likes
@@ -164,10 +165,9 @@ def check_headers(headers: object) -> Mapping[str, str]:
 
 
 def _priority(priority: object) -> Priority:
-    if isinstance(priority, str):
-        for known in HEAD_STARTS:
-            if str.__str__(priority) == known:
-                return known
+    known = _PRIORITIES.get(str.__str__(priority)) if isinstance(priority, str) else None
+    if known is not None:
+        return known
     raise InvalidOption("priority", priority, f"must be one of {', '.join(HEAD_STARTS)}")
 
 

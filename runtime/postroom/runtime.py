@@ -30,7 +30,7 @@ from .delivery import fields_of
 from .dispatcher import Dispatcher
 from .emitter import State
 from .endings import raise_what_ended_it
-from .errors import DuplicateSubscription, RuntimeReentered, UnknownSubscription
+from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
 from .local import Local
@@ -122,6 +122,23 @@ class Runtime(Carried):
     _fallen: list[BaseException] = attrs.field(factory=list, init=False)
     _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
 
+    @property
+    def module(self) -> "Local | EventModule":
+        """What carries the events."""
+        return self._module
+
+    def intercept(self, *interceptors: Interceptor | Callable[..., Any]) -> None:
+        """Add interceptors, inside of those that there are; for those who run a runtime that others have made.
+
+        Raises:
+            InvalidOption: something that is no interceptor; none was added.
+            RuntimeReentered: the runtime was entered; none was added.
+        """
+        if self._block is not None or self._state is not State.NEW:
+            raise RuntimeReentered
+        self.interceptors = (*self.interceptors, *interceptors_of(interceptors))
+        self._interception = Interception(self.interceptors, self._log)
+
     def __attrs_post_init__(self) -> None:
         for capability in self.requires:
             check_capability(self._module.name, self._module.capabilities, capability, "`requires`")
@@ -134,6 +151,17 @@ class Runtime(Carried):
             check_backlog(self._module, each)
         self._interception = Interception(self.interceptors, self._log)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
+
+    def intercept(self, *interceptors: Interceptor | Callable[..., Any]) -> None:
+        """Put interceptors around those that the runtime was made with: for whoever gets a runtime, and enters it.
+
+        Raises:
+            InvalidOption: one can't be called as an interceptor is; or the runtime was entered already.
+        """
+        if self._state is not State.NEW or self._block is not None:
+            raise InvalidOption("interceptors", interceptors, "come too late: the runtime was entered already")
+        self.interceptors = (*interceptors_of(interceptors), *self.interceptors)
+        self._interception = Interception(self.interceptors, self._log)
 
     async def __aenter__(self) -> Self:
         if self._state is not State.NEW or self._block is not None:

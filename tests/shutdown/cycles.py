@@ -1,6 +1,7 @@
 """R14: programs with busy handlers get SIGTERM at random moments, and every third one gets it twice."""
 
 import random
+import re
 import signal
 import time
 from pathlib import Path
@@ -13,6 +14,8 @@ from tests.processes.command import BACKENDS
 from tests.processes.stores import Places, left_at, open_places
 from tests.soak.goal import Goal
 
+from .through_run import ERRORS
+
 GRACE: Final = 0.3
 LONG_GRACE: Final = 20.0
 """Of those that get two signals."""
@@ -21,6 +24,8 @@ TOLERANCE: Final = 0.5
 HANDLERS: Final = 4
 TOGETHER: Final = 2
 """Programs that run at the same time."""
+
+CUT_SHORT: Final = re.compile(r"^postroom: cut short: ledger with order.placed (\S+) in attempt 1$", re.MULTILINE)
 
 
 @attrs.define
@@ -37,13 +42,18 @@ class Found:
     status: int
 
 
-def shutdown(folder: Path, cycles: int, seed: int, store: str = "sqlite") -> Goal:
-    """Run and end so many programs; the figure is how many of them were too late or wrong."""
+def shutdown(folder: Path, cycles: int, seed: int, store: str = "sqlite", *, through_run: bool = False) -> Goal:
+    """Run and end so many programs; the figure is how many of them were too late or wrong.
+
+    Args:
+        through_run: By the command line, `postroom run`.
+    """
     with open_places(store) as places:
-        return _shutdown(folder, cycles, seed, store, places)
+        return _shutdown(folder, cycles, seed, store, places, through_run)
 
 
-def _shutdown(folder: Path, cycles: int, seed: int, store: str, places: Places) -> Goal:
+def _shutdown(folder: Path, cycles: int, seed: int, store: str, places: Places, through_run: bool) -> Goal:
+    program = "tests.shutdown.through_run" if through_run else "tests.shutdown.program"
     chance = random.Random(seed)
     found: list[Found] = []
     start = time.monotonic()
@@ -56,14 +66,14 @@ def _shutdown(folder: Path, cycles: int, seed: int, store: str, places: Places) 
                 inside = folder / str(number)
                 inside.mkdir()
                 arguments = (places.place(inside), BACKENDS[number // 3 % 2], grace, HANDLERS, longest, number)
-                child = Child("tests.shutdown.program", inside, f"c{number}", arguments)
+                child = Child(program, inside, f"c{number}", arguments)
                 batch.append((child, chance.uniform(0.0, 0.1), twice))
             found += [_end(*each) for each in batch]
         finally:
             end_all([child for child, _, _ in batch])
     wrong = [each for each in found if each.late > 0 or each.wrong]
     return Goal(
-        name="R14",
+        name="R14 run" if through_run else "R14",
         figure=len(wrong),
         most=0,
         broken=tuple({text for each in found for text in each.wrong}),
@@ -98,6 +108,9 @@ def _wrong(child: Child, status: int) -> list[str]:
     said: dict[str, set[str]] = {"begun": set(), "ended": set(), "unfinished": set()}
     for line in child.said():
         said.setdefault(line.word, set()).add(line.what)
+    errors = child.folder / ERRORS
+    if errors.exists():  # through `postroom run`, which names what it has cut short
+        said["unfinished"].update(CUT_SHORT.findall(errors.read_text(encoding="utf-8")))
     wrong: list[str] = []
     if status != int(bool(said["unfinished"])):
         wrong.append(f"the status was {status}")

@@ -16,6 +16,7 @@ from . import scripts, wire
 from .caller import Caller
 from .faults import MODULE, StaleCall
 from .link import Link
+from .scripts import Script
 from .table import Directory, Match, Table, table_of
 
 MOST_STAGED: Final = 10_000
@@ -81,6 +82,20 @@ class Publishing:
             return _answers(wire.answer(reply), matches)
         raise _restless(self._link)
 
+    async def accept(self, script: Script, arguments: Sequence[Any], events: Emit) -> Any:
+        """Run another script that accepts events, as often as the routes change meanwhile; returns its reply."""
+        for _ in range(MOST_TRIES):
+            table = await self._routes()
+            directory = Directory(table)
+            (written,), _, parcels = _written([events], directory)
+            beyond = (table.version, directory.targets, directory.sets, written, len(parcels))
+            try:
+                return await self._caller.call(self._link, script, *arguments, *beyond, beside=parcels)
+            except StaleCall:
+                if self._table is table:  # what a publish was tried with stays: it may have been done
+                    self._table = None
+        raise _restless(self._link)
+
     async def stage(self, group: str, events: Emit, ttl: float | None) -> list[Published | None] | PostroomError:
         """See the contract."""
         reply = wire.answer(
@@ -116,7 +131,7 @@ class Publishing:
             )
             if len(reply) == 2:
                 ids, answer = reply
-                return ids, _refusal(answer) or [wire.published(fields) for fields in answer[1]]
+                return ids, refusal_of(answer) or [wire.published(fields) for fields in answer[1]]
             names = reply[0]
             self._forget(table)
         raise _restless(self._link)
@@ -183,7 +198,7 @@ def _answers(reply: Any, matches: list[list[Match]]) -> list[Answer]:
 def _answer(wall: float, answer: Any, own: list[Match]) -> Answer:
     if answer is None:
         return [Published(wall, match.names) for match in own]
-    refusal = _refusal(answer)
+    refusal = refusal_of(answer)
     if refusal is not None:
         return refusal
     return [
@@ -192,7 +207,8 @@ def _answer(wall: float, answer: Any, own: list[Match]) -> Answer:
     ]
 
 
-def _refusal(answer: Any) -> PostroomError | None:
+def refusal_of(answer: Any) -> PostroomError | None:
+    """Why nothing was accepted; None where it was."""
     match answer[0]:
         case 1:
             return NoSubscriber(cast("str", answer[1]))

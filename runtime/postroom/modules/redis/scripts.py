@@ -30,10 +30,11 @@ class Script:
 
 
 _FOLDER: Final = resources.files("postroom.modules.redis") / "lua"
-_COMMON: Final = ("base", "telling", "line", "loans", "groups", "sessions")
+_COMMON: Final = ("base", "telling", "line", "loans", "groups", "runs_lent", "sessions")
 _ENDING: Final = (*_COMMON, "ending")
 _ACCEPTING: Final = (*_ENDING, "accepting")
 _LETTERS: Final = (*_ENDING, "letters")
+_RUNS: Final = (*_COMMON, "runs")
 
 
 def _script(name: str, file: str, pieces: tuple[str, ...] = _COMMON) -> Script:
@@ -61,3 +62,15 @@ REPLAY: Final = _script("replay a dead letter", "replay", _LETTERS)
 LISTING: Final = _script("list its subscriptions", "listing", _ENDING)
 PAUSE: Final = _script("pause a subscription", "pause")
 REMOVE: Final = _script("remove a subscription", "remove", _ENDING)
+RUN_BEGIN: Final = _script("begin a run", "run_begin", _RUNS)
+RUN_TAKE: Final = _script("lend runs", "run_take", _RUNS)
+RUN_RECORD: Final = _script("write to a run", "run_record", _RUNS)
+RUN_CONCLUDE: Final = _script("conclude a run", "run_conclude", (*_ACCEPTING, "runs"))
+RUN_BACK: Final = _script("take a run back", "run_back", _RUNS)
+RUN_RECLAIM: Final = _script("take runs back", "run_reclaim", _RUNS)
+RUN_SIGNAL: Final = _script("signal a run", "run_signal", _RUNS)
+RUN_WAKE: Final = _script("wake a run", "run_wake", _RUNS)
+RUN_REOPEN: Final = _script("reopen a run", "run_reopen", _RUNS)
+RUN_SEE: Final = _script("look at a run", "run_see", _RUNS)
+RUN_LIST: Final = _script("list its runs", "run_list", _RUNS)
+RUN_FORGET: Final = _script("forget runs", "run_forget", _RUNS)

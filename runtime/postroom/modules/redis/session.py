@@ -29,6 +29,7 @@ from . import scripts, wire
 from .caller import Caller, written
 from .faults import MODULE, StaleCall
 from .finding import Finder
+from .journal import RedisJournal
 from .lease import LeaseKeeper
 from .link import Link
 from .opening import Greeting
@@ -57,6 +58,11 @@ class RedisSession:
 
     async def _call(self, script: scripts.Script, *arguments: Any) -> Any:
         return await self._caller.call(self._calls, script, *arguments)
+
+    @property
+    def journal(self) -> RedisJournal:
+        """What it keeps of workflows."""
+        return RedisJournal(self._caller, self._calls, self._publishing)
 
     async def bind(self, bindings: Sequence[Binding], *, serve: bool) -> None:
         for each in bindings:

@@ -131,6 +131,8 @@ def news(reply: bytes) -> News:
         number,
         tuple(
             Notice(event, subscription, outcome, None if fields is None else published(fields), cleared)
+            if event
+            else Notice("", run=subscription)
             for event, subscription, outcome, fields, cleared in notices
         ),
         bool(flags & MAIL),

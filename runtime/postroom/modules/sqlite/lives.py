@@ -4,9 +4,12 @@ from typing import Any, Final, cast
 
 from .endings import forget_old
 from .groups import expire_groups
+from .runs import forget_old_runs, give_runs_back, take_orphans
 from .settling import give_back
 from .times import ahead_of
 from .transaction import LEASES, LINGER, Transaction
+
+_OF_SESSIONS: Final = ("serves", "notices", "watchers", "run_notices", "run_watchers")
 
 _NEXT_LEASE: Final = "UPDATE state SET incarnation = (incarnation + 1) % ? RETURNING incarnation"
 
@@ -15,6 +18,7 @@ def begin(tx: Transaction) -> None:
     """A session begins."""
     _set_time(tx)
     _take_new_lease(tx)
+    take_orphans(tx)
     look(tx)
 
 
@@ -65,6 +69,7 @@ def _expire(tx: Transaction) -> None:
     ).fetchall()
     for session, incarnation in gone:
         give_back(tx, cast("int", incarnation), lost=True)
+        give_runs_back(tx, cast("int", session), lost=True)
         tx.db.execute("DELETE FROM serves WHERE session = ?", (session,))
         if session == tx.session:
             tx.lease_until = None
@@ -74,11 +79,13 @@ def _expire(tx: Transaction) -> None:
         _forget(tx, cast("int", session))
     expire_groups(tx)
     forget_old(tx)
+    forget_old_runs(tx)
 
 
 def _forget(tx: Transaction, session: int) -> None:
-    for table, column in (("sessions", "id"), ("serves", "session"), ("notices", "session"), ("watchers", "session")):
-        tx.db.execute(f"DELETE FROM {table} WHERE {column} = ?", (session,))  # noqa: S608 - constants
+    tx.db.execute("DELETE FROM sessions WHERE id = ?", (session,))
+    for table in _OF_SESSIONS:
+        tx.db.execute(f"DELETE FROM {table} WHERE session = ?", (session,))  # noqa: S608 - constants
     tx.forgotten.append(session)
     tx.changed_registry()
 
@@ -86,4 +93,5 @@ def _forget(tx: Transaction, session: int) -> None:
 def end(tx: Transaction) -> None:
     """The session ends well: what it was lent is available at once."""
     give_back(tx, tx.incarnation)
+    give_runs_back(tx, tx.session)
     _forget(tx, tx.session)

@@ -12,6 +12,7 @@ from postroom.outcomes import Cancelled
 from .endings import Ending, finish
 from .line import INSERT
 from .registry import droppable
+from .runs import notices_of_runs
 from .schema import IN_LINE
 from .transaction import MAIL, ROUTES, Transaction
 
@@ -177,6 +178,7 @@ def _number_of(letter: str | None) -> int:
 
 def notices(tx: Transaction, seen: int) -> News:
     """What there is to tell a session, with everything up to `seen` forgotten."""
+    runs = notices_of_runs(tx, seen)
     tx.db.execute("DELETE FROM notices WHERE session = ? AND number <= ?", (tx.session, seen))
     rows = cast(
         "list[Any]",
@@ -186,8 +188,10 @@ def notices(tx: Transaction, seen: int) -> News:
             (tx.session,),
         ).fetchall(),
     )
-    found = tuple(
-        Notice(event, name, outcome, None if published is None else _published.decode(published), cleared)
-        for _, event, name, outcome, published, cleared in rows
-    )
-    return News(rows[-1][0] if rows else seen, found)
+    found = [
+        (number, Notice(event, name, outcome, None if published is None else _published.decode(published), cleared))
+        for number, event, name, outcome, published, cleared in rows
+    ]
+    if runs:
+        found = sorted([*found, *runs], key=lambda each: each[0])
+    return News(found[-1][0] if found else seen, tuple(notice for _, notice in found))

@@ -10,8 +10,12 @@ have a row in `records`.
     1 behind    another one of its key comes first; `sort` means nothing
     2 delayed   `sort` is when it may be lent
 
-Numbers of events, loans and notices come from one counter, so that they sort by age. A dead letter has the token of the
-loan that it was in.
+Workflows have a row in `runs`, which writing to the journal does not touch: what is written goes to `run_entries`, and
+says when. `due` is there while the run waits, `owner` while it is lent, `forget_at` once it is over. `token` is that of
+the last loan, so that one who concludes again finds the `answer`; `begun_by` and `call` name the call that began it.
+
+Numbers of events, loans, runs and notices come from one counter, so that they sort by age. A dead letter has the token
+of the loan that it was in.
 """
 
 from typing import Final
@@ -23,7 +27,7 @@ from postroom.store_errors import StoreBroken
 APPLICATION: Final = 0x706F7374
 """`post`: says in a file's header whose it is."""
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 IN_LINE: Final = 0
 BEHIND: Final = 1
@@ -173,8 +177,63 @@ CREATE INDEX staged_by_group ON staged(in_group, number);
 CREATE INDEX staged_by_id ON staged(id);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (TABLES,)
-"""What leads from each version to the next, from the empty file on."""
+RUNS: Final = """
+CREATE TABLE runs(
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    workflow TEXT NOT NULL,
+    state TEXT NOT NULL,
+    awake TEXT NOT NULL,
+    due REAL,
+    owner INTEGER,
+    token INTEGER,
+    losses INTEGER NOT NULL DEFAULT 0,
+    begun_by INTEGER NOT NULL,
+    call INTEGER NOT NULL,
+    created_at REAL NOT NULL,
+    changed_at REAL NOT NULL,
+    starts_at REAL NOT NULL,
+    forget_at REAL,
+    lane TEXT NOT NULL,
+    digest BLOB NOT NULL,
+    input BLOB NOT NULL,
+    result BLOB NOT NULL DEFAULT x'',
+    answer BLOB
+) STRICT;
+CREATE INDEX runs_that_wait ON runs(workflow, due, number) WHERE due IS NOT NULL;
+CREATE INDEX runs_by_owner ON runs(owner) WHERE owner IS NOT NULL;
+CREATE INDEX runs_by_token ON runs(token) WHERE token IS NOT NULL;
+CREATE INDEX runs_by_state ON runs(state, workflow, id);
+CREATE UNIQUE INDEX runs_by_lane ON runs(lane) WHERE lane <> '' AND forget_at IS NULL;
+CREATE INDEX runs_to_forget ON runs(forget_at) WHERE forget_at IS NOT NULL;
+
+CREATE TABLE run_entries(
+    run INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    at REAL NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (run, kind, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE run_watchers(
+    run INTEGER NOT NULL,
+    session INTEGER NOT NULL,
+    PRIMARY KEY (run, session)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE run_notices(
+    session INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    run TEXT NOT NULL,
+    PRIMARY KEY (session, number)
+) STRICT, WITHOUT ROWID;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (TABLES, RUNS)
+"""What leads from each version to the next, from the empty file on. A step only adds: processes of the release before
+may be at work on the file meanwhile."""
 
 
 def migrate(db: apsw.Connection, path: str) -> None:

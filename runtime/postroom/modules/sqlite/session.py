@@ -26,6 +26,7 @@ from postroom_actors import Port, Sleeper, current_port
 
 from . import groups, lending, lives, operating, publishing, settling
 from .faults import MODULE
+from .journal import SqliteJournal
 from .transaction import LOST, MAIL, NOTICES, ROOM, ROUTES
 from .worker import Call, Settings, Step, Worker
 
@@ -92,6 +93,11 @@ class SqliteSession:
         call = Call(step, self._port.sleeper())
         self._worker.submit(call)
         return await _until_done(call)
+
+    @property
+    def journal(self) -> SqliteJournal:
+        """What it keeps of workflows."""
+        return SqliteJournal(self._run)
 
     async def bind(self, bindings: Sequence[Binding], *, serve: bool) -> None:
         await self._run(partial(operating.bind, bindings=bindings, serve=serve))

@@ -38,6 +38,7 @@ SELECT number, registry, ahead, boot,
     min(
         (SELECT ifnull(min(lease_until), 9e99) FROM sessions WHERE over_at IS NULL),
         (SELECT ifnull(min(over_at), 9e99) + ?3 FROM sessions WHERE over_at IS NOT NULL),
+        (SELECT ifnull(min(forget_at), 9e99) FROM runs WHERE forget_at IS NOT NULL),
         (SELECT ifnull(min(expires_at), 9e99) FROM groups WHERE expires_at IS NOT NULL),
         (SELECT ifnull(min(forget_at), 9e99) FROM records WHERE forget_at IS NOT NULL)
     )

@@ -17,6 +17,10 @@ from . import (
     operating,
     processes,
     roles,
+    runs_beginning,
+    runs_ending,
+    runs_lending,
+    runs_writing,
     subscriptions,
     telling,
 )
@@ -38,6 +42,10 @@ MODULES = (
     numbered,
     telling,
     operating,
+    runs_beginning,
+    runs_lending,
+    runs_writing,
+    runs_ending,
 )
 
 

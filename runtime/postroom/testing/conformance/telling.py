@@ -10,7 +10,7 @@ from .check import check
 from .world import World
 
 
-async def _hear_until(world: World, bare: Bare, wanted: str) -> News:
+async def hear_until(world: World, bare: Bare, wanted: str) -> News:
     """The first news of a kind."""
     seen = 0
     with anyio.fail_after(world.patience):
@@ -86,12 +86,12 @@ async def who_serves_hears_of_mail(world: World) -> None:
             one = Bare(first)
             await one.bind()
             await one.publish("a")
-            await _hear_until(world, two, "mail")
+            await hear_until(world, two, "mail")
             (loan,) = await one.fetch()
             await one.give_back(loan)
-            await _hear_until(world, two, "mail")
+            await hear_until(world, two, "mail")
             assert len(await one.fetch()) == 1
-        await _hear_until(world, two, "mail")
+        await hear_until(world, two, "mail")
         assert len(await two.fetch()) == 1
 
 
@@ -101,11 +101,11 @@ async def all_hear_of_routes(world: World) -> None:
     async with world.session() as first, world.session() as second:
         one, two = Bare(first), Bare(second)
         await one.bind()
-        await _hear_until(world, two, "routes")
+        await hear_until(world, two, "routes")
         (listed,) = await second.subscriptions()
         assert len(listed.served_by) == 1
         await first.leave(["ledger"])
-        await _hear_until(world, two, "routes")
+        await hear_until(world, two, "routes")
         (listed,) = await second.subscriptions()
         assert listed.served_by == ()
 
@@ -121,7 +121,7 @@ async def who_was_refused_hears_of_room(world: World) -> None:
         assert not isinstance(answer, list)
         (loan,) = await two.fetch()
         await two.settle(loan)
-        await _hear_until(world, one, "room")
+        await hear_until(world, one, "room")
         await one.publish("b")
 
 

@@ -139,6 +139,27 @@ class World:
         async with module.open(f"session-{next(self._numbers)}") as store:
             yield store
 
+    @asynccontextmanager
+    async def mortal(self) -> AsyncGenerator[tuple[Store, Any]]:
+        """A block with a bare session, and what `kill_session` and `stall_session` take.
+
+        Cancellation: ends the session, unless it was killed.
+        """
+        module = self.make()
+        assert not isinstance(module, Local), "it has no store"
+        async with module.open(f"session-{next(self._numbers)}") as store:
+            yield store, module
+
+    def kill_session(self, module: Any) -> None:
+        """End a session as `kill -9` does."""
+        assert self.kill_module is not None, "this world can't show it: ask for the checks without `kills`"
+        self.kill_module(module)
+
+    def stall_session(self, module: Any) -> None:
+        """Let the lease of a session run out, though it lives."""
+        assert self.stall_module is not None, "this world can't show it: ask for the checks without `stalls`"
+        self.stall_module(module)
+
     async def wait(self, moments: float = 1.0) -> None:
         """Let some moments pass.
 

@@ -5,7 +5,7 @@ Units: seconds.
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
@@ -26,13 +26,15 @@ from postroom.contract import (
     StoredSubscription,
 )
 from postroom.errors import PostroomError
+from postroom.journal import HasJournal
 from postroom.store_errors import StoreBroken, StoreBusy, StoreFull, UnknownResult
 
+from .journal import FaultyJournal
 from .plan import Fault, Plan, all_well
 
 T = TypeVar("T")
 
-NOT_TWICE: Final = frozenset({"news", "fetch"})
+NOT_TWICE: Final = frozenset({"news", "fetch", "take"})
 
 
 @attrs.define(eq=False)
@@ -135,6 +137,11 @@ class FaultyStore:
         assert self.faulty.crash is not None, "a plan with crashes needs `crash`"
         self.faulty.crash()
         self._is_broken = True
+
+    @property
+    def journal(self) -> FaultyJournal:
+        """What it keeps of workflows, where the module within has that capability."""
+        return FaultyJournal(cast("HasJournal", self.store).journal, self._call)
 
     async def bind(self, bindings: Sequence[Binding], *, serve: bool) -> None:
         await self._call("bind", lambda: self.store.bind(bindings, serve=serve))

@@ -47,7 +47,7 @@ class Plan(Protocol):
 
         Args:
             number: Of the call, in the order in which they were made, from 1.
-            call: The name of the store's method.
+            call: The name of the store's method, or of its journal's; `reclaim runs` for the journal's `reclaim`.
         """
         ...
 

@@ -24,6 +24,7 @@ from postroom.contract import (
 from postroom.errors import PostroomError
 from postroom.store_errors import StoreBroken
 
+from .journal import ReferenceJournal
 from .store import ReferenceStore
 
 T = TypeVar("T")
@@ -99,7 +100,12 @@ class ReferenceSession:
             self.store.renew(self.id, anyio.current_time())
             await anyio.sleep(self.store.lease / RENEWALS)
 
-    async def _step(self, step: Callable[[float], T]) -> T:
+    @property
+    def journal(self) -> ReferenceJournal:
+        """What it keeps of workflows."""
+        return ReferenceJournal(self.store, self.id, self.step)
+
+    async def step(self, step: Callable[[float], T]) -> T:
         """One step; cancelled before it, it has not happened."""
         await anyio.lowlevel.checkpoint()
         if self.killed:
@@ -111,29 +117,29 @@ class ReferenceSession:
         return step(now)
 
     async def bind(self, bindings: Sequence[Binding], *, serve: bool) -> None:
-        await self._step(lambda now: self.store.bind(self.id, bindings, serve))
+        await self.step(lambda now: self.store.bind(self.id, bindings, serve))
 
     async def leave(self, names: Collection[str]) -> None:
-        await self._step(lambda now: self.store.leave(self.id, names))
+        await self.step(lambda now: self.store.leave(self.id, names))
 
     async def publish(self, number: int, emits: Sequence[Emit]) -> list[Answer]:
-        return await self._step(lambda now: self.store.publish(self.id, number, emits, now))
+        return await self.step(lambda now: self.store.publish(self.id, number, emits, now))
 
     async def fetch(self, demand: Mapping[str, int]) -> Fetched:
-        return await self._step(lambda now: self.store.fetch(self.id, demand, now))
+        return await self.step(lambda now: self.store.fetch(self.id, demand, now))
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        return await self._step(lambda now: self.store.settle(self.id, settlements, now))
+        return await self.step(lambda now: self.store.settle(self.id, settlements, now))
 
     async def reclaim(self, holding: Collection[int]) -> None:
-        await self._step(lambda now: self.store.reclaim(self.id, holding, now))
+        await self.step(lambda now: self.store.reclaim(self.id, holding, now))
 
     async def news(self, seen: int) -> News:
-        await self._step(lambda now: self._forget(seen))
+        await self.step(lambda now: self._forget(seen))
         while True:
             own = self.store.sessions.get(self.id)
             if own is None:
-                await self._step(lambda now: None)
+                await self.step(lambda now: None)
                 continue
             if own.notices or own.mail or own.room or own.routes or own.lost:
                 news = News(
@@ -153,28 +159,28 @@ class ReferenceSession:
         own.notices = [each for each in own.notices if each[0] > seen]
 
     async def stage(self, group: str, events: Emit, ttl: float | None) -> list[Published | None] | PostroomError:
-        return await self._step(lambda now: self.store.stage(self.id, group, events, ttl, now))
+        return await self.step(lambda now: self.store.stage(self.id, group, events, ttl, now))
 
     async def release(self, number: int, group: str) -> tuple[list[str], Answer]:
-        return await self._step(lambda now: self.store.release(self.id, number, group, now))
+        return await self.step(lambda now: self.store.release(self.id, number, group, now))
 
     async def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:
-        return await self._step(lambda now: self.store.clear(group, names, reason))
+        return await self.step(lambda now: self.store.clear(group, names, reason))
 
     async def letters(self, subscription: str | None, after: str | None, limit: int) -> list[StoredLetter]:
-        return await self._step(lambda now: self.store.letters(subscription, after, limit))
+        return await self.step(lambda now: self.store.letters(subscription, after, limit))
 
     async def replay(self, number: int, letter: str) -> Published | None:
-        return await self._step(lambda now: self.store.replay(self.id, number, letter, now))
+        return await self.step(lambda now: self.store.replay(self.id, number, letter, now))
 
     async def discard(self, letters: Collection[str]) -> int:
-        return await self._step(lambda now: self.store.discard(letters))
+        return await self.step(lambda now: self.store.discard(letters))
 
     async def subscriptions(self) -> list[StoredSubscription]:
-        return await self._step(self.store.listing)
+        return await self.step(self.store.listing)
 
     async def pause(self, name: str, paused: bool) -> None:
-        await self._step(lambda now: self.store.pause(name, paused))
+        await self.step(lambda now: self.store.pause(name, paused))
 
     async def remove(self, name: str) -> int:
-        return await self._step(lambda now: self.store.remove(name))
+        return await self.step(lambda now: self.store.remove(name))

@@ -7,10 +7,11 @@ from typing import Final, TypeVar, cast
 import attrs
 
 from postroom.contract import Binding, Notice, StoredLetter
+from postroom.memory_journal import MemoryJournal
 from postroom.names import tokens_of_pattern
 from postroom.routes import Routes
 
-from .records import KeptDelivery, KeptEvent, KeptGroup, Session
+from .records import EPOCH, KeptDelivery, KeptEvent, KeptGroup, Session
 
 T = TypeVar("T")
 
@@ -32,7 +33,11 @@ class Sessions:
     deliveries: list[KeptDelivery] = attrs.field(factory=list, init=False)
     dead: dict[str, StoredLetter] = attrs.field(factory=dict, init=False)
     groups: dict[str, KeptGroup] = attrs.field(factory=dict, init=False)
+    journal: MemoryJournal = attrs.field(init=False)
     _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.journal = MemoryJournal(self._notify, lambda: self._tell_all(mail=True), EPOCH, self.lease)
 
     # Sessions
 

@@ -16,6 +16,7 @@ import msgspec
 from postroom.codec import encode_outcome
 from postroom.contract import EXPIRED, Answer, Emit, Notice, Published, StoredEvent, StoredLetter, StoredSubscription
 from postroom.errors import ConflictingEvent, PostroomError
+from postroom.journal import RunState
 from postroom.outcomes import Cancelled
 from postroom.store_errors import GroupFull
 
@@ -48,6 +49,7 @@ class ReferenceStore(Deliveries):
     def end(self, session: str, now: float) -> None:
         """The session ends well: what it was lent is available at once."""
         self.reclaim(session, (), now)
+        self.journal.give_back(session, now, lost=False)
         self._forget_session(session)
 
     def expire(self, now: float) -> None:
@@ -58,11 +60,13 @@ class ReferenceStore(Deliveries):
                     if delivery.session == name:
                         delivery.token = delivery.session = None
                         delivery.losses += 1
+                self.journal.give_back(name, now, lost=True)
                 self._forget_session(name)
                 self.lapsed[name] = session
         for group, staged in list(self.groups.items()):
             if staged.expires_at <= now:
                 self.clear(group, None, EXPIRED)
+        self.journal.expire(now)
         pending = {id(delivery.event) for delivery in self.deliveries}
         for event_id, event in list(self.known.items()):
             if id(event) not in pending and (event.stored.digest is None or event.at + self.window <= now):
@@ -94,6 +98,15 @@ class ReferenceStore(Deliveries):
 
     def discard(self, letters: Collection[str]) -> int:
         return sum(self.dead.pop(id, None) is not None for id in letters)
+
+    # Workflows
+
+    def conclude(
+        self, session: str, token: int, state: RunState, result: bytes, events: Emit, keep: float, now: float
+    ) -> "Answer | None":
+        """A run is concluded, and its events are accepted, in one step."""
+        accept = lambda accepted: self._accept(session, accepted, now)  # noqa: E731 - reads as what it is
+        return self.journal.conclude(session, token, state, result, events, keep, accept, now)
 
     # Groups
 

@@ -7,6 +7,7 @@ elseif found[1] ~= tostring(A[5]) then
   return {err = 'FORMAT ' .. found[1]}
 end
 expire()
+give_orphans_back()
 if call('EXISTS', key('x', ME)) == 0 then
   call('DEL', key('s', ME), key('sv', ME))
   new_lease(ME)

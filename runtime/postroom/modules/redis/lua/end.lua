@@ -2,7 +2,10 @@
 exempt()
 expire()
 local incarnation = call('HGET', key('x', ME), 'inc')
-if incarnation then give_back(incarnation, {}, 0) end
+if incarnation then
+  give_back(incarnation, {}, 0)
+  give_runs_back(incarnation, {}, 0)
+end
 call('ZREM', P .. 'lease', ME)
 serve_no_more(ME)
 call('DEL', key('x', ME), key('s', ME), key('sv', ME))

@@ -15,7 +15,10 @@ local function lapse(session)
   local incarnation = call('HGET', x, 'inc')
   call('HDEL', x, 'inc')
   call('ZREM', P .. 'lease', session)
-  if incarnation then give_back(incarnation, {}, 1) end
+  if incarnation then
+    give_back(incarnation, {}, 1)
+    give_runs_back(incarnation, {}, 1)
+  end
   serve_no_more(session)
   flags[session] = nil
   call('HDEL', P .. 'mk', session)
