@@ -17,7 +17,7 @@ $(VENV)/.demo: $(INPUTS)
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module; install it (Debian: python3-venv)" >&2; exit 1; }
 	@echo "setting up $(VENV) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt trio anyio attrs msgspec rich apsw coredis >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt trio anyio attrs msgspec svcs cronsim rich apsw coredis >&2
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo

@@ -77,6 +77,9 @@ from .retry import Retry as Retry
 from .retry import constant as constant
 from .retry import exponential as exponential
 from .runtime import Runtime as Runtime
+from .services import Events as Events
+from .services import ServicesClosed as ServicesClosed
+from .services import UnknownService as UnknownService
 from .siblings import Siblings as Siblings
 from .snapshots import DeadLettersSnapshot as DeadLettersSnapshot
 from .snapshots import InHand as InHand
@@ -104,6 +107,21 @@ from .subscription import Subscription as Subscription
 from .supervision import SubscriptionStopped as SubscriptionStopped
 from .supervision import Supervision as Supervision
 from .threads import ThreadReceipt as ThreadReceipt
+from .workflows import Flow as Flow
+from .workflows import PermanentFailure as PermanentFailure
+from .workflows import Skip as Skip
+from .workflows import Step as Step
+from .workflows import StepAnswer as StepAnswer
+from .workflows import StepContext as StepContext
+from .workflows import StepFailed as StepFailed
+from .workflows import Workflow as Workflow
+from .workflows import WorkflowCancelled as WorkflowCancelled
+from .workflows import WorkflowFailed as WorkflowFailed
+from .workflows import WorkflowHandle as WorkflowHandle
+from .workflows import Workflows as Workflows
+from .workflows import emit_event as emit_event
+from .workflows import step as step
+from .workflows import workflow as workflow
 
 __all__ = [
     "Actor",
@@ -129,8 +147,10 @@ __all__ = [
     "Event",
     "EventModule",
     "EventTree",
+    "Events",
     "Expired",
     "Failed",
+    "Flow",
     "ForkedProcess",
     "Full",
     "Group",
@@ -158,6 +178,7 @@ __all__ = [
     "NotPortable",
     "Outcome",
     "OutsideRuntime",
+    "PermanentFailure",
     "Policy",
     "PostroomError",
     "Rate",
@@ -174,10 +195,16 @@ __all__ = [
     "RuntimeClosed",
     "RuntimeReentered",
     "RuntimeStats",
+    "ServicesClosed",
     "Siblings",
+    "Skip",
     "Snapshot",
     "SqliteModule",
     "StagedReceipt",
+    "Step",
+    "StepAnswer",
+    "StepContext",
+    "StepFailed",
     "StillServed",
     "StillStaged",
     "StoreBroken",
@@ -195,19 +222,28 @@ __all__ = [
     "UnknownDeadLetter",
     "UnknownEvent",
     "UnknownResult",
+    "UnknownService",
     "UnknownSubscription",
     "UnreadableEvent",
     "UnreadableRecord",
     "Unsupported",
     "Vetoed",
     "Watch",
+    "Workflow",
+    "WorkflowCancelled",
+    "WorkflowFailed",
+    "WorkflowHandle",
+    "Workflows",
     "WouldDeadlock",
     "WrongBackend",
     "WrongRole",
     "WrongThread",
     "constant",
+    "emit_event",
     "event_type",
     "exponential",
     "on",
+    "step",
     "subscriber",
+    "workflow",
 ]

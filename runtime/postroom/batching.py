@@ -36,7 +36,7 @@ class BatchingBehaviour(SubscriptionBehaviour):
             lambda batch: handler(batch[1], self._context_of(batch[0])),
             anyio.CapacityLimiter(self.subscriber.concurrency),  # its own, so that nobody else's hang stops it
         )
-        self._call_all = self.around.interception.around(call, lambda batch: self._context_of(batch[0]))
+        self._call_all = self.around.surrounded(call, lambda batch: self._context_of(batch[0]), self)
         self.actor.batches = _Batches(self, self._in_time(self._call_all))
 
     def _hire(self) -> Actor[Delivery]:

@@ -65,8 +65,8 @@ class SubscriptionBehaviour(Supervised):
         self.set_gates()
         self.read = reader_of(subscriber)
         self.policy = decide(SILENT, subscriber, self.around.defaults)
-        self._call = self.around.interception.around(
-            self._with_copies(self._single_call()), lambda delivery: self.around.context(delivery, self.name)
+        self._call = self.around.surrounded(
+            self._with_copies(self._single_call()), lambda delivery: self.around.context(delivery, self.name), self
         )
         self.receive = self._in_time(self._call)
 

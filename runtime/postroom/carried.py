@@ -13,6 +13,7 @@ from .deadlock import check_here
 from .errors import UnknownSubscription
 from .loans import LentDelivery
 from .local import Local
+from .services import Services
 from .siblings import AnySubscriber, Siblings, members_of
 from .spawning import Spawner
 from .store_errors import StillServed
@@ -25,6 +26,7 @@ class Carried(Spawner):
     subscribers: "tuple[AnySubscriber | Siblings, ...]" = attrs.field(default=(), init=False)
     losses: int = attrs.field(init=False)
     _random: Random = attrs.field(init=False)
+    _services: Services = attrs.field(init=False)
 
     async def _open_store(self, stack: AsyncExitStack) -> None:
         """Begin a session on the store, where the module has one."""

@@ -1,7 +1,7 @@
 """The context of a delivery: what a handler may ask for beside its event."""
 
 import logging
-from typing import Any, Final, Protocol, Unpack
+from typing import Any, Final, Protocol, TypeVar, Unpack
 
 import attrs
 
@@ -12,6 +12,9 @@ from .log import SafeAdapter, as_extra
 from .options import EmitOptions
 from .quoting import quoted
 from .receipt import Receipt
+from .services import service_here
+
+S = TypeVar("S")
 
 _log: Final = logging.getLogger("postroom.handlers")
 
@@ -71,3 +74,17 @@ class Context:
         Cancellation: as `Runtime.emit`.
         """
         return await self._runtime.emit_caused(self.event, name, data, options)
+
+    async def get(self, service: type[S]) -> S:
+        """A service of the class `service`, made once for this attempt, and closed after it.
+
+        Registered by the runtime are `Runtime`, `EventModule` and `Events`; all others come from its `services`.
+
+        Raises:
+            UnknownService: it is not registered.
+            ServicesClosed: the attempt has ended.
+            Exception: what its factory raises.
+
+        Cancellation: it was not made; what was entered is closed.
+        """
+        return await service_here(service)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,9 @@ from .portable import portable_copy
 
 _RARE: Final = frozenset({"priority", "delay", "expires_after", "attempts", "backoff", "timeout", "quiet"})
 """Options of which most emits have none."""
+
+run_in_hand: Final[ContextVar[Event | None]] = ContextVar("postroom run", default=None)
+"""The run of a workflow whose step runs here, as the cause of what it emits: by its id, under its workflow's name."""
 
 
 def event_of(

@@ -18,7 +18,7 @@ from .contract import EventModule
 from .deadlock import check_here
 from .deduplication import Deduplication
 from .dispatcher import Dispatcher
-from .drafts import caused, event_in_hand, event_of
+from .drafts import caused, event_in_hand, event_of, run_in_hand
 from .errors import (
     ForkedProcess,
     InvalidOption,
@@ -76,6 +76,7 @@ class Emitter:
     _stages: Stages = attrs.field(init=False)
     _interception: Interception = attrs.field(factory=Interception, init=False)
     _outbox: Outbox | None = attrs.field(default=None, init=False)  # where events go into a store
+    _has_runs: bool = attrs.field(default=False, init=False)  # workflows may run, whose steps emit
     _module: "Local | EventModule" = attrs.field(factory=Local, init=False)
 
     async def emit(self, name: Emitted, data: Any = None, **options: Unpack[EmitOptions]) -> Receipt:
@@ -189,7 +190,7 @@ class Emitter:
         special = intercepted = False
         if get_ident() != self._open_in:
             self._check_open()
-            intercepted = bool(self._interception.emits) or self._outbox is not None
+            intercepted = bool(self._interception.emits) or self._outbox is not None or self._has_runs
             if self.portable and isinstance(name, str):
                 name, data = Event(name, data), None  # a draft takes the careful way
         hand = current_hand()
@@ -248,7 +249,7 @@ class Emitter:
         """Make the event that would be accepted, without accepting it; and whether its user chose its id."""
         event, has_chosen_id = event_of(name, data, options, self._ids, self._wall_time(), self.portable)
         if cause is None:
-            cause = event_in_hand(current_message())
+            cause = event_in_hand(current_message()) or (run_in_hand.get() if self._has_runs else None)
         if cause is not None:
             event = caused(event, cause, self._causation_depth)
         return event, has_chosen_id

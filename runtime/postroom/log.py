@@ -116,6 +116,21 @@ UNVERIFIED: Final = Line(
     logging.WARNING,
     "the certificate of the %s store at %s is not verified: anybody between here and there may read and write events",
 )
+SERVICES_FAILED: Final = Line(
+    logging.WARNING, "closing the services of %s failed (%s); what it was for is not affected"
+)
+SERVICES_SLOW: Final = Line(
+    logging.WARNING, "the services of %s could not be closed within %g s; what is not closed by then is left as it is"
+)
+WORKFLOW_STUCK: Final = Line(
+    logging.ERROR, "workflow %s %s needs attention: these steps could not be undone: %s; all others are"
+)
+WORKFLOW_PARKED: Final = Line(
+    logging.ERROR, "workflow %s %s is parked, since its code has changed: the journal has %s the code %s"
+)
+WORKFLOWS_LEFT: Final = Line(
+    logging.ERROR, "%d workflow(s) were not undone within %g s, and are left as their journal has them: %s"
+)
 
 LINES: Final = (
     RETRYING,
@@ -143,6 +158,11 @@ LINES: Final = (
     LEASE_AT_RISK,
     THREAD_LEFT,
     UNVERIFIED,
+    SERVICES_FAILED,
+    SERVICES_SLOW,
+    WORKFLOW_STUCK,
+    WORKFLOW_PARKED,
+    WORKFLOWS_LEFT,
 )
 
 

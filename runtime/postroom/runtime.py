@@ -14,12 +14,12 @@ import anyio
 import anyio.lowlevel
 import attrs
 import msgspec
+import svcs
 
 from postroom_actors import Kernel, Timers, cancellation_was_asked_for, current_port, open_kernel
 
 from . import log
 from .capabilities import Capability, as_capabilities, check_capability
-from .carried import Carried
 from .changes import Change, ChangeKind
 from .checks import count_of, seconds
 from .clock import Clock, SystemClock
@@ -33,6 +33,7 @@ from .endings import raise_what_ended_it
 from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
+from .journalling import Journalling
 from .local import Local
 from .overtime import alarms_on
 from .policy import SILENT, Policy
@@ -41,6 +42,7 @@ from .processes import tell
 from .reading import reader_of
 from .receipt import Receipt
 from .room import check_room
+from .services import Services, check_registry
 from .settings import (
     DEFAULT_CAUSATION_DEPTH,
     DEFAULT_CLEANUP,
@@ -67,7 +69,7 @@ from .watchdog import open_watchdog
 
 
 @attrs.define(eq=False, repr=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
-class Runtime(Carried):
+class Runtime(Journalling):
     """Runs subscribers, each as an actor with a mailbox of its own, for as long as its `async with` block.
 
     Leaving the block stops intake, lets the mailboxes drain for `drain_within` seconds (retries that are due by
@@ -92,6 +94,7 @@ class Runtime(Carried):
         causation_depth: How long a chain of events that cause each other may get.
         portable: Refuse payloads that a durable module could not carry, and give each handler a copy of its own, as
             one would. Costs some microseconds an event; `postroom.testing` has it on.
+        services: A `svcs.Registry` of what `context.get` makes for handlers and for steps of workflows.
         clock, ids, random: What a simulation replaces: wall time, a source of ids, and randomness.
 
     Raises:
@@ -113,6 +116,7 @@ class Runtime(Carried):
     interceptors: tuple[Interceptor, ...] = attrs.field(default=(), converter=interceptors_of)
     portable: bool = attrs.field(default=False, validator=check_flag)
     defaults: Policy = attrs.field(default=SILENT, validator=check_defaults)
+    services: svcs.Registry = attrs.field(factory=svcs.Registry, validator=check_registry)
     _causation_depth: int = attrs.field(
         default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"), alias="causation_depth"
     )
@@ -126,18 +130,6 @@ class Runtime(Carried):
     def module(self) -> "Local | EventModule":
         """What carries the events."""
         return self._module
-
-    def intercept(self, *interceptors: Interceptor | Callable[..., Any]) -> None:
-        """Add interceptors, inside of those that there are; for those who run a runtime that others have made.
-
-        Raises:
-            InvalidOption: something that is no interceptor; none was added.
-            RuntimeReentered: the runtime was entered; none was added.
-        """
-        if self._block is not None or self._state is not State.NEW:
-            raise RuntimeReentered
-        self.interceptors = (*self.interceptors, *interceptors_of(interceptors))
-        self._interception = Interception(self.interceptors, self._log)
 
     def __attrs_post_init__(self) -> None:
         for capability in self.requires:
@@ -223,6 +215,13 @@ class Runtime(Carried):
 
     def _open(self, kernel: Kernel) -> None:
         self._kernel = kernel
+        self._services = Services(
+            self.services,
+            {Runtime: self, EventModule: self._module},
+            lambda name, data, options: self.emit(name, data, **options),
+            self.cleanup_within,
+            self._log,
+        )
         self._thread = threading.get_ident()
         self._inbox = Inbox(kernel.port)
         tell(self)
@@ -249,6 +248,7 @@ class Runtime(Carried):
             emit=self.emit,
             defaults=self.defaults,
             interception=self._interception,
+            services=self._services,
             is_durable=self._outbox is not None,
         )
         if self._outbox is not None:

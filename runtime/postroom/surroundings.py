@@ -5,12 +5,13 @@ Units: seconds.
 
 from collections.abc import Awaitable, Callable
 from random import Random
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
 from postroom_actors import Kernel, Schedule, Timers
 
+from .actor import class_of
 from .changes import Change, Watches
 from .clock import Clock
 from .context import Context
@@ -20,7 +21,20 @@ from .interceptors import Interception
 from .log import Log
 from .policy import SILENT, Policy
 from .receipt import Receipt
+from .services import Services
+from .subscriber import Subscriber, positional_parameters
 from .supervisor import Turns
+
+X = TypeVar("X")
+
+
+class Surrounded(Protocol):
+    """A subscription, as far as its calls are surrounded."""
+
+    subscriber: Subscriber[..., Any]
+
+    @property
+    def parent(self) -> object: ...
 
 
 @attrs.define(eq=False)
@@ -43,6 +57,7 @@ class Surroundings:
         interception: What stands around attempts.
         turns: Told of every step in the lives of actors.
         spawn_child, end_child, emit: What instances of actors ask for.
+        services: What handlers may ask for.
     """
 
     kernel: Kernel
@@ -60,6 +75,7 @@ class Surroundings:
     spawn_child: Callable[..., Awaitable[Any]]
     end_child: Callable[..., Awaitable[None]]
     emit: Callable[..., Awaitable[Receipt]]
+    services: Services
     defaults: Policy = SILENT
     interception: Interception = attrs.field(factory=Interception)
     copy: Callable[[Delivery], Delivery] | None = None
@@ -69,3 +85,13 @@ class Surroundings:
     pause: Callable[[str, bool], Awaitable[None]] | None = None
     reopened: Callable[[], None] = attrs.field(default=lambda: None)
     give_up_after: float | None = None
+
+    def surrounded(
+        self, call: Callable[[X], Awaitable[object]], context_of: Callable[[X], Context], whose: Surrounded
+    ) -> Callable[[X], Awaitable[object]]:
+        """`call` with interceptors around it; and with a scope for services, where anybody may ask for them."""
+        handler = whose.subscriber.handler
+        is_actor = class_of(handler) is not None
+        may_ask = whose.parent is not None or is_actor or positional_parameters(handler) == 2
+        call = self.interception.around(call, context_of)
+        return self.services.around(call, whose.subscriber.name) if may_ask or self.interception.deliveries else call

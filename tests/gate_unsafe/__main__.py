@@ -16,7 +16,9 @@ from .rules import findings
 ROOT: Final = Path(__file__).parent.parent.parent
 FOLDERS: Final = ("runtime", "actors", "examples", "tests", "docs")
 
-EXCEPTED: Final[Mapping[str, str]] = {}
+EXCEPTED: Final[Mapping[str, str]] = {
+    "tests/bugbank/planting.py": "compiles functions of ours with the bugs of its own bank in them; reads nothing else",
+}
 """Files that may, relative to the root; each with its reason. An entry that is not needed is an error as well."""
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from postroom import Context, Event, InvalidOption, Runtime, RuntimeReentered
+from postroom import Context, Event, InvalidOption, Runtime
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_interceptor_that_is_added_later_stands_inside_of_the_others() -> None:
+async def test_an_interceptor_that_is_added_later_stands_outside_of_the_others() -> None:
     seen: list[str] = []
 
     def named(name: str) -> Any:
@@ -28,9 +28,9 @@ async def test_an_interceptor_that_is_added_later_stands_inside_of_the_others() 
     async with runtime:
         await runtime.spawn(handler, "n")
         await runtime.emit_and_wait("n")
-        with pytest.raises(RuntimeReentered):
+        with pytest.raises(InvalidOption, match="too late"):
             runtime.intercept(named("third"))
-    assert seen == ["first", "second", "handler"]
+    assert seen == ["second", "first", "handler"]
 
 
 async def test_what_is_no_interceptor_is_refused_and_nothing_is_added() -> None:

@@ -49,6 +49,8 @@ class Carrier:
         session: Its name.
         recorded: Told of each receipt whose event was accepted, and of the subscription that has emitted it.
         lost: Told that the session was taken for dead; says how many deliveries were in hand, and how many waited.
+        run_heard, runs_mail, runs_lost: Told of runs of workflows: of one that was written to or is over; that there
+            may be some to take up; that all that this session had are lost.
         staged_heard: Told of what became of something staged; whether that was staged here.
         elsewhere: Subscriptions that other processes serve, as far as is known.
     """
@@ -63,6 +65,9 @@ class Carrier:
     recorded: Callable[[StoredReceipt, str | None], None]
     lost: Callable[[], tuple[int, int]]
     staged_heard: Callable[[Notice], bool] = attrs.field(default=lambda notice: False, init=False)
+    run_heard: Callable[[str], None] = attrs.field(default=lambda run: None, init=False)
+    runs_mail: Callable[[], None] = attrs.field(default=lambda: None, init=False)
+    runs_lost: Callable[[], None] = attrs.field(default=lambda: None, init=False)
     publisher: Publisher = attrs.field(init=False)
     settler: Settler = attrs.field(init=False)
     fetcher: Fetcher = attrs.field(init=False)
@@ -76,7 +81,7 @@ class Carrier:
 
     def __attrs_post_init__(self) -> None:
         self.publisher = Publisher(
-            self.store, self.port, self._persistence, self._sending, self._accepted, self._room_in, self._answered
+            self.store, self.port, self._persistence, self._sending, self.accepted, self._room_in, self._answered
         )
         self.settler = Settler(
             self.store,
@@ -163,7 +168,8 @@ class Carrier:
         for name in dict.fromkeys(event.name for event in events if not event.delay):
             self.fetcher.expect_for(name)
 
-    def _accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
+    def accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
+        """The store has accepted an event, which `emitter` has emitted."""
         self.adopt(receipt, published, is_new=published.body is None, emitter=emitter)
         for name in published.targets:
             if name in self.fetcher.served:
@@ -265,10 +271,14 @@ class Carrier:
             self.publisher.try_again()
         if news.mail:
             self.fetcher.expect()
+            self.runs_mail()
         self._stir()
 
     def _noticed(self, notice: Notice) -> bool:
         """Take up a notice; whether anybody here waits for such."""
+        if notice.run:
+            self.run_heard(notice.run)
+            return True
         if notice.published is not None or notice.cleared:
             return self.staged_heard(notice)
         return self._tell(notice.event, notice.outcome)
@@ -282,6 +292,7 @@ class Carrier:
     def _lost(self) -> None:
         self.settler.forget()
         in_hand, waiting = self.lost()
+        self.runs_lost()
         self.fetcher.lose_all()
         self._log.write(LEASE_LOST, in_hand, waiting)
 

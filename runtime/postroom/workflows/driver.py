@@ -1,0 +1,249 @@
+"""From a loan of a run to its end: forwards through the workflow's function, and where that fails back again.
+
+Units: seconds.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import anyio
+import attrs
+
+from postroom_actors import Verdict, judge
+
+from ..drafts import run_in_hand
+from ..errors import NotPortable, PostroomError
+from ..journal import RunState
+from ..log import WORKFLOW_PARKED, WORKFLOW_STUCK
+from ..store_errors import BacklogFull
+from .errors import StepFailed, WorkflowTimeout
+from .execution import GOES_ON_ELSEWHERE, RECORD_WITHIN, Execution, Reason
+from .flow import Flow
+from .places import Place
+from .records import Input, Kind, Result, Undoing, encode, entry, read_value, undoing_of, write_value
+from .replay import Mismatch
+from .undoing import undo
+
+SEEK_WITHIN: Final = 1.0
+"""How long a run that only looks for its steps may stand still."""
+
+FIRST_WAIT: Final = 0.05
+LONGEST_WAIT: Final = 5.0
+
+
+@attrs.define(eq=False)
+class Ended:
+    """How a run ended, or what it stopped for.
+
+    Attributes:
+        value: What its function returned, where it has.
+        error: What it raised, where that was here.
+    """
+
+    workflow: str
+    state: RunState
+    result: Result
+    value: Any = None
+    error: BaseException | None = None
+
+
+@attrs.define(eq=False)
+class Driver:
+    """Works on one run.
+
+    Attributes:
+        told: Called with how it ended.
+    """
+
+    run: Execution
+    input: Input
+    told: Callable[[Ended], None]
+    _error: BaseException | None = attrs.field(default=None, init=False)
+
+    async def drive(self) -> None:
+        """Bring the run to its end; or leave it for others, where it is to go on elsewhere.
+
+        Cancellation: leaves it as its journal has it.
+        """
+        run = self.run
+        token = run_in_hand.set(run.cause)
+        try:
+            if run.state is RunState.RUNNING:
+                undoing = await self._forwards()
+            else:
+                undoing = run.replay.undoing or Undoing(run.times.now(), cancelled=True)
+                await self._seek()
+            if undoing is not None and run.reason not in GOES_ON_ELSEWHERE and run.reason is not Reason.PARKED:
+                await self._back(undoing)
+            if run.reason is Reason.PARKED and run.mismatch is not None:
+                await self._park(run.mismatch)
+        finally:
+            run_in_hand.reset(token)
+            run.stash.close("its run goes on in another process, or not at all")
+            await run.services.close()
+
+    # Forwards
+
+    async def _forwards(self) -> Undoing | None:
+        """Run the workflow's function; why what it did is to be undone, None where there is nothing to do for that."""
+        run = self.run
+        if run.replay.cancelled or run.reason is Reason.CANCELLED:
+            await self._seek()
+            return Undoing(run.times.now(), cancelled=True)
+        if run.loan.run.losses > run.backstage.losses:
+            text = f"the processes that ran it have died, {run.loan.run.losses} times"
+            await self._seek()
+            return Undoing(run.times.now(), False, None, "LostTooOften", text)
+        value, error = await self._call()
+        return await self._ended(value, error)
+
+    async def _ended(self, value: Any, error: BaseException | None) -> Undoing | None:
+        run = self.run
+        if run.reason in GOES_ON_ELSEWHERE or run.reason is Reason.PARKED:
+            return None
+        if run.reason is Reason.CANCELLED:
+            return Undoing(run.times.now(), cancelled=True)
+        if run.reason is Reason.TIMED_OUT:
+            error = WorkflowTimeout(run.workflow.name, run.workflow.timeout or 0.0)
+        try:
+            run.replay.check_end("ends" if error is None else f"ends with {type(error).__name__}")
+        except Mismatch as mismatch:
+            run.park(mismatch)
+            return None
+        if error is None and run.stuck:
+            error = StepFailed(run.stuck[0], 1, "Stuck", "its compensation failed")
+        if error is None:
+            error = await self._succeed(value)
+            if error is None:
+                return None
+        self._error = error
+        return undoing_of(error, run.times.now())
+
+    async def _call(self) -> tuple[Any, BaseException | None]:
+        """What the function returns or raises; neither means anything where the run has a reason to stop."""
+        run, workflow = self.run, self.run.workflow
+        arguments: tuple[Any, ...] = ()
+        try:
+            if workflow.takes_input:
+                arguments = (read_value(self.input.value, workflow.input_hint, "input of a workflow"),)
+            with run.scope, anyio.CancelScope() as limit:
+                if workflow.timeout is not None and run.seeking is None:
+                    due = run.loan.run.created_at + workflow.timeout
+                    limit.deadline = anyio.current_time() + max(0.0, due - run.times.now())
+                return await workflow.function(Flow(run, Place(run.backstage.port)), *arguments), None
+            if run.reason is None:
+                run.reason = Reason.TIMED_OUT
+        except BaseException as error:
+            if judge(error) is not Verdict.FAILURE:
+                raise
+            return None, error if isinstance(error, Exception) else RuntimeError(f"raised {type(error).__name__}")
+        return None, None
+
+    async def _succeed(self, value: Any) -> BaseException | None:
+        """End the run with a value, and let its events out; what keeps it from that, if anything does."""
+        run = self.run
+        what = f"result of workflow {run.workflow.name}"
+        try:
+            result = Result(write_value(value, run.workflow.hint, what))
+        except NotPortable as error:
+            return error
+        if run.backstage.portable:
+            value = read_value(result.value, run.workflow.hint, what)
+        return await self._conclude(Ended(run.workflow.name, RunState.SUCCEEDED, result, value))
+
+    # Back
+
+    async def _back(self, undoing: Undoing) -> None:
+        """Undo what was done, and end the run."""
+        run = self.run
+        begun = run.state is RunState.COMPENSATING or not (run.finished or run.replay.count)
+        if not begun and not await run.record(entry(Kind.UNDOING, "", undoing), state=RunState.COMPENSATING):
+            return
+        run.is_undoing = True
+        run.stash.drop(lambda path: True, "its workflow has failed" if not undoing.cancelled else "it was cancelled")
+        run.reason, run.scope = None, anyio.CancelScope()  # another one, for whoever stops it from now on
+        run.stuck.clear()
+        with run.scope:
+            await undo(run)
+        if run.reason in GOES_ON_ELSEWHERE or run.scope.cancelled_caught:
+            return
+        if run.stuck:
+            run.backstage.log.write(WORKFLOW_STUCK, run.workflow.name, run.id, ", ".join(run.stuck))
+            ended = Ended(
+                run.workflow.name, RunState.NEEDS_ATTENTION, Result(undoing=undoing, stuck=run.stuck), error=self._error
+            )
+        else:
+            state = RunState.CANCELLED if undoing.cancelled else RunState.FAILED
+            ended = Ended(run.workflow.name, state, Result(undoing=undoing), error=self._error)
+        await self._conclude(ended)
+
+    async def _seek(self) -> None:
+        """Run the function only to find the steps of what is in the journal, so that they can be undone."""
+        run = self.run
+        run.seeking = set(run.replay.steps)
+        run.stash.muted = True
+        async with anyio.create_task_group() as tasks:
+
+            async def look() -> None:
+                await self._call()
+                tasks.cancel_scope.cancel()
+
+            async def wait() -> None:
+                await run.found.wait()
+                tasks.cancel_scope.cancel()
+
+            async def give_up() -> None:
+                await run.stalled.wait()
+                await anyio.sleep(SEEK_WITHIN)
+                tasks.cancel_scope.cancel()
+
+            if run.seeking:
+                for each in (look, wait, give_up):
+                    tasks.start_soon(each)
+        missing = {path for path in run.seeking if path not in run.replay.undone}
+        if run.reason is Reason.TIMED_OUT:
+            run.reason = None
+        if missing and run.reason is None:
+            run.park(Mismatch(f"step {sorted(missing)[0]}, to be undone,", "ends without asking for it"))
+        run.seeking, run.stash.muted = None, False
+
+    # The end
+
+    async def _park(self, mismatch: Mismatch) -> None:
+        run = self.run
+        run.backstage.log.write(WORKFLOW_PARKED, run.workflow.name, run.id, mismatch.journal, mismatch.code)
+        await self._conclude(
+            Ended(run.workflow.name, RunState.PARKED, Result(journal=mismatch.journal, code=mismatch.code))
+        )
+
+    async def _conclude(self, ended: Ended) -> PostroomError | None:
+        """Say the last word, and let the events out; why they can't be, if that is so."""
+        run = self.run
+        outgoing = [*run.stash.waiting] if ended.state is RunState.SUCCEEDED else []
+        if ended.state in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED):
+            outgoing += run.stash.epilogue
+        wait = FIRST_WAIT
+        while True:
+            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + RECORD_WITHIN) as patience:
+                answer = await run.backstage.conclude(
+                    run.token, ended.state, encode(ended.result), [each.draft for each in outgoing], self.input.keep
+                )
+            if patience.cancelled_caught:  # it is over or not: whoever takes it up will see
+                run.reason = Reason.LEAVING
+                return None
+            if not isinstance(answer, BacklogFull):
+                break
+            await anyio.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+            if run.reason in GOES_ON_ELSEWHERE:
+                return None
+        if answer is None:
+            run.reason = Reason.LOST
+            return None
+        if isinstance(answer, PostroomError):
+            return answer
+        run.stash.released(outgoing, answer)
+        run.tell("over", "", reason=ended.state.value)
+        self.told(ended)
+        await run.backstage.admitted(answer)
+        return None

@@ -1,0 +1,227 @@
+"""One run, as this process works on it: what has been done, what waits to go out, and why it is to stop.
+
+Units: seconds.
+"""
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import anyio
+import attrs
+
+from ..changes import Watches
+from ..event import Event
+from ..journal import Entry, RunLoan, RunState
+from ..journalling import Backstage
+from ..services import Scope
+from .changes import StepChange, StepChangeKind
+from .declaring import Step, Workflow
+from .records import Done, Failure, Kind, Moment, entry, read_event
+from .replay import Mismatch, Replay
+from .staging import Buffer, Stash, Waiting
+from .times import WallTime
+
+RECORD_WITHIN: Final = 30.0
+"""How long a step that is done waits for the store to know it; then the run is left for others."""
+
+
+class Reason(enum.Enum):
+    """Why a run stops before its end."""
+
+    CANCELLED = "cancelled"
+    TIMED_OUT = "timed out"
+    PARKED = "parked"
+    LEAVING = "leaving"
+    LOST = "lost"
+
+
+GOES_ON_ELSEWHERE: Final = frozenset({Reason.LEAVING, Reason.LOST})
+
+
+@attrs.define(eq=False)
+class Finished:
+    """A step that is over, and may have to be undone.
+
+    Attributes:
+        rank: Its place in the order in which steps finished.
+        undo: What its compensation gets.
+        skipped: There is nothing to undo.
+    """
+
+    path: str
+    step: Step[Any]
+    rank: int
+    undo: Any = None
+    skipped: bool = False
+
+
+@attrs.define(eq=False)
+class Execution:
+    """A run.
+
+    Attributes:
+        token: Of its loan.
+        state: As its journal has it.
+        scope: Around the workflow's function; cancelling it stops the run.
+        reason: Why it was stopped.
+        mismatch: With the reason `PARKED`.
+        finished: Steps that are over, by path.
+        running: Steps at work, by path.
+        is_undoing: Its function has ended, and will not be gone on with.
+        stuck: Paths of steps whose compensation has failed for good.
+        seeking: The workflow only runs to find the steps of these paths.
+        stirred: Set, and made anew, whenever something came from outside.
+        expired: Scopes of nested workflows that have run out of time, by prefix.
+    """
+
+    workflow: Workflow[Any]
+    loan: RunLoan
+    backstage: Backstage
+    times: WallTime
+    threads: anyio.CapacityLimiter
+    watches: Watches[StepChange]
+    cause: Event
+    services: Scope = attrs.field(kw_only=True)
+    token: int = attrs.field(init=False)
+    id: str = attrs.field(init=False)
+    state: RunState = attrs.field(init=False)
+    replay: Replay = attrs.field(factory=Replay, init=False)
+    stash: Stash = attrs.field(init=False)
+    scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope, init=False)
+    reason: Reason | None = attrs.field(default=None, init=False)
+    mismatch: Mismatch | None = attrs.field(default=None, init=False)
+    finished: dict[str, Finished] = attrs.field(factory=dict, init=False)
+    running: dict[str, Step[Any]] = attrs.field(factory=dict, init=False)
+    interrupted: dict[str, Step[Any]] = attrs.field(factory=dict, init=False)
+    is_undoing: bool = attrs.field(default=False, init=False)
+    stuck: list[str] = attrs.field(factory=list, init=False)
+    seeking: set[str] | None = attrs.field(default=None, init=False)
+    found: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    stalled: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    expired: dict[str, anyio.CancelScope] = attrs.field(factory=dict, init=False)
+    _pending: list[Entry] = attrs.field(factory=list, init=False)
+    _rank: int = attrs.field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.token, self.id, self.state = self.loan.token, self.loan.run.id, self.loan.run.state
+        self.stash = Stash(self.id, self.cause, self.backstage)
+        self.replay.load(self.loan.entries)
+        self._rank = len(self.loan.entries)
+        for path, undone in self.replay.undone.items():
+            self.stash.epilogue.extend(self.stash.hold(path, read_event(each)) for each in undone.events)
+
+    # Stopping
+
+    def stop(self, reason: Reason) -> None:
+        """End the workflow's function. What is lost stays so, whatever else there is to say."""
+        if self.reason is None or reason is Reason.LOST:
+            self.reason = reason
+            self.scope.cancel()
+
+    async def halt(self, path: str = "") -> None:
+        """Never go on: something has stopped this run, or the nested one that `path` is in.
+
+        Cancellation: is what it waits for.
+        """
+        self.stalled.set()
+        for prefix, scope in self.expired.items():
+            if path.startswith(prefix):
+                scope.cancel()
+        await anyio.sleep_forever()
+
+    def park(self, mismatch: Mismatch) -> None:
+        """The journal does not fit the code."""
+        self.mismatch = mismatch
+        self.stop(Reason.PARKED)
+
+    # The journal
+
+    def later(self, each: Entry) -> None:
+        """Have something written with the next record."""
+        self._pending.append(each)
+
+    async def record(self, *entries: Entry, state: RunState | None = None) -> bool:
+        """Write to the journal; whether it stands there. Where it does not, the run goes on elsewhere.
+
+        Cancellation: does not stop it; after 30 seconds without an answer the run is left for others.
+        """
+        batch = [*self._pending, *entries]
+        self._pending.clear()
+        known = False
+        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + RECORD_WITHIN) as patience:
+            known = await self.backstage.ask(
+                "write to the journal of a workflow",
+                lambda: self.backstage.journal.record(self.token, batch, state),
+            )
+        if patience.cancelled_caught:
+            self.stop(Reason.LEAVING)
+        elif not known:
+            self.stop(Reason.LOST)
+        if known and state is not None:
+            self.state = state
+        return known
+
+    async def recorded(self, *entries: Entry) -> None:
+        """Write to the journal; where that can't be, never go on.
+
+        Cancellation: as `record`.
+        """
+        if not await self.record(*entries):
+            await self.halt()
+
+    def moment(self, kind: Kind, path: str, make: Callable[[], float]) -> float:
+        """A time that is the same whenever the workflow runs again."""
+        at = self.replay.moment(kind, path)
+        if at is None:
+            at = make()
+            self.later(entry(kind, path, Moment(at)))
+        return at
+
+    def refresh(self, entries: tuple[Entry, ...]) -> None:
+        """Take up what came from outside."""
+        self.replay.signals.update(
+            (name, signal) for name, signal in _signals(entries).items() if name not in self.replay.signals
+        )
+        if any(each.kind == Kind.CANCEL for each in entries):
+            self.replay.cancelled = True
+            if not self.is_undoing:
+                self.stop(Reason.CANCELLED)
+        stirred, self.stirred = self.stirred, anyio.Event()
+        stirred.set()
+
+    # Steps
+
+    def over(self, path: str, step: Step[Any], record: Done | Failure, undo: Any = None) -> None:
+        """A step is over; one out of the journal has its place there."""
+        known = self.replay.steps.get(path)
+        if known is None:
+            self._rank += 1
+        rank = self._rank if known is None else known[0]
+        skipped = isinstance(record, Done) and record.skipped
+        self.finished[path] = Finished(path, step, rank, undo, skipped)
+        if self.seeking is not None:
+            self.seeking.discard(path)
+            if not self.seeking:
+                self.found.set()
+
+    def hold(self, path: str, events: list[Waiting]) -> None:
+        """The events of a step that is recorded wait for the end of the run."""
+        if not self.stash.muted:
+            self.stash.waiting.extend(events)
+
+    def buffer(self, path: str) -> Buffer:
+        """Where the events of an attempt go."""
+        return Buffer(path, self.stash)
+
+    def tell(self, kind: StepChangeKind, path: str, attempt: int = 0, reason: str = "") -> None:
+        """Show a change to whoever watches."""
+        if self.watches.open:
+            self.watches.tell(StepChange(kind=kind, step=path, time=self.times.now(), attempt=attempt, reason=reason))
+
+
+def _signals(entries: tuple[Entry, ...]) -> Mapping[str, Any]:
+    replay = Replay()
+    replay.load([each for each in entries if each.kind == Kind.SIGNAL])
+    return replay.signals

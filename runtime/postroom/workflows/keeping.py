@@ -1,0 +1,308 @@
+"""The task that keeps the runs of a block: it takes them up where there is room, and ends them at the end.
+
+Runs are begun in tasks of this one, never in those of whoever asks for them, so that they inherit nothing from there.
+
+Units: seconds.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Final
+from weakref import WeakValueDictionary
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import attrs
+
+from ..codec import UnreadableRecord
+from ..event import Event
+from ..journal import NewRun, RunLoan, RunState, StoredRun
+from ..journalling import Backstage, Listener
+from ..log import WORKFLOW_PARKED, WORKFLOWS_LEFT
+from ..services import Events
+from .declaring import Workflow
+from .driver import Driver
+from .errors import WorkflowsClosed
+from .execution import Execution, Reason
+from .handles import Tracked
+from .records import Input, Result, encode, read
+from .staging import current_buffer
+from .times import WallTime
+
+LOOK_EVERY: Final = 1.0
+"""How often a store is asked for runs that a dead process has left, which may come without news."""
+
+GRACE: Final = 5.0
+"""How long handing runs back may take at the end."""
+
+THREADS: Final = 40
+"""Worker threads for steps that are plain functions."""
+
+
+async def _staged(name: object, data: object, options: object) -> object:
+    """What `Events` does in a step."""
+    buffer = current_buffer.get()
+    await anyio.lowlevel.checkpoint()
+    if buffer is None:
+        raise WorkflowsClosed("open, but no step runs here that could emit")
+    return buffer.emit(name, data, options)  # type: ignore[arg-type]  # as `Events.emit` has them
+
+
+@attrs.define(eq=False)
+class Keeper:
+    """Keeps runs.
+
+    Attributes:
+        known: The workflows that may be taken up, by name.
+        runs: Those in hand, by the tokens of their loans.
+        listener: What it hears of the journal.
+        ready: Set once it serves.
+    """
+
+    backstage: Backstage
+    known: dict[str, Workflow[object]]
+    capacity: int
+    _tracked: "WeakValueDictionary[str, Tracked]"
+    compensate_within: float
+    runs: dict[int, Execution] = attrs.field(factory=dict, init=False)
+    listener: Listener = attrs.field(init=False)
+    ready: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    times: WallTime = attrs.field(init=False)
+    threads: anyio.CapacityLimiter = attrs.field(factory=lambda: anyio.CapacityLimiter(THREADS), init=False)
+    _tasks: "anyio.abc.TaskGroup" = attrs.field(init=False)
+    _life: anyio.CancelScope = attrs.field(factory=lambda: anyio.CancelScope(shield=True), init=False)
+    _news: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _changed: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _arrived: list[RunLoan] = attrs.field(factory=list, init=False)
+    _heard: dict[str, None] = attrs.field(factory=dict, init=False)
+    _working: set[int] = attrs.field(factory=set, init=False)  # tokens of what has arrived and is not done with
+    _reserved: int = attrs.field(default=0, init=False)  # places for what is being asked for
+    _stop_for: Reason | None = attrs.field(default=None, init=False)
+    _leaving: bool = attrs.field(default=False, init=False)
+    _others_wait: bool = attrs.field(default=True, init=False)  # in the journal, as far as is known
+    _events: Events = attrs.field(factory=lambda: Events(_staged), init=False)  # type: ignore[arg-type]  # see there
+
+    def __attrs_post_init__(self) -> None:
+        self.listener = Listener(self._on_heard, self.mail, self._on_lost)
+        self.times = WallTime(self.backstage)
+
+    # Beginning
+
+    async def begin(self, new: NewRun) -> tuple[RunLoan | StoredRun, Tracked]:
+        """Begin a run; have it at once where there is room, and nobody waits for that.
+
+        Cancellation: noticed once it was begun.
+        """
+        tracked = self.tracked(new.id)
+        lend = self._room() > 0 and not self._others_wait and not self._leaving and not new.delay
+        self._reserved += lend
+        try:
+            found = await self.backstage.begin(new, lend, self.listener)
+        finally:
+            self._reserved -= lend
+        if isinstance(found, RunLoan):
+            self._arrive([found])
+        elif found.id != new.id:
+            tracked = self.tracked(found.id)
+        if not lend:
+            self._others_wait = True
+            self._stir()
+        return found, tracked
+
+    def _room(self) -> int:
+        return self.capacity - len(self._working) - self._reserved
+
+    def tracked(self, id: str) -> Tracked:
+        """What is known here of a run."""
+        tracked = self._tracked.get(id)
+        if tracked is None:
+            tracked = self._tracked[id] = Tracked(id)
+        return tracked
+
+    def spawn(self, function: object, *arguments: object) -> None:
+        """Run something beside the runs, until the end of the block."""
+        self._tasks.start_soon(function, *arguments)  # type: ignore[arg-type]  # an async function
+
+    # Serving
+
+    async def serve(self) -> None:
+        """Take up runs, until the block is left.
+
+        Cancellation: does not come in; `leave` ends it.
+        """
+        with self._life:
+            async with anyio.create_task_group() as self._tasks:
+                self.ready.set()
+                while True:
+                    news = self._news
+                    await self._refresh()
+                    wait = await self._take()
+                    for loan in self._start_arrived():
+                        self._tasks.start_soon(self._work, loan, name=f"postroom workflow {loan.run.id}")
+                    with anyio.move_on_after(wait):
+                        await news.wait()
+
+    def _arrive(self, loans: Iterable[RunLoan]) -> None:
+        for loan in loans:
+            self._arrived.append(loan)
+            self._working.add(loan.token)
+            self._stir()
+
+    def _start_arrived(self) -> Iterable[RunLoan]:
+        arrived, self._arrived = self._arrived, []
+        return arrived
+
+    async def _take(self) -> float | None:
+        """Take up what waits, as far as there is room; seconds until it is worth looking again."""
+        if not self.known or (self._leaving and self.backstage.is_durable):  # on Local nobody else will
+            return None
+        while True:
+            free = self._room()
+            if free <= 0:
+                self._others_wait = True
+                return None
+            if not self._others_wait and not self.backstage.is_durable:
+                return None
+            share = max(1, free // len(self.known))
+            names = list(self.known)[:free]
+            self.known.update((name, self.known.pop(name)) for name in names)  # the others come first next time
+            self._reserved += free
+            try:
+                taken = await self.backstage.take(dict.fromkeys(names, share), self.listener)
+            finally:
+                self._reserved -= free
+            self._arrive(taken.loans)
+            if taken.next_due == 0 or (taken.loans and len(names) < len(self.known)):
+                continue
+            self._others_wait = taken.next_due == 0 or (taken.next_due is not None and not self._leaving)
+            self._tell_changed()
+            wait = LOOK_EVERY if self.backstage.is_durable else None
+            if taken.next_due is None:
+                return wait
+            return taken.next_due if wait is None else min(wait, taken.next_due)
+
+    async def _work(self, loan: RunLoan) -> None:
+        try:
+            run = await self._opened(loan)
+            if run is not None:
+                await self._drive(run)
+        finally:
+            self._working.discard(loan.token)
+            self.listener.holding.discard(loan.token)
+            self._stir()
+            self._tell_changed()
+
+    def _tell_changed(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    async def _drive(self, run: Execution) -> None:
+        self.runs[run.token] = run
+        tracked = self.tracked(run.id)
+        input = read(run.loan.run.input, Input, "input of a workflow")
+        journal, token = self.backstage.journal, run.token
+        try:
+            if self._stop_for is not None:
+                run.stop(self._stop_for)
+            await Driver(run, input, tracked.end).drive()
+            if run.reason is Reason.LEAVING:
+                with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
+                    await self.backstage.ask("hand a workflow back", lambda: journal.hand_back(token))
+        finally:
+            del self.runs[token]
+
+    async def _opened(self, loan: RunLoan) -> Execution | None:
+        """A run as this process works on it; one whose journal can't be read is parked."""
+        stored = loan.run
+        try:
+            input = read(stored.input, Input, "input of a workflow")
+            cause = Event(stored.workflow, id=stored.id, origin=input.origin)
+            return Execution(
+                self.known[stored.workflow],
+                loan,
+                self.backstage,
+                self.times,
+                self.threads,
+                self.tracked(stored.id).watches,
+                cause,
+                services=self.backstage.scope(f"workflow {stored.workflow}", self._events),
+            )
+        except UnreadableRecord as error:
+            result = Result(journal=str(error), code="can't read that")
+            self.backstage.log.write(WORKFLOW_PARKED, stored.workflow, stored.id, result.journal, result.code)
+            await self.backstage.conclude(loan.token, RunState.PARKED, encode(result), [], 0.0)
+            self.tracked(stored.id).stir()
+            return None
+
+    # News
+
+    def _stir(self) -> None:
+        news, self._news = self._news, anyio.Event()
+        news.set()
+
+    def mail(self) -> None:
+        """There may be runs to take up."""
+        self._others_wait = True
+        self._stir()
+
+    def _on_heard(self, id: str) -> None:
+        if any(run.id == id for run in self.runs.values()):
+            self._heard[id] = None
+            self._stir()
+        tracked = self._tracked.get(id)
+        if tracked is not None:
+            tracked.stir()
+
+    def _on_lost(self) -> None:
+        self._working.difference_update(loan.token for loan in self._arrived)
+        self._arrived.clear()
+        self.listener.holding.clear()
+        for run in tuple(self.runs.values()):
+            run.stop(Reason.LOST)
+        self.mail()
+
+    async def _refresh(self) -> None:
+        while self._heard:
+            id = next(iter(self._heard))
+            del self._heard[id]
+            loan = await self.backstage.ask("read a workflow", partial(self.backstage.journal.run, id))
+            entries = () if loan is None else loan.entries
+            for run in tuple(self.runs.values()):
+                if run.id == id:
+                    run.refresh(entries)
+
+    # Leaving
+
+    async def leave(self, drain_within: float) -> None:
+        """Let what runs go on for a while; then hand it back, or undo it; then end.
+
+        Cancellation: ends the drain at once; the rest takes no longer than `compensate_within`.
+        """
+        self._leaving = True
+        self._stir()
+        try:
+            with anyio.move_on_after(drain_within):
+                await self._wait_until_empty()
+        finally:
+            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + self.compensate_within):
+                self._stop_all(Reason.LEAVING if self.backstage.is_durable else Reason.CANCELLED)
+                await self._wait_until_empty()
+            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
+                if self.runs:
+                    names = ", ".join(run.id for run in self.runs.values())
+                    self.backstage.log.write(WORKFLOWS_LEFT, len(self.runs), self.compensate_within, names)
+                    for run in tuple(self.runs.values()):
+                        run.stop(Reason.LEAVING)
+                    await self._wait_until_empty()
+            self._life.cancel()
+
+    def _stop_all(self, reason: Reason) -> None:
+        self._stop_for = reason
+        for run in tuple(self.runs.values()):
+            if not run.is_undoing:
+                run.stop(reason)
+
+    async def _wait_until_empty(self) -> None:
+        while self._working or (self._others_wait and not self.backstage.is_durable):
+            await self._changed.wait()
