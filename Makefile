@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check goals soak coverage bench bench-redis simulate bugbank crash model docs format clean
+.PHONY: help demo test test-all check goals soak coverage bench bench-sqlite bench-redis simulate bugbank crash model docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -45,6 +45,10 @@ check: $(VENV)/.dev  ## format, lint, types, import direction
 
 bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json --against ../other")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-sqlite: $(VENV)/.dev  ## wall time on SQLite beside the same rows by hand, the store alone and a runtime (ARGS="--backend trio --events 5000")
+	@$(BIN)/python -m tests.benchmarks.stores $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.carried $(ARGS)
 
 bench-redis: $(VENV)/.dev  ## wall time on Redis beside a raw socket and BullMQ (ARGS="--backend trio --events 5000")
 	@$(BIN)/python -m tests.benchmarks.redis --bullmq $(ARGS)

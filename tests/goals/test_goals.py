@@ -18,6 +18,7 @@ from tests.goals.lanes import Done, run, run_beside
 from tests.goals.marked import main as marked
 from tests.goals.programs import CHANGE, NIGHT, Program
 from tests.lease.__main__ import main as lease
+from tests.model.__main__ import main as model
 from tests.poison.__main__ import main as poison
 from tests.shutdown.__main__ import main as shutdown
 from tests.simulation.__main__ import main as simulation
@@ -33,6 +34,7 @@ MAINS = {
     "gate_unsafe": gate_unsafe,
     "goals.marked": marked,
     "lease": lease,
+    "model": model,
     "poison": poison,
     "shutdown": shutdown,
     "simulation": simulation,
