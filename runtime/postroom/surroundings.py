@@ -11,6 +11,7 @@ import attrs
 
 from postroom_actors import Kernel, Schedule, Timers
 
+from .actor import class_of
 from .changes import Change, Watches
 from .clock import Clock
 from .context import Context
@@ -90,6 +91,6 @@ class Surroundings:
     ) -> Callable[[X], Awaitable[object]]:
         """`call` with interceptors around it; and with a scope for services, where anybody may ask for them."""
         handler = whose.subscriber.handler
-        may_ask = whose.parent is not None or isinstance(handler, type) or positional_parameters(handler) == 2
+        may_ask = whose.parent is not None or class_of(handler) is not None or positional_parameters(handler) == 2
         call = self.interception.around(call, context_of)
         return self.services.around(call, whose.subscriber.name) if may_ask or self.interception.deliveries else call

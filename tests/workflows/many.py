@@ -69,4 +69,6 @@ def many(count: int, backend: Literal["trio", "asyncio"]) -> Goal:
     broken = [] if right == count else [f"{count - right} have a wrong result"]
     broken += [f"{left:.2f} KB of each are left"] if left > MOST_LEFT else []
     details = {"left": round(left, 2), "workflows": count, "seconds": round(time.monotonic() - start, 1)}
-    return Goal(name=f"R25 {backend}", figure=each, most=MOST_EACH, broken=tuple(broken), details={**details, "seed": 0})
+    return Goal(
+        name=f"R25 {backend}", figure=each, most=MOST_EACH, broken=tuple(broken), details={**details, "seed": 0}
+    )

@@ -76,7 +76,8 @@ class Keeper:
     _changed: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _arrived: list[RunLoan] = attrs.field(factory=list, init=False)
     _heard: dict[str, None] = attrs.field(factory=dict, init=False)
-    _working: set[int] = attrs.field(factory=set, init=False)  # tokens of what has arrived and is not done with
+    _working: dict[int, str] = attrs.field(factory=dict, init=False)  # what has arrived and is not done with
+    _early: set[str] = attrs.field(factory=set, init=False)  # heard of before it was at work here
     _reserved: int = attrs.field(default=0, init=False)  # places for what is being asked for
     _stop_for: Reason | None = attrs.field(default=None, init=False)
     _leaving: bool = attrs.field(default=False, init=False)
@@ -136,6 +137,8 @@ class Keeper:
                 self.ready.set()
                 while True:
                     news = self._news
+                    if not self._reserved and len(self.runs) == len(self._working):
+                        self._early.clear()
                     await self._refresh()
                     wait = await self._take()
                     for loan in self._start_arrived():
@@ -146,7 +149,7 @@ class Keeper:
     def _arrive(self, loans: Iterable[RunLoan]) -> None:
         for loan in loans:
             self._arrived.append(loan)
-            self._working.add(loan.token)
+            self._working[loan.token] = loan.run.id
             self._stir()
 
     def _start_arrived(self) -> Iterable[RunLoan]:
@@ -188,7 +191,7 @@ class Keeper:
             if run is not None:
                 await self._drive(run)
         finally:
-            self._working.discard(loan.token)
+            self._working.pop(loan.token, None)
             self.listener.holding.discard(loan.token)
             self._stir()
             self._tell_changed()
@@ -199,6 +202,9 @@ class Keeper:
 
     async def _drive(self, run: Execution) -> None:
         self.runs[run.token] = run
+        if run.id in self._early:
+            self._early.discard(run.id)
+            self._on_heard(run.id)
         tracked = self.tracked(run.id)
         input = read(run.loan.run.input, Input, "input of a workflow")
         journal, token = self.backstage.journal, run.token
@@ -250,12 +256,15 @@ class Keeper:
         if any(run.id == id for run in self.runs.values()):
             self._heard[id] = None
             self._stir()
+        elif self._reserved or id in self._working.values():
+            self._early.add(id)
         tracked = self._tracked.get(id)
         if tracked is not None:
             tracked.stir()
 
     def _on_lost(self) -> None:
-        self._working.difference_update(loan.token for loan in self._arrived)
+        for loan in self._arrived:
+            self._working.pop(loan.token, None)
         self._arrived.clear()
         self.listener.holding.clear()
         for run in tuple(self.runs.values()):
