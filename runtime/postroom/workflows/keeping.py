@@ -33,6 +33,9 @@ from .times import WallTime
 LOOK_EVERY: Final = 1.0
 """How often a store is asked for runs that a dead process has left, which may come without news."""
 
+SHORTEST_WAIT: Final = 0.001
+"""Less may round to nothing on the loop's clock, for ever."""
+
 GRACE: Final = 5.0
 """How long handing runs back may take at the end."""
 
@@ -79,6 +82,7 @@ class Keeper:
     _working: dict[int, str] = attrs.field(factory=dict, init=False)  # what has arrived and is not done with
     _early: set[str] = attrs.field(factory=set, init=False)  # heard of before it was at work here
     _reserved: int = attrs.field(default=0, init=False)  # places for what is being asked for
+    _is_lost: bool = attrs.field(default=False, init=False)
     _stop_for: Reason | None = attrs.field(default=None, init=False)
     _leaving: bool = attrs.field(default=False, init=False)
     _others_wait: bool = attrs.field(default=True, init=False)  # in the journal, as far as is known
@@ -139,6 +143,8 @@ class Keeper:
                     news = self._news
                     if not self._reserved and len(self.runs) == len(self._working):
                         self._early.clear()
+                    if self._is_lost:
+                        await self._stop_lost()
                     await self._refresh()
                     wait = await self._take()
                     for loan in self._start_arrived():
@@ -183,7 +189,8 @@ class Keeper:
             wait = LOOK_EVERY if self.backstage.is_durable else None
             if taken.next_due is None:
                 return wait
-            return taken.next_due if wait is None else min(wait, taken.next_due)
+            due = max(taken.next_due, SHORTEST_WAIT)
+            return due if wait is None else min(wait, due)
 
     async def _work(self, loan: RunLoan) -> None:
         try:
@@ -263,13 +270,16 @@ class Keeper:
             tracked.stir()
 
     def _on_lost(self) -> None:
-        for loan in self._arrived:
-            self._working.pop(loan.token, None)
-        self._arrived.clear()
-        self.listener.holding.clear()
-        for run in tuple(self.runs.values()):
-            run.stop(Reason.LOST)
+        self._is_lost = True
         self.mail()
+
+    async def _stop_lost(self) -> None:
+        """After the lease had run out: stop the runs whose loans are worth nothing. Some may be newer than that."""
+        self._is_lost = False
+        journal = self.backstage.journal
+        for token, run in tuple(self.runs.items()):
+            if not await self.backstage.ask("tell whose a workflow is", partial(journal.record, token, ())):
+                run.stop(Reason.LOST)
 
     async def _refresh(self) -> None:
         while self._heard:
