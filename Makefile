@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check bench soak simulate crash docs format clean
+.PHONY: help demo test test-all check goals soak coverage bench bench-redis simulate bugbank crash model docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -17,7 +17,7 @@ $(VENV)/.demo: $(INPUTS)
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "$(PYTHON) has no venv module; install it (Debian: python3-venv)" >&2; exit 1; }
 	@echo "setting up $(VENV) ..." >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt trio anyio attrs msgspec svcs cronsim rich apsw >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt trio anyio attrs msgspec svcs cronsim rich apsw coredis >&2
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.demo
@@ -46,18 +46,37 @@ check: $(VENV)/.dev  ## format, lint, types, import direction
 bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json --against ../other")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
-soak: $(VENV)/.dev  ## memory under overload and isolation, 5 minutes (ARGS="--seconds 60 --only overload --backend trio")
-	@$(BIN)/python -m tests.soak $(ARGS)
+bench-redis: $(VENV)/.dev  ## wall time on Redis beside a raw socket and BullMQ (ARGS="--backend trio --events 5000")
+	@$(BIN)/python -m tests.benchmarks.redis --bullmq $(ARGS)
+
+goals: $(VENV)/.dev  ## the goals that each change has to reach, 5 minutes on 2 cores (ARGS="--only R4,R18", "--list")
+	@$(BIN)/python -m tests.goals $(ARGS)
+
+soak: $(VENV)/.dev  ## the goals of a night: more seeds, longer runs, killed processes, about an hour
+	@$(BIN)/python -m tests.goals --nightly $(ARGS)
+
+coverage: $(VENV)/.dev  ## which lines and branches of the core no test takes (ARGS="--only tests/actors")
+	@$(BIN)/python -m tests.branches $(ARGS)
 
 simulate: $(VENV)/.dev  ## random programs under seeded schedules (ARGS="--backend trio --seed 17", "--check-determinism 50")
 	@$(BIN)/python -m tests.simulation $(ARGS)
 
-crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases and stepped clocks on SQLite, with real processes, 5 minutes
+bugbank: $(VENV)/.dev  ## plant real mistakes, one at a time; the simulator must find each (ARGS="--list", "--only NAME")
+	@$(BIN)/python -m tests.bugbank $(ARGS)
+
+crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases, bad networks and stepped clocks on SQLite and Redis, 12 minutes
 	@$(BIN)/python -m tests.crash sqlite
-	@$(BIN)/python -m tests.crash worker
-	@$(BIN)/python -m tests.shutdown
-	@$(BIN)/python -m tests.lease
+	@$(BIN)/python -m tests.crash redis
+	@for store in sqlite redis; do \
+		$(BIN)/python -m tests.crash worker --store $$store && \
+		$(BIN)/python -m tests.shutdown --store $$store && \
+		$(BIN)/python -m tests.lease --store $$store || exit 1; \
+	done
+	@$(BIN)/python -m tests.netfault
 	@$(BIN)/python -m tests.clock
+
+model: $(VENV)/.dev  ## the same random programs on every event module and on a model (ARGS="--examples 20 --module sqlite --seed 7")
+	@$(BIN)/python -m tests.model $(ARGS)
 
 docs: $(VENV)/.docs  ## build the site into docs/_build/html; a warning is an error
 	@$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
@@ -78,4 +97,4 @@ test-all:  ## run all tests on every Python from 3.11 to 3.14 that is on PATH or
 	done; exit $$status
 
 clean:  ## remove what the targets made
-	rm -rf .venv .venv-3.* docs/_build
+	rm -rf .venv .venv-3.* .coverage docs/_build

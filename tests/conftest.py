@@ -9,6 +9,8 @@ from postroom.testing import virtual_backend
 
 # The same examples in every run, and none fails for taking long on a busy machine.
 settings.register_profile("postroom", derandomize=True, deadline=None, print_blob=True)
+# `--hypothesis-profile=nightly`, for tests/model: other programs every night.
+settings.register_profile("nightly", max_examples=20_000, deadline=None, print_blob=True)
 settings.load_profile("postroom")
 
 

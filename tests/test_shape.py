@@ -29,7 +29,17 @@ PACKAGES = [
 MOST_LINES = 400
 TOP_LEVEL = {"actors", "docs", "examples", "runtime", "tests"}
 
-NOT_OURS = {".venv", ".git", ".hypothesis", ".pytest_cache", ".mypy_cache", ".ruff_cache", "__pycache__", "_build"}
+NOT_OURS = {
+    ".venv",
+    ".git",
+    ".hypothesis",
+    ".coverage",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    "__pycache__",
+    "_build",
+}
 """Folders that the tools make."""
 
 PROMISED = {*range(1, 47), 48, 49, *range(51, 76), *range(77, 87)}

@@ -151,10 +151,11 @@ class Mailbox(Generic[M]):
         if self.closed:
             self.owner.refused(message)
             return True
-        if self.line and self.overflow is Overflow.COALESCE and self._line_has(self.owner.order_of(message).key):
-            return False  # behind that one, or it would overtake it in the mailbox, and be replaced by it later
-        if self._coalesce(message):
-            return True
+        if self.overflow is Overflow.COALESCE:
+            if self.line and self._line_has(self.owner.order_of(message).key):
+                return False  # behind that one, or it would overtake it in the mailbox, and be replaced by it later
+            if self._coalesce(message):
+                return True
         if len(self) >= self.capacity:
             if self.overflow is Overflow.DROP_NEWEST:
                 self.owner.dropped(message, NEWEST)
@@ -163,7 +164,7 @@ class Mailbox(Generic[M]):
                 return False
             oldest = self.queue.popleft() if self.lanes is None else self.lanes.take_oldest()
             self.owner.dropped(oldest, OLDEST)
-        self._enter(message)
+        self._append(message)
         return True
 
     def stand_in_line(self, message: M, admission: Admission | None = None) -> None:
@@ -272,7 +273,8 @@ class Mailbox(Generic[M]):
         """Let those first in line in, as far as there is room; the caller may just have made some."""
         while self.line and len(self) < self.capacity:  # more than one where one coalesces on its way in
             message, admission = self.line.popleft()
-            self._enter(message)
+            if not self._coalesce(message):
+                self._append(message)
             if admission is not None:
                 if admission.abandoned:
                     self.abandoned -= 1
@@ -346,9 +348,7 @@ class Mailbox(Generic[M]):
         self.owner.dropped(replaced, REPLACED)
         return True
 
-    def _enter(self, message: M) -> None:
-        if self._coalesce(message):
-            return
+    def _append(self, message: M) -> None:
         order = self.owner.order_of(message)
         if self.lanes is None and not order.needs_lanes(self.by_key or self.overflow is Overflow.COALESCE):
             self.queue.append(message)

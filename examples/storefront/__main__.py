@@ -11,7 +11,9 @@ import json
 import logging
 import sqlite3
 import sys
+import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import anyio
@@ -21,10 +23,11 @@ from postroom import PostroomError, StoreBroken
 
 from .books import Books
 from .chain import Chain
-from .modules import books_of, check_module
+from .modules import OWN_SERVER, books_of, check_module
 from .progress import say
 from .replay import Replay
 from .result import result_of, result_of_chain
+from .server import NoServer, make_server
 from .shop import Shop
 from .show import Screen, show, show_chain
 
@@ -47,6 +50,7 @@ class Arguments:
     processes: int
     books: Path | None
     kill_one: int
+    kill_server: int
 
 
 def parse(arguments: Sequence[str] | None = None) -> Arguments:
@@ -59,15 +63,18 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
     add("--crash", type=_share, default=0, metavar="SHARE", help="share of the stock's attempts that crash (0 to 1)")
     add("--backend", choices=("trio", "asyncio"), default="trio", help="the event loop")
     add("--tills", type=_tills, default=8, metavar="N", help="tills that emit at once (1 to 1000)")
-    add("--module", default="local", help="what carries the events: local, or sqlite:FILE")
+    add("--module", default="local", help="local, sqlite:FILE, redis:URL, or redis for an own server")
     add("--processes", type=_processes, default=1, metavar="N", help="processes that handle orders (1 to 64)")
-    add("--books", type=Path, metavar="FILE", help="the books of several processes (SQLite); FILE.books by default")
+    add("--books", type=Path, metavar="FILE", help="the books of several processes (a SQLite file)")
     add("--kill-one", type=_orders, default=0, metavar="N", help="kill one of the processes after N orders")
+    add("--kill-server", type=_orders, default=0, metavar="N", help="kill and restart the own server after N orders")
     add("--json", action="store_true", help="print one JSON object and nothing else")
     asked = Arguments(**vars(parser.parse_args(arguments)))
+    if asked.kill_server and asked.module != OWN_SERVER:
+        parser.error("--kill-server needs a server of the run's own: --module redis")
     if asked.module == "local":
         if asked.processes > 1 or asked.kill_one or asked.books:
-            parser.error("--processes, --books and --kill-one need a module that processes share: --module sqlite:FILE")
+            parser.error("--processes, --books and --kill-one need a module that processes share: sqlite:FILE or redis")
         return asked
     try:
         check_module(asked.module)
@@ -109,27 +116,31 @@ def _number(text: str, kind: type[int] | type[float], least: int, most: int) -> 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
     try:
-        return _run(parse(arguments))
+        asked = parse(arguments)
+        with ExitStack() as stack:
+            own = asked.module == OWN_SERVER
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="storefront-")) if own else None
+            return _run(asked, None if folder is None else Path(folder))
     except KeyboardInterrupt:  # before the first order, or while printing
         return 130
 
 
-def _run(asked: Arguments) -> int:
+def _run(asked: Arguments, folder: Path | None) -> int:
     progress = not asked.json and sys.stderr is not None and sys.stderr.isatty()
     shop = Shop(fail=asked.fail, pack_for=asked.pack, crash=asked.crash)
     try:
-        replay = _replay(asked, shop, progress=progress)
+        replay = _replay(asked, shop, folder, progress=progress)
         anyio.run(replay.run, backend=asked.backend)
     except OSError as error:
         return _cant_read(asked.orders, error)
-    except StoreBroken as error:
+    except (StoreBroken, NoServer) as error:
         say(f"storefront: {error}")
         return 2
     except sqlite3.Error as error:
         say(f"storefront: can't use the books: {error}")
         return 2
     except ExceptionGroup as group:  # out of the block in which the signals are waited for
-        broken, others = group.split(StoreBroken)
+        broken, others = group.split((StoreBroken, NoServer))
         if broken is None or others is not None:
             raise
         say(f"storefront: {broken.exceptions[0]}")
@@ -144,19 +155,23 @@ def _run(asked: Arguments) -> int:
     return status if replay.broken is None else _cant_read(asked.orders, replay.broken)
 
 
-def _replay(asked: Arguments, shop: Shop, *, progress: bool) -> Replay:
+def _replay(asked: Arguments, shop: Shop, folder: Path | None, *, progress: bool) -> Replay:
     if asked.module == "local":
         return Replay(path=asked.orders, shop=shop, tills=asked.tills, progress=progress)
-    books = Books(asked.books or books_of(asked.module))
+    server = None if folder is None else make_server(folder)
+    # With a server that ends with the run, the books do as well, unless they were asked for.
+    books = asked.books or (books_of(asked.module) if folder is None else folder / "books")
     return Chain(
         path=asked.orders,
         shop=shop,
         tills=asked.tills,
-        module=asked.module,
-        books=books,
+        module=asked.module if server is None else f"redis:{server.url}",
+        books=Books(books),
         backend=asked.backend,
         processes=asked.processes,
         kill_one=asked.kill_one,
+        server=server,
+        kill_server=asked.kill_server,
     )
 
 

@@ -134,7 +134,7 @@ def main(arguments: list[str]) -> int:
     """Run one branch; returns its exit status."""
     module, books, backend, fail, crash = arguments
     branch = Branch(Books(Path(books)), float(fail), float(crash))
-    anyio.run(work, branch, module_of(module), backend=backend)
+    anyio.run(work, branch, module_of(module, Path(books)), backend=backend)
     return 0
 
 

@@ -19,6 +19,7 @@ from .branch import Branch
 from .modules import module_of
 from .orders import Order
 from .replay import Replay
+from .server import Server, open_server
 
 GRACE: Final = 15.0
 """Seconds that a branch has to end."""
@@ -32,6 +33,8 @@ class Chain(Replay):
         module: What carries the events, as the command line has it.
         processes: How many branches there are.
         kill_one: Kill a branch with SIGKILL after so many orders; 0 for none. It is not started again.
+        server: The Redis server of this run; None where it has none of its own.
+        kill_server: Kill that with SIGKILL after so many orders, and start it again; 0 for never.
         totals: What the books say in the end.
     """
 
@@ -40,6 +43,8 @@ class Chain(Replay):
     backend: str
     processes: int = 1
     kill_one: int = 0
+    server: Server | None = None
+    kill_server: int = 0
     runtime: Runtime = attrs.field(init=False)
     totals: Totals | None = attrs.field(default=None, init=False)
     _sold: int = attrs.field(default=0, init=False)
@@ -47,7 +52,7 @@ class Chain(Replay):
 
     def __attrs_post_init__(self) -> None:
         self.books.make()
-        carrier: EventModule = module_of(self.module)
+        carrier: EventModule = module_of(self.module, self.books.path)
         declared = Branch(self.books).subscribers()
         self.runtime = Runtime(module=carrier, role="emit", subscribers=declared)
 
@@ -55,6 +60,8 @@ class Chain(Replay):
     async def at_work(self) -> AsyncIterator[None]:
         """A block in which the branches work; the runtime is open in it."""
         async with AsyncExitStack() as stack:
+            if self.server is not None:
+                await stack.enter_async_context(open_server(self.server))
             await stack.enter_async_context(self.runtime)
             for _ in range(self.processes):
                 self._branches.append(await stack.enter_async_context(self._open_branch()))
@@ -87,6 +94,8 @@ class Chain(Replay):
         self._sold += 1
         if self.kill_one and self._sold == self.kill_one:
             _signal(self._branches[0], signal.SIGKILL)
+        if self.server is not None and self._sold == self.kill_server:
+            await self.server.restart()
         await receipt
 
 

@@ -232,18 +232,6 @@ class SubscriptionBehaviour(Supervised):
             self.mailbox.hold(key)
         return self.retries.set(due, delivery, key=key)
 
-    def as_exception(self, error: BaseException) -> Exception:
-        """What is told of something that a handler let out."""
-        if isinstance(error, Exception):
-            return error
-        kind = type(error).__name__
-        # By name: the class of a cancellation depends on the loop, and it is a failure here exactly when no scope
-        # of the runtime asked for it.
-        what = "was cancelled from inside" if kind in ("CancelledError", "Cancelled") else f"raised {kind}"
-        aborted = HandlerAborted(self.name, what)
-        aborted.__cause__ = error
-        return aborted
-
     def _wait_before_retry(self, delivery: Delivery, error: Exception, policy: Decided) -> float | Exception | None:
         """Seconds until the next attempt, None for no more, or the group of errors when the policy itself fails."""
         if delivery.attempt >= policy.attempts or not self.subscriber.retry.is_for(error):
@@ -276,6 +264,8 @@ class SubscriptionBehaviour(Supervised):
 
     def cancelled(self, delivery: Delivery, started: float, ended: float) -> None:
         attempts = delivery.attempt - (self.stopped_for is not None)  # it failed for another one's fault
+        if self.leaving == CLOSED:
+            self.teller.cut_short(delivery)
         self._cancel(self._with_time(delivery, started, ended), self.leaving or CLOSED, attempts)
 
     def interrupted(self, delivery: Delivery, interrupt: BaseException) -> None:

@@ -91,6 +91,34 @@ class Carried(Spawner):
             raise StillServed(name)
         return await carrier.ask("remove a subscription", lambda: carrier.store.remove(name))
 
+    async def pause_subscription(self, name: str) -> None:
+        """Lend nothing of a stored subscription to any process until `resume_subscription`; what is in hand goes on.
+
+        Raises:
+            UnknownSubscription: none of this name is registered.
+            Exception: as `stored_subscriptions`.
+
+        Cancellation: it was done or not.
+        """
+        await self._pause_stored(name, True, "pause_subscription")
+
+    async def resume_subscription(self, name: str) -> None:
+        """Undo `pause_subscription`, or a `Subscription.pause` in any process; does nothing where it isn't paused.
+
+        Raises:
+            UnknownSubscription: none of this name is registered.
+            Exception: as `stored_subscriptions`.
+
+        Cancellation: it was done or not.
+        """
+        await self._pause_stored(name, False, "resume_subscription")
+
+    async def _pause_stored(self, name: str, paused: bool, call: str) -> None:
+        carrier = self._store(call)
+        if not any(each.name == name for each in await carrier.listing()):
+            raise UnknownSubscription(name)
+        await carrier.pause(name, paused)
+
     def _store(self, call: str) -> Carrier:
         self._check_open(call)
         check_here(self._kernel.port)

@@ -23,7 +23,17 @@ DEFAULT_KEPT = 1000
 """Things that a watch keeps for a reader that is slow."""
 
 ChangeKind: TypeAlias = Literal[
-    "spawned", "restarted", "breaker", "stopped", "retrying", "stuck", "dropped", "dead_letter", "draining", "closed"
+    "spawned",
+    "restarted",
+    "breaker",
+    "stopped",
+    "retrying",
+    "stuck",
+    "cut_short",
+    "dropped",
+    "dead_letter",
+    "draining",
+    "closed",
 ]
 
 

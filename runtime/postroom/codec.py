@@ -289,7 +289,8 @@ def _backoff_as_numbers(backoff: Backoff) -> dict[str, float]:
         case Constant():
             return {"seconds": backoff.seconds}
         case Exponential():
-            return {"first": backoff.first, "factor": backoff.factor, "limit": backoff.limit, "jitter": backoff.jitter}
+            numbers = {"first": backoff.first, "factor": backoff.factor, "limit": backoff.limit}
+            return {**numbers, "jitter": float(backoff.jitter)}  # `true` would not be read as a number
         case _:
             raise BackoffNotPortable(backoff)
 

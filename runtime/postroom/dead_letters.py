@@ -64,7 +64,7 @@ class LetterStore(Protocol):
     """Where a durable module keeps dead letters; as the methods of `DeadLetters`."""
 
     async def list(self, subscription: str | None, after: str | None, limit: int) -> tuple[DeadLetter, ...]: ...
-    async def replay(self, id: str) -> Receipt | None: ...
+    async def replay(self, id: str, event: Event | None) -> Receipt | None: ...
     async def discard(self, id: str) -> bool: ...
 
 
@@ -142,7 +142,7 @@ class DeadLetters:
         """
         id = _id_of(letter)
         if self.store is not None:
-            receipt = await self.store.replay(id)
+            receipt = await self.store.replay(id, letter.event if isinstance(letter, DeadLetter) else None)
             if receipt is None:
                 if isinstance(letter, DeadLetter) and await self.list(letter.subscription, limit=1):
                     raise UnknownSubscription(letter.subscription)

@@ -97,7 +97,7 @@ class Dispatcher:
                 target.tally.accepted += 1
                 mailbox = target.mailbox
                 if special or (keyed and mailbox.by_key) or not mailbox.offer(delivery):
-                    room = self._place(target, delivery, admission)
+                    room = self._place(target, delivery, special, admission)
                     if room is not None:
                         admission = receipt.admission = room
             if not targets:
@@ -107,21 +107,22 @@ class Dispatcher:
             self.busy = False
 
     def _place(
-        self, target: SubscriptionBehaviour, delivery: Delivery, admission: Admission | None
+        self, target: SubscriptionBehaviour, delivery: Delivery, special: bool, admission: Admission | None
     ) -> Admission | None:
         """Place a delivery that cannot simply be appended; returns what its emitter waits for."""
-        event = delivery.event
-        if event.timeout is not None:
-            target.expect_timeouts()
-        if event.expires_after is not None:
-            delivery = as_long(delivery)
-            delivery.expires_at = delivery.since + event.expires_after
-        if event.delay is not None:
-            due = self.kernel.port.now() + event.delay
-            if not target.has_time_until(due):
-                target.cancel(delivery)
-                return None
-            return target.delays.set(due, delivery, admission)
+        if special:
+            event = delivery.event
+            if event.timeout is not None:
+                target.expect_timeouts()
+            if event.expires_after is not None:
+                delivery = as_long(delivery)
+                delivery.expires_at = delivery.since + event.expires_after
+            if event.delay is not None:
+                due = self.kernel.port.now() + event.delay
+                if not target.has_time_until(due):
+                    target.cancel(delivery)
+                    return None
+                return target.delays.set(due, delivery, admission)
         if target.mailbox.put(delivery):
             return None
         admission = admission or self.kernel.admission()

@@ -16,6 +16,9 @@ from .names import tokens_of_name
 from .options import EmitOptions, check_headers, checked, with_own
 from .portable import portable_copy
 
+_RARE: Final = frozenset({"priority", "delay", "expires_after", "attempts", "backoff", "timeout", "quiet"})
+"""Options of which most emits have none."""
+
 run_in_hand: Final[ContextVar[Event | None]] = ContextVar("postroom run", default=None)
 """The run of a workflow whose step runs here, as the cause of what it emits: by its id, under its workflow's name."""
 
@@ -29,27 +32,27 @@ def event_of(
         InvalidName, InvalidOption, InvalidPayload: it can't be.
         NotPortable: with `portable`, no store could keep its data.
     """
-    time: float | None = None
-    if isinstance(name, Event):
-        if data is not None:
-            raise InvalidOption("data", data, "comes with the Event; emit either an Event or a name with data")
-        draft = name
-        if draft.accepted_at is None:  # one that was accepted before is emitted as a new event
-            time = draft.time
-            if time is not None:
-                check_number("time", time, "seconds", least=-math.inf)
-        name, data, options = draft.name, draft.data, with_own(draft, options)
-        declared = declaration_of(type(data))
-        if declared is not None and declared.name != name:
-            declared = None  # by another name it is plain data
-    else:
-        declared = None if name.__class__ is str else declaration_of(type(name))
-        if declared is not None:
+    time, declared = now, None
+    if name.__class__ is not str:
+        if isinstance(name, Event):
             if data is not None:
-                raise InvalidOption("data", data, "comes with a typed event; emit either that or a name with data")
-            name, data = declared.name, name
-    if declared is not None:
-        declared.check(data)
+                raise InvalidOption("data", data, "comes with the Event; emit either an Event or a name with data")
+            draft = name
+            if draft.accepted_at is None and draft.time is not None:  # one that was accepted before is a new event
+                time = draft.time
+                check_number("time", time, "seconds", least=-math.inf)
+            name, data, options = draft.name, draft.data, with_own(draft, options)
+            declared = declaration_of(type(data))
+            if declared is not None and declared.name != name:
+                declared = None  # by another name it is plain data
+        else:
+            declared = declaration_of(type(name))
+            if declared is not None:
+                if data is not None:
+                    raise InvalidOption("data", data, "comes with a typed event; emit either that or a name with data")
+                name, data = declared.name, name
+        if declared is not None:
+            declared.check(data)
     if portable:
         data = portable_copy(data)
     if name.__class__ is not str:
@@ -57,18 +60,22 @@ def event_of(
         assert isinstance(name, str), "as just checked"
         name = str.__str__(name)  # the text of a subclass, such as a member of an enumeration
     chosen = checked(options)
+    chosen_id = chosen.get("id")
     headers = chosen.get("headers") or NO_HEADERS
     if declared is not None:
         headers = declared.headers_with(headers)
         if declared.headers:  # which may be what they have too many of
             headers = check_headers(headers)
+    key, id = chosen.get("key"), chosen_id or new_id()
+    if _RARE.isdisjoint(chosen):
+        return Event(name, data, key, headers, id, time, now), chosen_id is not None  # pyright: ignore[reportArgumentType] - a str by now
     event = Event(
         name,  # pyright: ignore[reportArgumentType] - a str by now
         data,
-        chosen.get("key"),
+        key,
         headers,
-        chosen.get("id") or new_id(),
-        now if time is None else time,
+        id,
+        time,
         now,
         chosen.get("priority") or ("lowest" if chosen.get("quiet") else "default"),
         chosen.get("delay"),
@@ -78,7 +85,7 @@ def event_of(
         chosen.get("timeout"),
         chosen.get("quiet"),
     )
-    return event, "id" in chosen
+    return event, chosen_id is not None
 
 
 def caused(event: Event, cause: Event, deepest: int) -> Event:

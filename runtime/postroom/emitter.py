@@ -195,8 +195,11 @@ class Emitter:
                 name, data = Event(name, data), None  # a draft takes the careful way
         hand = current_hand()
         if options or cause is not None or name.__class__ is not str or hand is not None or intercepted:
-            event, chosen = self._event(name, data, options, cause)
-            group = word(options.get("group")) if options else None
+            if cause is None and hand is None:  # as where nobody has caused it, but without looking again
+                event, chosen = event_of(name, data, options, self._ids, self._wall_time(), self.portable)
+            else:
+                event, chosen = self._event(name, data, options, cause)
+            group = word(options["group"]) if options and "group" in options else None
             if self._outbox is not None:
                 if must_fit:
                     self._outbox.refuse_nowait()
@@ -222,10 +225,11 @@ class Emitter:
         targets = dispatcher.routes.remembered.get(event.name)
         if targets is None:
             targets = dispatcher.routes.match(event.name)
-        if options and not targets and options.get("require"):
+        if not targets and options and options.get("require"):
             raise NoSubscriber(event.name)
         if must_fit:
-            dispatcher.catch_up_first()
+            if dispatcher.actor.mailbox.queue:
+                dispatcher.catch_up_first()
             for target in targets:
                 mailbox = target.mailbox
                 if event.delay is not None:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import attrs
 
+from .quoting import printable as printable
+
 _log: Final = logging.getLogger("postroom")
 
 
@@ -49,6 +51,11 @@ STILL_RUNNING: Final = Line(
     logging.ERROR,
     "%g s after their cancellation these subscriptions still run a handler that ignores it: %s. "
     "The runtime waits for them; nothing else can be done inside one process.",
+)
+CUT_SHORT: Final = Line(
+    logging.INFO,
+    "the handler of %s was cut short at %s %s in attempt %d: the runtime closes",
+    ("event_id", "event_name", "subscription", "attempt", "cause"),
 )
 BLOCKED: Final = Line(
     logging.WARNING,
@@ -130,6 +137,7 @@ LINES: Final = (
     GAVE_UP,
     STUCK,
     STILL_RUNNING,
+    CUT_SHORT,
     BLOCKED,
     LIVES_AGAIN,
     RESTARTED,
@@ -177,13 +185,6 @@ class Fields:
 
 
 NO_FIELDS: Final = Fields()
-
-
-def printable(text: str) -> str:
-    """`text` on one line, without what would steer a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def as_extra(fields: Fields) -> dict[str, object]:

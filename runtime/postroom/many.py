@@ -56,6 +56,7 @@ class ManyEmitter(Emitter):
             raise InvalidOption("events", events, "must be a list, or another iterable, of Event(…)s or typed events")
         checked: list[Draft] = []
         chosen: dict[str, Event] = {}
+        routes = self._dispatcher.routes
         for position, draft in enumerate(events):
             if self._turn.is_over(self._stopwatch()):
                 await self._breathe()
@@ -74,7 +75,8 @@ class ManyEmitter(Emitter):
                 event = given if group is None else msgspec.structs.replace(given, accepted_at=None)
                 if is_new:
                     event = self._intercept(event, group)
-                self._dispatcher.routes.match(event.name)
+                if event.name not in routes.remembered:
+                    routes.match(event.name)
             except Exception as error:
                 error.add_note(note_of_position(position, "accepted" if group is None else "staged"))
                 raise
@@ -93,11 +95,14 @@ class ManyEmitter(Emitter):
             sent = self._outbox.carrier.submit(checked)
             return list(sent), sent[0].admission if sent else None
         now, since = self._kernel.port.now(), self._stopwatch()
+        routes = self._dispatcher.routes
         routed: list[tuple[Event, Targets, Event | None]] = []
         wanted: list[tuple[Event, Targets]] = []
         known: dict[str, Receipt | None] = {}  # by ids that were chosen; None for those that are new
         for event, given in checked:
-            targets = self._dispatcher.routes.match(event.name)
+            targets = routes.remembered.get(event.name)
+            if targets is None:
+                targets = routes.match(event.name)
             routed.append((event, targets, given))
             if given is not None and event.id in known:
                 continue

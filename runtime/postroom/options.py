@@ -13,7 +13,7 @@ from typing import Final, TypedDict
 from .checks import check_number, paired
 from .errors import InvalidOption
 from .event import HEAD_STARTS, NO_HEADERS, Event, Priority
-from .policy import Policy, check_quiet, check_timeout, first_said
+from .policy import Policy, check_quiet, check_timeout, first_said, says_nothing
 from .retry import Backoff, check_attempts, check_backoff
 
 LONGEST_KEY: Final = 200
@@ -21,6 +21,8 @@ LONGEST_KEY: Final = 200
 
 LARGEST_HEADERS: Final = 8 * 1024
 """Names and values of an event's headers together, bytes in UTF-8."""
+
+_PRIORITIES: Final[Mapping[str, Priority]] = {priority: priority for priority in HEAD_STARTS}
 
 
 class EmitOptions(TypedDict, total=False):
@@ -56,15 +58,16 @@ class EmitOptions(TypedDict, total=False):
 def with_own(event: Event, options: EmitOptions) -> EmitOptions:
     """The options of a call, and over them those that the event itself has."""
     own: EmitOptions = {**options}
-    call = Policy(
-        attempts=options.get("attempts"),
-        backoff=options.get("backoff"),
-        timeout=options.get("timeout"),
-        quiet=options.get("quiet"),
-    )
-    said = first_said(event, call)
-    own["attempts"], own["backoff"] = said.attempts, said.backoff
-    own["timeout"], own["quiet"] = said.timeout, said.quiet
+    if not says_nothing(event):
+        call = Policy(
+            attempts=options.get("attempts"),
+            backoff=options.get("backoff"),
+            timeout=options.get("timeout"),
+            quiet=options.get("quiet"),
+        )
+        said = first_said(event, call)
+        own["attempts"], own["backoff"] = said.attempts, said.backoff
+        own["timeout"], own["quiet"] = said.timeout, said.quiet
     if event.key is not None:
         own["key"] = event.key
     if event.headers is not NO_HEADERS:
@@ -91,10 +94,11 @@ def checked(options: EmitOptions) -> EmitOptions:
     """
     chosen: EmitOptions = {}
     for name, value in options.items():
-        if name not in _CHECKS:
+        check = _CHECKS.get(name)
+        if check is None:
             raise TypeError(f"emit got an unexpected option {name!r}; it takes {', '.join(_CHECKS)}")
         if value is not None:
-            chosen[name] = _CHECKS[name](value)  # type: ignore[literal-required]  # a name of the table
+            chosen[name] = check(value)  # type: ignore[literal-required]  # a name of the table
     return chosen
 
 
@@ -119,6 +123,8 @@ def check_group(id: object) -> str:
 
 def _text(option: str) -> Callable[[object], str]:
     def check(value: object) -> str:
+        if type(value) is str and value.isascii() and 0 < len(value) <= LONGEST_KEY:  # nearly always
+            return value
         if not isinstance(value, str):
             raise InvalidOption(option, value, f"must be a string, not {type(value).__name__}; use str(…)")
         value = str.__str__(value)  # the text of a subclass, which may hash as it likes
@@ -159,10 +165,9 @@ def check_headers(headers: object) -> Mapping[str, str]:
 
 
 def _priority(priority: object) -> Priority:
-    if isinstance(priority, str):
-        for known in HEAD_STARTS:
-            if str.__str__(priority) == known:
-                return known
+    known = _PRIORITIES.get(str.__str__(priority)) if isinstance(priority, str) else None
+    if known is not None:
+        return known
     raise InvalidOption("priority", priority, f"must be one of {', '.join(HEAD_STARTS)}")
 
 

@@ -80,13 +80,20 @@ class Alarms(Protocol):
 class _Probe:
     """A gate for one message."""
 
-    held_by: Hand[Any] | None = None
+    _taker: Hand[Any] | None = None
+
+    @property
+    def held_by(self) -> Hand[Any] | None:
+        """Who tries it. Nobody does any more who was interrupted, or found that what it took has expired in its hand
+        or can't be read: then the next one is the probe."""
+        taker = self._taker
+        return None if taker is None or taker.message is None else taker
 
     def is_open(self) -> bool:
         return self.held_by is None
 
     def passed(self) -> None:
-        self.held_by = current_hand()
+        self._taker = current_hand()
 
 
 @attrs.define(eq=False)
@@ -123,10 +130,6 @@ class BreakerAtWork:
                     self._is_down(error, period)
                 else:
                     self._answers(period)
-                raise
-            except BaseException:
-                if self._is_probe(period):
-                    self._enter(BreakerState.PROBING, _Probe())  # that one was interrupted: the next one is the probe
                 raise
             self._answers(period)
             return result

@@ -3,6 +3,7 @@
 Units: characters.
 """
 
+import re
 import reprlib
 from typing import Any, Final
 
@@ -35,3 +36,21 @@ def told(error: BaseException) -> str:
     except Exception:  # the user's own `__str__`
         text = "which can't be shown"
     return f"{type(error).__name__}: {text if len(text) <= 4 * _LONGEST_QUOTE else text[: 4 * _LONGEST_QUOTE] + '…'}"
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without what would steer a terminal: controls, line ends, and marks of direction."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+HIDDEN: Final = "***"
+
+_passwords: Final = re.compile(r"(?<=//)([^\s/@:]*):\S*(?=@)")
+"""Up to the last `@`, since a password may have more, and from a `//` that may have lost its scheme."""
+
+
+def masked(text: str) -> str:
+    """`text` with the passwords of its URLs hidden."""
+    return _passwords.sub(rf"\1:{HIDDEN}", text)

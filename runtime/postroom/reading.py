@@ -60,6 +60,24 @@ def reader_of_handler(handler: Any, subscription: str, *, in_batches: bool = Fal
     return None
 
 
+def types_asked_for(subscriber: Subscriber[..., Any]) -> tuple[EventType, ...]:
+    """The event types that its handler, or a method of its actor, is annotated with; none where it takes any event."""
+    kind = class_of(subscriber.handler)
+    handlers = (
+        [subscriber.handler] if kind is None else [unbound(kind, name) for name in sorted(methods_of(kind).names)]
+    )
+    found: dict[type, EventType] = {}
+    for handler in handlers:
+        annotation = _annotation_of(handler)
+        for around in ((list, Sequence), (Event,)):
+            if get_origin(annotation) in around:
+                annotation = get_args(annotation)[0]
+        for each in map(declaration_of, _members_of(annotation)):
+            if each is not None:
+                found[each.cls] = each
+    return tuple(found.values())
+
+
 def _members_of(annotation: Any) -> tuple[Any, ...]:
     if get_origin(annotation) is Annotated:
         return _members_of(get_args(annotation)[0])

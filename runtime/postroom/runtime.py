@@ -30,7 +30,7 @@ from .delivery import fields_of
 from .dispatcher import Dispatcher
 from .emitter import State
 from .endings import raise_what_ended_it
-from .errors import DuplicateSubscription, RuntimeReentered, UnknownSubscription
+from .errors import DuplicateSubscription, InvalidOption, RuntimeReentered, UnknownSubscription
 from .identity import unique_ids
 from .interceptors import Interception, Interceptor, interceptors_of
 from .journalling import Journalling
@@ -126,6 +126,11 @@ class Runtime(Journalling):
     _fallen: list[BaseException] = attrs.field(factory=list, init=False)
     _block: "AbstractAsyncContextManager[None] | None" = attrs.field(default=None, init=False)
 
+    @property
+    def module(self) -> "Local | EventModule":
+        """What carries the events."""
+        return self._module
+
     def __attrs_post_init__(self) -> None:
         for capability in self.requires:
             check_capability(self._module.name, self._module.capabilities, capability, "`requires`")
@@ -138,6 +143,17 @@ class Runtime(Journalling):
             check_backlog(self._module, each)
         self._interception = Interception(self.interceptors, self._log)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
+
+    def intercept(self, *interceptors: Interceptor | Callable[..., Any]) -> None:
+        """Put interceptors around those that the runtime was made with: for whoever gets a runtime, and enters it.
+
+        Raises:
+            InvalidOption: one can't be called as an interceptor is; or the runtime was entered already.
+        """
+        if self._state is not State.NEW or self._block is not None:
+            raise InvalidOption("interceptors", interceptors, "come too late: the runtime was entered already")
+        self.interceptors = (*interceptors_of(interceptors), *self.interceptors)
+        self._interception = Interception(self.interceptors, self._log)
 
     async def __aenter__(self) -> Self:
         if self._state is not State.NEW or self._block is not None:

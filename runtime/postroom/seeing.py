@@ -102,6 +102,17 @@ class Observable(GroupEmitter):
             ),
         )
 
+    def snapshot_from_thread(self) -> Snapshot:
+        """`snapshot` from any thread but the event loop's: blocks it until the loop has got round to it.
+
+        Raises:
+            NotFromHere: this is the event loop's thread.
+            RuntimeClosed, ForkedProcess: it is not open.
+        """
+        if self._inbox is None or self._state is State.FORKED:
+            raise self._closed_error()
+        return self._inbox.call("snapshot_from_thread", self.snapshot)
+
     def watch(self, *, limit: int = DEFAULT_KEPT) -> "AbstractAsyncContextManager[Watch[Change]]":
         """A block with a stream of what changes: `async with runtime.watch() as changes: async for change in changes`.
 

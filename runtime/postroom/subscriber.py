@@ -92,6 +92,8 @@ def positional_parameters(handler: Any) -> int:
 
 
 def _as_names(patterns: "Iterable[str | type[Any]]") -> tuple[str, ...]:
+    if isinstance(patterns, str):  # which would be taken for a pattern a letter
+        raise InvalidOption("patterns", patterns, "must be a tuple of patterns, not one string")
     return tuple(name_of_type(pattern) for pattern in patterns)
 
 
@@ -101,8 +103,6 @@ def _check_patterns(subscriber: Any, _attribute: object, patterns: tuple[object,
         raise InvalidOption("patterns", patterns, "the patterns of an actor are those of its methods marked with @on")
     if not patterns:
         raise InvalidOption("patterns", patterns, 'name at least one event or pattern: @subscriber("order.placed")')
-    if isinstance(patterns, str):
-        raise InvalidOption("patterns", patterns, "must be a tuple of patterns, not one string")
     for pattern in patterns:
         tokens_of_pattern(pattern)
 

@@ -12,6 +12,7 @@ from postroom_actors import Actor, Gate, Mailbox, Owner, Phase, Schedule, Shut
 
 from .actor import class_of
 from .delivery import Delivery
+from .errors import HandlerAborted
 from .overtime import Alarm, alarms_on
 from .pacing import BreakerAtWork, RateAtWork
 from .subscriber import Subscriber
@@ -67,6 +68,18 @@ class Supervised(Owner[Delivery]):
     _retries: Schedule[Delivery] | None = attrs.field(default=None, init=False)
     _delays: Schedule[Delivery] | None = attrs.field(default=None, init=False)
     _alarms: Schedule[Alarm] | None = attrs.field(default=None, init=False)
+
+    def as_exception(self, error: BaseException) -> Exception:
+        """What is told of something that a handler let out."""
+        if isinstance(error, Exception):
+            return error
+        kind = type(error).__name__
+        # By name: the class of a cancellation depends on the loop, and it is a failure here exactly when no scope
+        # of the runtime asked for it.
+        what = "was cancelled from inside" if kind in ("CancelledError", "Cancelled") else f"raised {kind}"
+        aborted = HandlerAborted(self.name, what)
+        aborted.__cause__ = error
+        return aborted
 
     def find_teller(self) -> None:
         """Make what tells the log and those who watch."""

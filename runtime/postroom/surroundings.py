@@ -91,6 +91,7 @@ class Surroundings:
     ) -> Callable[[X], Awaitable[object]]:
         """`call` with interceptors around it; and with a scope for services, where anybody may ask for them."""
         handler = whose.subscriber.handler
-        may_ask = whose.parent is not None or class_of(handler) is not None or positional_parameters(handler) == 2
+        is_actor = class_of(handler) is not None
+        may_ask = whose.parent is not None or is_actor or positional_parameters(handler) == 2
         call = self.interception.around(call, context_of)
         return self.services.around(call, whose.subscriber.name) if may_ask or self.interception.deliveries else call

@@ -62,6 +62,13 @@ class Teller:
             reason = f"{grace:g} s after its timeout of {timeout:g} s"
             self.changed("stuck", delivery.event, attempt=delivery.attempt, reason=reason)
 
+    def cut_short(self, delivery: Delivery) -> None:
+        """A handler was cancelled since the runtime closes."""
+        event, attempt = delivery.event, delivery.attempt
+        fields = fields_of(delivery, self._name)
+        self._log.write(log.CUT_SHORT, self._name, event.name, event.id, attempt, fields=fields)
+        self.changed("cut_short", event, attempt=attempt, reason="the runtime closed")
+
     def restarted(self, error: Exception, wait: float) -> None:
         """A fresh instance of an actor is to go on."""
         self._log.write(log.RESTARTED, self._name, type(error).__name__, wait)

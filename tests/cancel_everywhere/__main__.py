@@ -16,9 +16,9 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Final
 
+from tests.goals.arguments import names, whole_number
 from tests.simulation.schedules import BACKENDS
 
 from .case import Case, Verdict
@@ -35,23 +35,26 @@ MOST_SHOWN: Final = 20
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; exits with status 2 where it makes no sense."""
     parser = argparse.ArgumentParser(prog="cancel_everywhere", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"schedules of each sweep (default {SEEDS})")
+    parser.add_argument(
+        "--seeds", type=whole_number(1, 100_000), default=SEEDS, help=f"schedules of each sweep (default {SEEDS})"
+    )
     parser.add_argument("--seed", type=int, help="the first of them (default: a new one, which is printed)")
-    parser.add_argument("--only", type=partial(_names, tuple(SCENARIOS)), default=tuple(SCENARIOS), metavar="NAME,…")
-    parser.add_argument("--backend", type=partial(_names, BACKENDS), default=BACKENDS, metavar="NAME,…")
-    parser.add_argument("--victim", type=partial(_names, VICTIMS), default=VICTIMS, metavar="NAME,…")
-    parser.add_argument("--step", type=int, help="one run, with the cancellation after this step")
-    parser.add_argument("--second", type=int, help="with --step: cancel the block so many steps later")
+    parser.add_argument("--only", type=names(SCENARIOS), default=tuple(SCENARIOS), metavar="NAME,…")
+    parser.add_argument("--backend", type=names(BACKENDS), default=BACKENDS, metavar="NAME,…")
+    parser.add_argument("--victim", type=names(VICTIMS), default=VICTIMS, metavar="NAME,…")
+    parser.add_argument(
+        "--step", type=whole_number(0, 1_000_000), help="one run, with the cancellation after this step"
+    )
+    parser.add_argument(
+        "--second", type=whole_number(0, 1_000_000), help="with --step: cancel the block so many steps later"
+    )
     parser.add_argument("--pairs", action="store_true", help=f"two cancellations, in the {SHORTEST} shortest scenarios")
-    return parser.parse_args(arguments)
-
-
-def _names(known: Sequence[str], text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in known:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
-    return names
+    asked = parser.parse_args(arguments)
+    if asked.second is not None and asked.step is None:
+        parser.error("argument --second: comes with --step")
+    if asked.pairs and asked.step is not None:
+        parser.error("argument --pairs: runs every step, so --step makes no sense beside it")
+    return asked
 
 
 def cases(asked: argparse.Namespace, seed: int) -> Iterator[Case]:

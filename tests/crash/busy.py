@@ -1,9 +1,9 @@
-"""A process that emits, handles and settles until it is killed: a runtime on a SQLite file.
+"""A process that emits, handles and settles until it is killed.
 
-Run: python -m tests.crash.busy NAME FILE BACKEND LEASE
+Run: python -m tests.crash.busy NAME PLACE BACKEND LEASE STOP
 Says: `ready`; `stored N` once an emit has returned; `begun SUBSCRIPTION:N` and `ended SUBSCRIPTION:N` in a handler;
 `settled SUBSCRIPTION:N` once the receipt says that it has succeeded.
-When `FILE.stop` exists it emits nothing more, and ends once nothing waits in the store.
+When the file STOP exists it emits nothing more, and ends once nothing waits in the store.
 """
 
 import logging
@@ -15,8 +15,8 @@ import anyio
 import anyio.abc
 
 from postroom import Context, Event, Receipt, Runtime, Succeeded, subscriber
-from postroom.modules.sqlite import SqliteModule
 from tests.processes.child import say
+from tests.processes.stores import module_at
 
 TOGETHER = 10
 
@@ -52,9 +52,8 @@ async def emit(runtime: Runtime, name: str, stop: Path, tasks: anyio.abc.TaskGro
         await anyio.sleep(0.015)
 
 
-async def main(name: str, path: Path, lease: float) -> None:
-    stop = path.with_suffix(".stop")
-    module: Any = SqliteModule(path, lease=lease)
+async def main(name: str, place: str, lease: float, stop: Path) -> None:
+    module: Any = module_at(place, lease)
     async with Runtime(module=module, subscribers=[ledger, mail], losses=1000) as runtime:
         say("ready")
         async with anyio.create_task_group() as tasks:
@@ -66,4 +65,4 @@ async def main(name: str, path: Path, lease: float) -> None:
 
 if __name__ == "__main__":
     logging.getLogger("postroom").setLevel(logging.ERROR)
-    anyio.run(main, sys.argv[1], Path(sys.argv[2]), float(sys.argv[4]), backend=sys.argv[3])
+    anyio.run(main, sys.argv[1], sys.argv[2], float(sys.argv[4]), Path(sys.argv[5]), backend=sys.argv[3])

@@ -1,6 +1,6 @@
 """A process that is killed with `kill -9` between a handler's success and its settle.
 
-Run: python -m tests.crash.settling NAME FILE BACKEND LEASE SLOTS EVENTS KILL
+Run: python -m tests.crash.settling NAME PLACE BACKEND LEASE SLOTS EVENTS KILL
 Says: `ready`; `stored N`; `begun N LOSSES REDELIVERED ATTEMPT`, `ended N` in the handler.
 It emits EVENTS events, and at the KILL-th settle it kills itself, before the store hears of it; with 0 it never does,
 and ends once nothing waits in the store.
@@ -12,7 +12,6 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -20,8 +19,11 @@ import attrs
 
 from postroom import Capability, Context, Event, Runtime, subscriber
 from postroom.contract import Settlement, Store
-from postroom.modules.sqlite import SqliteModule
 from tests.processes.child import say
+from tests.processes.stores import module_at
+
+HANDLING = 0.05
+"""Seconds: longer than a settle takes, so that one extra run for each slot is all that a kill may cost."""
 
 
 @attrs.define(eq=False)
@@ -43,18 +45,18 @@ class Deadly:
 
 @attrs.define(eq=False)
 class DeadlyModule:
-    """A SQLite file whose session ends the process at its n-th settle."""
+    """A store whose session ends the process at its n-th settle."""
 
-    module: SqliteModule
+    module: Any
     kill_at: int
 
     @property
     def name(self) -> str:
-        return self.module.name
+        return str(self.module.name)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        return self.module.capabilities
+        return frozenset(self.module.capabilities)
 
     @asynccontextmanager
     async def open(self, session: str) -> AsyncGenerator[Any]:
@@ -64,12 +66,12 @@ class DeadlyModule:
 
 async def handle(event: Event, context: Context) -> None:
     say("begun", event.data, context.losses, int(context.redelivered), context.attempt)
-    await anyio.sleep(0.005)
+    await anyio.sleep(HANDLING)
     say("ended", event.data)
 
 
-async def main(name: str, path: Path, lease: float, slots: int, events: int, kill_at: int) -> None:
-    module: Any = DeadlyModule(SqliteModule(path, lease=lease), kill_at)
+async def main(name: str, place: str, lease: float, slots: int, events: int, kill_at: int) -> None:
+    module: Any = DeadlyModule(module_at(place, lease), kill_at)
     ledger = subscriber("order.*", name="ledger", concurrency=slots)(handle)
     async with Runtime(module=module, subscribers=[ledger], losses=1000) as runtime:
         say("ready")
@@ -84,6 +86,6 @@ async def main(name: str, path: Path, lease: float, slots: int, events: int, kil
 
 if __name__ == "__main__":
     logging.getLogger("postroom").setLevel(logging.ERROR)
-    _, name, path, backend, lease, *numbers = sys.argv
+    _, name, place, backend, lease, *numbers = sys.argv
     slots, events, kill_at = map(int, numbers)
-    anyio.run(main, name, Path(path), float(lease), slots, events, kill_at, backend=backend)
+    anyio.run(main, name, place, float(lease), slots, events, kill_at, backend=backend)

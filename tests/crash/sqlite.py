@@ -18,14 +18,14 @@ SUBSCRIPTIONS: Final = ("ledger", "mail")
 
 def sqlite(folder: Path, cycles: int, seed: int) -> Goal:
     """Kill so many processes, two of which are at work at any time, one on each backend; let a last one finish."""
-    path = folder / "events.db"
+    path, stop = folder / "events.db", folder / "stop"
     chance = random.Random(seed)
     children: list[Child] = []
     start = time.monotonic()
 
     def begin() -> Child:
         backend = BACKENDS[len(children) % 2]
-        children.append(Child("tests.crash.busy", folder, f"c{len(children)}", (path, backend, LEASE)))
+        children.append(Child("tests.crash.busy", folder, f"c{len(children)}", (path, backend, LEASE, stop)))
         return children[-1]
 
     try:
@@ -36,7 +36,7 @@ def sqlite(folder: Path, cycles: int, seed: int) -> Goal:
             time.sleep(chance.uniform(0.0, 0.2))
             victim.kill()
             running.append(begin())
-        path.with_suffix(".stop").touch()
+        stop.touch()
         statuses = [each.status() for each in running]
     finally:
         end_all(children)
@@ -44,7 +44,7 @@ def sqlite(folder: Path, cycles: int, seed: int) -> Goal:
     for child in children:
         for line in child.said():
             said[line.word].append(line)
-    lost, rerun = _lost(said), _rerun(said)
+    lost, rerun = lost_in(said), rerun_in(said)
     return Goal(
         name="R6",
         figure=lost + rerun,
@@ -63,13 +63,13 @@ def sqlite(folder: Path, cycles: int, seed: int) -> Goal:
     )
 
 
-def _lost(said: dict[str, list[Said]]) -> int:
+def lost_in(said: dict[str, list[Said]]) -> int:
     """Deliveries of events whose emit had returned that no handler has finished."""
     ended = {line.what for line in said["ended"]}
     return sum(f"{name}:{line.what}" not in ended for line in said["stored"] for name in SUBSCRIPTIONS)
 
 
-def _rerun(said: dict[str, list[Said]]) -> int:
+def rerun_in(said: dict[str, list[Said]]) -> int:
     """Deliveries that began once more after somebody knew that they had succeeded."""
     settled = {line.what: line.time for line in said["settled"]}
     return sum(line.time > settled.get(line.what, line.time) for line in said["begun"])

@@ -9,6 +9,7 @@ from typing import Final
 
 from tests.processes.child import Child, Said, end_all
 from tests.processes.command import BACKENDS
+from tests.processes.stores import open_places
 from tests.soak.goal import Goal
 
 LEASE: Final = 0.3
@@ -16,27 +17,27 @@ SLOTS: Final = 3
 EVENTS: Final = 10
 
 
-def worker(folder: Path, cycles: int, seed: int) -> Goal:
+def worker(folder: Path, cycles: int, seed: int, store: str = "sqlite") -> Goal:
     """Let so many workers kill themselves at a settle, one after the other; a last one finishes what is left."""
-    path = folder / "events.db"
     chance = random.Random(seed)
     children: list[Child] = []
     statuses: list[int] = []
     start = time.monotonic()
-    try:
-        for cycle in range(cycles + 1):
-            is_last = cycle == cycles
-            numbers = (SLOTS, 0 if is_last else EVENTS, 0 if is_last else chance.randint(1, 5))
-            children.append(
-                Child("tests.crash.settling", folder, f"c{cycle}", (path, BACKENDS[cycle % 2], LEASE, *numbers))
-            )
-            statuses.append(children[-1].status())
-    finally:
-        end_all(children)
-    return goal_of([line for child in children for line in child.said()], statuses, cycles, seed, start)
+    with open_places(store) as places:
+        place = places.place(folder)
+        try:
+            for cycle in range(cycles + 1):
+                is_last = cycle == cycles
+                numbers = (SLOTS, 0 if is_last else EVENTS, 0 if is_last else chance.randint(1, 5))
+                arguments = (place, BACKENDS[cycle % 2], LEASE, *numbers)
+                children.append(Child("tests.crash.settling", folder, f"c{cycle}", arguments))
+                statuses.append(children[-1].status())
+        finally:
+            end_all(children)
+    return goal_of([line for child in children for line in child.said()], statuses, cycles, seed, start, store)
 
 
-def goal_of(said: list[Said], statuses: list[int], cycles: int, seed: int, start: float) -> Goal:
+def goal_of(said: list[Said], statuses: list[int], cycles: int, seed: int, start: float, store: str) -> Goal:
     """What the lines of all processes show."""
     begun: dict[str, list[Said]] = defaultdict(list)
     ended: dict[str, int] = defaultdict(int)
@@ -53,6 +54,7 @@ def goal_of(said: list[Said], statuses: list[int], cycles: int, seed: int, start
     if again > cycles * SLOTS:
         broken.append("more than one extra run for each kill and slot")
     details = {
+        "store": store,
         "lost": lost,
         "unmarked": unmarked,
         "extra_runs": again,

@@ -5,14 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from examples.storefront import server
 from examples.storefront.__main__ import ORDERS, main
 from examples.storefront.books import Books
+from tests.servers.redis import RedisServer
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(["runtime", "actors", "."])}
@@ -61,12 +64,27 @@ def test_three_processes_of_which_one_is_killed_half_way_come_to_the_same_totals
     assert {name: result[name] for name in ALL} == ALL
 
 
-def test_a_chain_that_is_stopped_half_way_goes_on_where_it_was(tmp_path: Path, backend: str) -> None:
+def test_on_redis_a_process_and_the_server_are_killed_and_the_totals_are_the_same(backend: str) -> None:
+    options = ["--processes", "3", "--kill-one", "3000", "--kill-server", "4500", "--backend", backend]
+    result = result_of(chain("--module", "redis", "--fail", "0.05", "--crash", "0.01", *options))
+    assert {name: result[name] for name in ALL} == ALL
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def module(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite:{tmp_path / 'events.db'}"
+        return
+    with RedisServer() as own:
+        yield f"redis:{own.url}"
+
+
+def test_a_chain_that_is_stopped_half_way_goes_on_where_it_was(tmp_path: Path, backend: str, module: str) -> None:
     some = tmp_path / "some.csv"
     with ORDERS.open("rb") as file:
         some.write_bytes(b"".join(islice(file, 1501)))
     books = Books(tmp_path / "books")
-    options = ["--orders", str(some), "--module", f"sqlite:{tmp_path / 'events.db'}", "--books", str(books.path)]
+    options = ["--orders", str(some), "--module", module, "--books", str(books.path)]
     options += ["--processes", "2", "--backend", backend]
     first = chain(*options)
     assert first.stderr is not None
@@ -92,8 +110,11 @@ def _orders_in(books: Books) -> int:
     ("arguments", "reason"),
     [
         (["--processes", "2"], "need a module that processes share"),
-        (["--module", "redis"], "use local, or sqlite:FILE"),
-        (["--module", "sqlite:"], "use local, or sqlite:FILE"),
+        (["--module", "rabbit"], "use local, sqlite:FILE, redis or redis:URL"),
+        (["--module", "sqlite:"], "use local, sqlite:FILE, redis or redis:URL"),
+        (["--module", "redis:localhost"], "use local, sqlite:FILE, redis or redis:URL"),
+        (["--module", "redis:redis://localhost:x"], "a port that is none"),
+        (["--module", "redis:redis://localhost", "--kill-server", "5"], "needs a server of the run's own"),
         (["--module", "sqlite:x", "--processes", "0"], "from 1 to 64"),
     ],
 )
@@ -114,3 +135,22 @@ def test_a_file_that_is_no_database_is_told_of_and_left_alone(
     assert main(["--module", f"sqlite:{path}"]) == 2
     assert str(path) in capsys.readouterr().err
     assert path.read_text().startswith("not a database")
+
+
+def test_where_there_is_no_server_to_start_a_line_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(server, "PROGRAMS", ())
+    monkeypatch.setattr(server, "packaged", lambda: None)
+    assert main(["--module", "redis"]) == 2
+    told = capsys.readouterr().err
+    assert "install Redis" in told
+    assert told.count("\n") == 1
+
+
+def test_where_no_server_answers_a_line_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = "redis:redis://127.0.0.1:1"
+    assert main(["--module", module, "--books", str(tmp_path / "books")]) == 2
+    told = capsys.readouterr().err
+    assert "can't be reached" in told
+    assert told.count("\n") == 1

@@ -17,6 +17,8 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from tests.goals.arguments import names, whole_number
+
 from .inputs import ALL, Failure, run_inputs
 
 MOST_SHOWN: Final = 20
@@ -25,19 +27,11 @@ MOST_SHOWN: Final = 20
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; exits with status 2 where it makes no sense."""
     parser = argparse.ArgumentParser(prog="fuzz", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--inputs", type=int, default=50_000, help="how many (default 50000)")
+    parser.add_argument("--inputs", type=whole_number(1, 10**9), default=50_000, help="how many (default 50000)")
     parser.add_argument("--seed", type=int, help="of all that is random (default: a new one, which is printed)")
-    parser.add_argument("--only", type=_doors, default=tuple(ALL), metavar="DOOR,…", help=f"of {', '.join(ALL)}")
-    parser.add_argument("--input", type=int, help="this one alone")
+    parser.add_argument("--only", type=names(ALL), default=tuple(ALL), metavar="DOOR,…", help=f"of {', '.join(ALL)}")
+    parser.add_argument("--input", type=whole_number(0, 10**9), help="this one alone")
     return parser.parse_args(arguments)
-
-
-def _doors(text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in ALL:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(ALL)}")
-    return names
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,11 +2,12 @@
 
 Run: python -m tests.gate_unsafe
 Prints: one line `GOAL S1 <findings> PASS|FAIL name=value …`; above it each place that breaks a rule.
-Status: 0 if there is none, 1 if there is one.
+Status: 0 if there is none, 1 if there is one, 2 for a command line that makes no sense.
 """
 
+import argparse
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,9 @@ from .rules import findings
 ROOT: Final = Path(__file__).parent.parent.parent
 FOLDERS: Final = ("runtime", "actors", "examples", "tests", "docs")
 
-EXCEPTED: Final[Mapping[str, str]] = {}
+EXCEPTED: Final[Mapping[str, str]] = {
+    "tests/bugbank/planting.py": "compiles functions of ours with the bugs of its own bank in them; reads nothing else",
+}
 """Files that may, relative to the root; each with its reason. An entry that is not needed is an error as well."""
 
 
@@ -43,8 +46,10 @@ def look(root: Path, excepted: Mapping[str, str]) -> tuple[list[str], int]:
     return wrong, count
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="gate_unsafe", description=(__doc__ or "").partition("\n")[0])
+    parser.parse_args(arguments)
     wrong, count = look(ROOT, EXCEPTED)
     for line in wrong:
         print(line)

@@ -9,7 +9,7 @@ from tests.gate_unsafe.rules import findings
 
 
 def test_no_code_runs_what_it_reads_or_imports_what_a_text_names(capsys: pytest.CaptureFixture[str]) -> None:
-    status = main()
+    status = main([])
     printed = capsys.readouterr().out
     assert status == 0, printed
     assert printed.startswith("GOAL S1 0 PASS files=")

@@ -1,8 +1,8 @@
 """A process whose handler blocks the event loop for longer than a lease.
 
-Run: python -m tests.lease.program NAME FILE BACKEND LEASE BLOCK EVENTS
+Run: python -m tests.lease.program NAME PLACE BACKEND LEASE BLOCK EVENTS STOP
 Says: `ready`; `begun N LOSSES` and `ended N` in the handler; `log LINE` for each warning of the runtime;
-`settled N` for what the process that emitted hears. It ends when `FILE.stop` exists and nothing waits in the store.
+`settled N` for what the process that emitted hears. It ends when the file STOP exists and nothing waits in the store.
 """
 
 import logging
@@ -15,8 +15,8 @@ import anyio
 
 from postroom import Context, Event, Receipt, Runtime, Succeeded, subscriber
 from postroom.log import LEASE_LOST, REFUSED
-from postroom.modules.sqlite import SqliteModule
 from tests.processes.child import say
+from tests.processes.stores import module_at
 
 LINES = {LEASE_LOST.text: "lost", REFUSED.text: "refused"}
 
@@ -33,24 +33,24 @@ async def hear(receipt: Receipt) -> None:
     say("settled" if isinstance(report.outcomes[0], Succeeded) else "failed", report.event.data)
 
 
-async def main(name: str, path: Path, lease: float, block: float, events: int) -> None:
+async def main(name: str, place: str, lease: float, block: float, events: int, stop: Path) -> None:
     async def handle(event: Event, context: Context) -> None:
         say("begun", event.data, context.losses)
         time.sleep(block)  # noqa: ASYNC251 - on purpose: nothing else in this event loop goes on
         say("ended", event.data)
 
-    module: Any = SqliteModule(path, lease=lease)
+    module: Any = module_at(place, lease)
     ledger = subscriber("order.*", name="ledger")(handle)
     runtime = Runtime(module=module, subscribers=[ledger], watchdog=None)
     async with runtime, anyio.create_task_group() as tasks:
         for number in range(events):
             tasks.start_soon(hear, await runtime.emit("order.placed", f"{name}.{number}"))
         say("ready")
-        while not path.with_suffix(".stop").exists():
+        while not stop.exists():
             await anyio.sleep(0.02)
 
 
 if __name__ == "__main__":
     logging.getLogger("postroom").addHandler(Teller())
-    _, name, path, backend, lease, block, events = sys.argv
-    anyio.run(main, name, Path(path), float(lease), float(block), int(events), backend=backend)
+    _, name, place, backend, lease, block, events, stop = sys.argv
+    anyio.run(main, name, place, float(lease), float(block), int(events), Path(stop), backend=backend)

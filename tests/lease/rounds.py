@@ -8,52 +8,55 @@ from typing import Final
 
 from tests.processes.child import Child, Said, end_all
 from tests.processes.command import BACKENDS
+from tests.processes.stores import Places
 from tests.soak.goal import Goal
 
 LEASE: Final = 0.6
 
 
-def blocked(folder: Path, cycles: int, seed: int) -> Goal:
+def blocked(folder: Path, cycles: int, seed: int, places: Places) -> Goal:
     """The blocked process lives: nobody else may run what it has in hand."""
     start = time.monotonic()
     wrong: list[str] = []
     runs = 0
     for cycle in range(cycles):
-        said = _beside_each_other(folder / f"blocked-{cycle}", BACKENDS[cycle % 2], 3 * LEASE, stop=False)
+        said = _beside_each_other(places, folder / f"blocked-{cycle}", BACKENDS[cycle % 2], 3 * LEASE, stop=False)
         runs += said["begun"].total()
         if said["begun"] != {"one.0": 1} or said["ended"] != {"one.0": 1} or said["settled"] != {"one.0": 1}:
             wrong.append(f"it ran, ended and settled {said}")
         if said["log"]["lost"] or said["log"]["refused"]:
             wrong.append("its lease was lost while it lived")
-    return _goal("R19 blocked", wrong, cycles, runs, start, seed)
+    return _goal("R19 blocked", wrong, cycles, runs, start, seed, places)
 
 
-def stopped(folder: Path, cycles: int, seed: int) -> Goal:
+def stopped(folder: Path, cycles: int, seed: int, places: Places) -> Goal:
     """The whole process stands still: its lease is lost, the other one runs it, and the late settle is refused."""
     start = time.monotonic()
     wrong: list[str] = []
     runs = 0
     for cycle in range(cycles):
-        said = _beside_each_other(folder / f"stopped-{cycle}", BACKENDS[cycle % 2], 0.3, stop=True)
+        said = _beside_each_other(places, folder / f"stopped-{cycle}", BACKENDS[cycle % 2], 0.3, stop=True)
         runs += said["begun"].total()
         if said["ended"] != {"one.0": 2} or said["settled"] != {"one.0": 1}:
             wrong.append(f"it ran, ended and settled {said}")
         if not said["log"]["lost"]:
             wrong.append("it did not learn that its lease was lost")
-    return _goal("R19 stopped", wrong, cycles, runs, start, seed)
+    return _goal("R19 stopped", wrong, cycles, runs, start, seed, places)
 
 
-def _beside_each_other(folder: Path, backend: str, block: float, *, stop: bool) -> dict[str, Counter[str]]:
+def _beside_each_other(
+    places: Places, folder: Path, backend: str, block: float, *, stop: bool
+) -> dict[str, Counter[str]]:
     """What two processes say in all; the first one has an event in hand."""
     folder.mkdir()
-    path = folder / "events.db"
-    one = Child("tests.lease.program", folder, "one", (path, backend, LEASE, block, 1))
+    place, halt = places.place(folder), folder / "stop"
+    one = Child("tests.lease.program", folder, "one", (place, backend, LEASE, block, 1, halt))
     children = [one]
     try:
         one.wait_for("begun")
         if stop:
             one.signal(signal.SIGSTOP)
-        two = Child("tests.lease.program", folder, "two", (path, backend, LEASE, 0.0, 0))
+        two = Child("tests.lease.program", folder, "two", (place, backend, LEASE, 0.0, 0, halt))
         children.append(two)
         two.wait_for("ready")
         if stop:
@@ -61,7 +64,7 @@ def _beside_each_other(folder: Path, backend: str, block: float, *, stop: bool) 
             one.signal(signal.SIGCONT)
         one.wait_for("settled")
         time.sleep(LEASE)
-        path.with_suffix(".stop").touch()
+        halt.touch()
         statuses = [each.status() for each in children]
     finally:
         end_all(children)
@@ -72,8 +75,9 @@ def _beside_each_other(folder: Path, backend: str, block: float, *, stop: bool) 
     return said
 
 
-def _goal(name: str, wrong: list[str], cycles: int, runs: int, start: float, seed: int) -> Goal:
+def _goal(name: str, wrong: list[str], cycles: int, runs: int, start: float, seed: int, places: Places) -> Goal:
     details = {
+        "store": "sqlite" if places.server is None else "redis",
         "rounds": cycles,
         "runs": runs,
         "lease": LEASE,

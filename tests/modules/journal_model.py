@@ -236,18 +236,35 @@ class JournalMachine(RuleBasedStateMachine):
             self.begin(slot, NewRun(id, "ship", b"", b""), False)
         self.take(by, count, 0)
 
-    @rule(data=st.data(), slot=sessions, waits=st.lists(waits, min_size=2, max_size=3), seconds=waits)
-    def hand_back_and_take(self, data: st.DataObject, slot: str, waits: list[float], seconds: float) -> None:
+    @rule(
+        data=st.data(),
+        slot=sessions,
+        waits=st.lists(waits, min_size=2, max_size=3),
+        seconds=waits,
+        signals=st.lists(st.tuples(ids, entries), max_size=2),
+    )
+    def hand_back_and_take(
+        self, data: st.DataObject, slot: str, waits: list[float], seconds: float, signals: list[tuple[str, Entry]]
+    ) -> None:
         for wait in waits:
             self.hand_back(data, slot, slot, wait)
             self.now += 0.5
+        for id, entry in signals:
+            self.signal(slot, id, entry)
         self.now += seconds
         self.take(slot, 1, 1)
 
     @rule(
-        data=st.data(), slot=sessions, state=st.sampled_from([RunState.PARKED, RunState.NEEDS_ATTENTION]), by=sessions
+        data=st.data(),
+        slot=sessions,
+        before=st.sampled_from([RunState.RUNNING, RunState.COMPENSATING]),
+        state=st.sampled_from([RunState.PARKED, RunState.NEEDS_ATTENTION]),
+        by=sessions,
     )
-    def stop_and_wake(self, data: st.DataObject, slot: str, state: RunState, by: str) -> None:
+    def stop_and_wake(self, data: st.DataObject, slot: str, before: RunState, state: RunState, by: str) -> None:
+        for token in [loan.token for loan in self.held[slot]]:
+            expected, found = self.both(slot, "record", [], before, of_token=token)
+            assert found == expected
         self.conclude(data, slot, state, [], 0.0, True)
         for id in IDS:
             self.wake(by, id)

@@ -6,24 +6,24 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from tests.goals.arguments import whole_number
 from tests.soak.goal import Goal
+
+from .stores import STORES
 
 BACKENDS = ("trio", "asyncio")
 
 
-def options(program: str, doc: str | None, cycles: int) -> argparse.ArgumentParser:
-    """A parser that knows the options that all have."""
+def options(program: str, doc: str | None, cycles: int, *, has_stores: bool = False) -> argparse.ArgumentParser:
+    """A parser that knows the options that all have, and on which store, where there is a choice."""
     parser = argparse.ArgumentParser(prog=program, description=(doc or "").partition("\n")[0])
-    parser.add_argument("--cycles", type=_cycles, default=cycles, help=f"(default {cycles}), split over the backends")
+    parser.add_argument(
+        "--cycles", type=whole_number(2, 100_000), default=cycles, help=f"(default {cycles}), split over the backends"
+    )
     parser.add_argument("--seed", type=int, help="of all that is random (default: a new one, which is printed)")
+    if has_stores:
+        parser.add_argument("--store", choices=STORES, default=STORES[0], help="which event module")
     return parser
-
-
-def _cycles(text: str) -> int:
-    value = int(text)
-    if not 2 <= value <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text} is no number between 2 and 100000")
-    return value
 
 
 def seed_of(asked: argparse.Namespace) -> int:

@@ -148,3 +148,30 @@ class Read:
 
 
 async def _take(read: Read) -> None: ...
+
+
+async def test_a_watch_tells_which_handlers_the_end_of_the_runtime_has_cut_short() -> None:
+    @subscriber("n", concurrency=2)
+    async def sleeper(event: Event) -> None:
+        await anyio.sleep(event.data)
+
+    runtime = Runtime(subscribers=[sleeper], drain_within=2)
+    async with runtime.watch() as changes:
+        async with runtime:
+            await runtime.emit("n", 1)
+            receipt = await runtime.emit("n", 3)
+        cut = [change for change in await read(changes) if change.kind == "cut_short"]
+    assert [(change.subscription, change.event_id, change.attempt) for change in cut] == [("sleeper", receipt.id, 1)]
+
+
+async def test_a_stopped_subscription_is_not_cut_short_by_the_runtime() -> None:
+    async def hangs(event: Event) -> None:
+        await anyio.sleep_forever()
+
+    runtime = Runtime()
+    async with runtime.watch() as changes:
+        async with runtime:
+            subscription = await runtime.spawn(hangs, "n")
+            await runtime.emit("n")
+            await subscription.stop(drain=False)
+        assert "cut_short" not in {change.kind for change in await read(changes)}

@@ -1,6 +1,7 @@
 """A TCP proxy that does to connections what networks do; in threads, so that no event loop is part of it."""
 
 import contextlib
+import random
 import socket
 import ssl
 import threading
@@ -19,6 +20,8 @@ class Proxy:
         swallow: Nothing gets through, in either direction, though connections stand and are accepted.
         refuse: New connections end at once.
         delay: Seconds that each reply takes longer.
+        jitter: More seconds at the most, another number for each reply.
+        rate: Bytes a second, in each direction of each connection; None for no limit.
         slice: Bytes that are passed on at a time; None for as they come.
         lose: Replies to requests that have these bytes in them are lost, so many times, with their connection; in
             mid-reply, where `half` is set.
@@ -29,6 +32,8 @@ class Proxy:
     swallow: bool = attrs.field(default=False, init=False)
     refuse: bool = attrs.field(default=False, init=False)
     delay: float = attrs.field(default=0.0, init=False)
+    jitter: float = attrs.field(default=0.0, init=False)
+    rate: float | None = attrs.field(default=None, init=False)
     slice: int | None = attrs.field(default=None, init=False)
     lose: tuple[bytes, int] = attrs.field(default=(b"", 0), init=False)
     half: bool = attrs.field(default=False, init=False)
@@ -57,6 +62,14 @@ class Proxy:
     @property
     def url(self) -> str:
         return f"redis{'s' if self.tls else ''}://localhost:{self.port}/0"
+
+    def heal(self) -> None:
+        """Be a good network again; connections that suffered are ended."""
+        self.swallow = self.refuse = self.half = False
+        self.delay = self.jitter = 0.0
+        self.slice = self.rate = None
+        self.lose = (b"", 0)
+        self.cut()
 
     def cut(self) -> None:
         """End all connections."""
@@ -121,12 +134,14 @@ class Proxy:
                 sink.sendall(data[: len(data) // 2])
             return False
         asked.last = b""
-        if self.delay:
-            time.sleep(self.delay)
+        if self.delay or self.jitter:
+            time.sleep(self.delay + random.uniform(0.0, self.jitter))
         self._send(sink, data)
         return True
 
     def _send(self, sink: socket.socket, data: bytes) -> None:
+        if self.rate is not None:
+            time.sleep(len(data) / self.rate)
         step = self.slice or len(data)
         for at in range(0, len(data), step):
             sink.sendall(data[at : at + step])

@@ -1,6 +1,6 @@
 """A program that is told to end: a runtime whose block is left at the first SIGTERM, and cancelled at the second.
 
-Run: python -m tests.shutdown.program NAME FILE BACKEND GRACE HANDLERS LONGEST SEED
+Run: python -m tests.shutdown.program NAME PLACE BACKEND GRACE HANDLERS LONGEST SEED
 Says: `ready` once all handlers are busy and more waits; `begun N`, `ended N` in a handler; `stopping` at a signal.
 Status: 0 if all that was begun was finished, 1 if something was not: `unfinished N` says what.
 """
@@ -9,15 +9,14 @@ import logging
 import random
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 import anyio
 import attrs
 
 from postroom import Event, Runtime, subscriber
-from postroom.modules.sqlite import SqliteModule
 from tests.processes.child import say
+from tests.processes.stores import module_at
 
 
 @attrs.define(eq=False)
@@ -47,10 +46,10 @@ async def hear(stop: anyio.Event, block: anyio.CancelScope, *, task_status: Any)
             stop.set()
 
 
-async def main(name: str, path: Path, grace: float, handlers: int, longest: float, seed: int) -> int:
+async def main(name: str, place: str, grace: float, handlers: int, longest: float, seed: int) -> int:
     desk = Desk(random.Random(seed), longest)
     ledger = subscriber("order.*", name="ledger", concurrency=handlers)(desk.handle)
-    module: Any = SqliteModule(path)
+    module: Any = module_at(place)
     stop = anyio.Event()
     async with anyio.create_task_group() as tasks:
         with anyio.CancelScope() as block:
@@ -70,5 +69,5 @@ async def main(name: str, path: Path, grace: float, handlers: int, longest: floa
 
 if __name__ == "__main__":
     logging.getLogger("postroom").setLevel(logging.CRITICAL)
-    _, name, path, backend, grace, handlers, longest, seed = sys.argv
-    sys.exit(anyio.run(main, name, Path(path), float(grace), int(handlers), float(longest), int(seed), backend=backend))
+    _, name, place, backend, grace, handlers, longest, seed = sys.argv
+    sys.exit(anyio.run(main, name, place, float(grace), int(handlers), float(longest), int(seed), backend=backend))

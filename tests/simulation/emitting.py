@@ -21,7 +21,7 @@ from postroom import (
 )
 from postroom_actors import current_hand
 
-from .model import Model
+from .model import Model, matches
 from .program import Draft
 from .world import Process, World
 
@@ -72,7 +72,7 @@ class Emitting:
             with world.waits(self.process, f"{call.who} emits {draft.name}"):
                 receipt = await emit(draft.name, draft.actions, headers={"by": call.who}, **draft.options)
         except PostroomError as error:
-            self.refused(call, error)
+            self.refused(call, error, draft)
             return None
         except anyio.get_cancelled_exc_class():
             accepted = self.count(call)
@@ -94,7 +94,7 @@ class Emitting:
                     draft.name, draft.actions, headers={"by": who}, **draft.options
                 )
         except PostroomError as error:
-            self.refused(call, error, waits=True)
+            self.refused(call, error, draft, waits=True)
             return
         self.world.say(f"{who} knows {len(report.outcomes)} outcomes")
         wanted = self.model.targets.get(report.event.id)
@@ -110,7 +110,7 @@ class Emitting:
             with self.world.waits(self.process, f"{who} requests {draft.name}"):
                 value = await self.runtime.request(draft.name, draft.actions, headers={"by": who}, **options)
         except PostroomError as error:
-            self.refused(call, error, waits=True)
+            self.refused(call, error, draft, waits=True)
             return
         except ExceptionGroup as group:
             self.world.sometimes.hit("nobody answered")
@@ -127,7 +127,7 @@ class Emitting:
         try:
             receipt = self.runtime.emit_nowait(draft.name, draft.actions, headers={"by": call.who}, **draft.options)
         except PostroomError as error:
-            self.refused(call, error)
+            self.refused(call, error, draft)
             return None
         self.accepted(call, draft, receipt)
         return receipt
@@ -174,7 +174,7 @@ class Emitting:
         """A name for one call."""
         return f"{self.process.name}.{self.world.new_number()}"
 
-    def refused(self, call: Call, error: PostroomError, *, waits: bool = False) -> None:
+    def refused(self, call: Call, error: PostroomError, draft: Draft | None = None, *, waits: bool = False) -> None:
         """A call raised, so it must have had no effect; but where it `waits` for outcomes after it has emitted."""
         kind, world, who = type(error), self.world, call.who
         world.say(f"{who} refused: {kind.__name__}")
@@ -187,8 +187,25 @@ class Emitting:
             world.complain(f"{who} was refused with {kind.__name__}, and {self.count(call)} were accepted")
         if kind is WouldDeadlock and current_hand() is None:
             world.complain(f"{who}, which is no handler, was told that it would wait in a circle: {error}")
+        if kind is WouldDeadlock and not self.count(call) and draft is not None and self.has_room_soon(draft):
+            world.complain(f"{who} was told that it would wait for ever, and somebody can make room: {error}")
         if kind is RuntimeClosed and not self.process.is_closing:
             world.complain(f"{who} was told that the runtime is closed, which it is not")
+
+    def has_room_soon(self, draft: Draft) -> bool:
+        """Whether whoever is to make room for an event is at work or idle, so that no circle has closed.
+
+        Said only where it is plain: keys, delays and gates may let a worker that is free find nothing to take.
+        """
+        targets = [each for each in self.runtime._roster.behaviours.values() if each.name in self.model.at_work]
+        targets = [each for each in targets if any(matches(p, draft.name) for p in each.subscriber.patterns)]
+        full = [each for each in targets if len(each.mailbox) >= each.mailbox.capacity]
+        return all(
+            any(hand.wait is None and hand is not current_hand() for hand in each.actor.hands)
+            and not each.mailbox.gates
+            and not any(one.event.key for one in (*each.mailbox.waiting(), *(one for one, _ in each.mailbox.line)))
+            for each in full
+        )
 
     def accepted(self, call: Call, draft: Draft, receipt: Receipt) -> None:
         """A call returned, so its event was accepted, once, and stands in no line any more."""

@@ -236,6 +236,7 @@ class _Generator:
         known += ["hang", "swallow", "late"] if self.has("timeouts") else []
         known += ["down", "down"] if self.has("breakers") else []
         known += ["own_scope", "raw", "base", "unawaited", "children", "hang"] if self.has("odd") else []
+        known += ["shaky", "shaky", "shaky"] if self.has("breakers") and self.has("odd") else []
         known += ["stop_self"] if self.has("stops") and self.has("odd") else []
         return ",".join(self.random.choices(known, k=self.random.choice((1, 1, 2, 3))))
 

@@ -56,6 +56,7 @@ class Handler:
     alive: object = None
     starts: int = 0
     stops: int = 0
+    shaken: int = 0
 
     async def single(self, event: Event, context: Context) -> Any:
         """What a function or an actor's method does."""
@@ -98,7 +99,7 @@ class Handler:
             self.live -= 1
             world.say(f"{name} ends {' '.join(ids)} {how}")
             for event, one in zip(events, taken, strict=True):
-                model.end(one, "returned" if event.id in spared else how, value)
+                model.end(one, "returned" if event.id in spared else how, value, world.now())
         return value
 
     def how_timely(self, seconds: float, limit: float) -> str:
@@ -144,6 +145,11 @@ class Handler:
     async def do_down(self, events: list[Event], context: Context) -> None:
         await anyio.sleep(0.1)
         raise self.failure(Down, events)
+
+    async def do_shaky(self, events: list[Event], context: Context) -> None:
+        self.shaken += 1
+        await anyio.sleep(0.1)
+        raise self.failure(Down, events) if self.shaken % 2 else OddError()
 
     async def do_children(self, events: list[Event], context: Context) -> None:
         async with anyio.create_task_group() as tasks:

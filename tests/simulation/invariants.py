@@ -11,6 +11,7 @@ import attrs
 from postroom import Runtime, Subscription
 from postroom.behaviour import SubscriptionBehaviour
 from postroom.emitter import State
+from postroom.supervisor import Supervisor
 from postroom_actors import Actor
 
 from .model import Model
@@ -66,10 +67,24 @@ class Invariants:
         stays = behaviour.leaving is None and not self.runtime._fallen and not self.model.closing
         if stays and len(actor.hands) != spec.concurrency and self.runtime._state is State.OPEN:
             complain(f"{name} has {len(actor.hands)} hands left of {spec.concurrency}")
+        if any(gate.held_by is not None and gate.held_by.message is None for gate in mailbox.gates):
+            complain(f"a gate of {name} is held by a hand that has nothing in hand")
+        if behaviour.stopped_for is not None and behaviour.supervisor is not None:
+            self.check_intensity(name, behaviour.supervisor)
         if mailbox.idle_hands != len(actor._idle):
             complain(f"{name} counts {mailbox.idle_hands} idle hands, and {len(actor._idle)} are")
         # What came back is not counted as waiting, but it is there.
         return len(mailbox.waiting()) + line + in_hand + behaviour.scheduled + behaviour.scheduled_in_line
+
+    def check_intensity(self, name: str, supervisor: Supervisor) -> None:
+        """Of one that was stopped since it, or one of its siblings, was restarted too often."""
+        team = supervisor.team
+        members, most = ([supervisor], supervisor.policy.intensity)
+        if team is not None:
+            members, most = team.members, team.intensity.most
+        restarts = sum(each.restarts for each in members)
+        if restarts < most:
+            self.world.complain(f"{name} was stopped after {restarts} restarts, and {most} are allowed")
 
     def check_at_rest(self) -> None:
         """Where nothing can run before time goes on: whoever could do something would have."""

@@ -37,6 +37,8 @@ class Expected:
         live: The handler has it now.
         ended: How the handler ended last: `returned`, `late` (when its time was over), `edge` (just then), `raised` or
             `cancelled`.
+        ended_at: When that was.
+        due: When its first attempt may begin.
         value: What it returned last.
         delayed: It did not go into the mailbox when it was accepted.
     """
@@ -45,10 +47,12 @@ class Expected:
     spec: Spec
     most: int
     delayed: bool
+    due: float = 0.0
     attempt: int = 0
     runs: int = 0
     live: bool = False
     ended: str | None = None
+    ended_at: float = 0.0
     value: Any = None
 
     @property
@@ -97,14 +101,14 @@ class Model:
         if wrong:
             self.complain(f"{event.id} {event.name} went to {sorted(targets)}, and should have to {sorted(wanted)}")
 
-    def accept(self, event: Event, spec: Spec, most: int) -> None:
+    def accept(self, event: Event, spec: Spec, most: int, due: float = 0.0) -> None:
         """A delivery has come into being."""
         mine = self.pending.setdefault(spec.name, {})
         if event.id in mine:
             self.complain(f"{event.id} is delivered to {spec.name} twice at the same time")
         if not any(matches(pattern, event.name) for pattern in spec.patterns):
             self.complain(f"{event.id} {event.name} goes to {spec.name}, which does not subscribe to it")
-        mine[event.id] = Expected(event, spec, most, event.delay is not None)
+        mine[event.id] = Expected(event, spec, most, event.delay is not None, due)
         self.accepted[spec.name] += 1
 
     def begin(self, name: str, event: Event, attempt: int | None, batch: Iterable[str] = ()) -> Expected | None:
@@ -167,10 +171,10 @@ class Model:
             if one.spec.concurrency == 1 and one.is_plain and other.is_plain and not one.runs and not other.runs:
                 self.complain(f"{one} begins in a batch before {other}, which came earlier")
 
-    def end(self, one: Expected | None, how: str, value: Any = None) -> None:
+    def end(self, one: Expected | None, how: str, value: Any = None, now: float = 0.0) -> None:
         """The handler has ended."""
         if one is not None:
-            one.live, one.ended, one.value = False, how, value
+            one.live, one.ended, one.value, one.ended_at = False, how, value, now
 
     def settle(self, name: str, event: Event, outcome: Outcome) -> Expected | None:
         """A delivery has its outcome."""

@@ -11,6 +11,7 @@ import attrs
 import msgspec
 
 from postroom import (
+    Cancelled,
     Context,
     DuplicateSubscription,
     Event,
@@ -26,10 +27,10 @@ from postroom import (
 
 from .declaring import declared, siblings
 from .emitting import Emitting
-from .handlers import Handler
+from .handlers import MARGIN, Handler
 from .invariants import Invariants
 from .judging import judge
-from .model import Model
+from .model import Expected, Model
 from .program import Program, Spec, Team
 from .world import World
 
@@ -69,6 +70,7 @@ class Process:
         may_hang: Scopes of handlers that may wait for ever, by right; see `Handler.waits_in_turn`.
         may_fall: A subscription may let the runtime fall.
         stops_in_time: Every instance has the time to stop; nobody waits for long for its siblings.
+        drains_until: Until when it drains, and nothing but time ends that; before it does, the beginning of time.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Process:
     may_hang: list[anyio.CancelScope] = attrs.field(factory=list, init=False)
     may_fall: bool = attrs.field(default=False, init=False)
     stops_in_time: bool = attrs.field(default=False, init=False)
+    drains_until: float = attrs.field(default=-math.inf, init=False)
 
     def __attrs_post_init__(self) -> None:
         program, world = self.program, self.world
@@ -193,6 +196,8 @@ class Process:
         who = event.headers.get("by", "")
         targets = [target.name for target in receipt.targets]
         self.world.say(f"{event.id} {event.name} accepted for {' '.join(targets)}")
+        if self.runtime._dispatcher.actor.mailbox.queue:
+            self.world.complain(f"{event.id} was accepted, and overtakes what was due before")
         if self.is_replaying:
             self.is_replaying = False
             self.world.sometimes.hit("replayed")
@@ -207,8 +212,9 @@ class Process:
             self.world.sometimes.hit("nobody subscribed")
         for name in targets:
             spec = self.specs[name]
+            due = self.world.now() + (event.delay or 0.0)
             said = (event.attempts, spec.attempts, self.program.attempts, 1)
-            model.accept(event, spec, next(most for most in said if most is not None))
+            model.accept(event, spec, next(most for most in said if most is not None), due)
         at_once, receipt.outcomes = receipt.outcomes, _Outcomes(self, receipt)
         for outcome in at_once or ():
             receipt.outcomes.append(outcome)
@@ -220,9 +226,20 @@ class Process:
         self.world.say(f"{receipt.id} {name} {type(outcome).__name__} {outcome.attempts}")
         one = self.model.settle(name, receipt.event, outcome)
         if one is not None:
+            if isinstance(outcome, Cancelled) and self.has_time_for(one):
+                self.world.complain(
+                    f"{one} was cancelled at {self.world.now():g}, with time until {self.drains_until:g}"
+                )
             wrong = judge(one, outcome, self.world.sometimes)
             if wrong is not None:
                 self.world.complain(f"{one} settled {type(outcome).__name__} after attempt {one.attempt}: {wrong}")
+
+    def has_time_for(self, one: Expected) -> bool:
+        """Whether the runtime drains, and still has the time in which this delivery's next attempt is due."""
+        if one.spec.name in self.model.leaving or self.runtime._fallen:
+            return False
+        due = one.due if not one.runs else one.ended_at + one.spec.backoff
+        return max(due, self.world.now()) < self.drains_until - MARGIN
 
     def check(self) -> None:
         """As of `World`."""

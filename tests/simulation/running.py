@@ -42,7 +42,7 @@ class Result:
 
     seed: int
     backend: Backend
-    program: Program
+    program: Any
     failure: str | None
     digest: str
     steps: int
@@ -78,7 +78,7 @@ def _run(
 ) -> tuple[Result, "weakref.ref[World]"]:
     """The result, and what must be gone once nobody here holds it."""
     world = World(Trace(traced), most_steps)
-    with _silence():
+    with silence():
         try:
             schedules.run(backend, f"schedule {seed}", program.tick, lambda: _main(world, program), world)
         except BaseException as error:
@@ -100,7 +100,7 @@ def _run(
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """A block in which the runtime logs nothing; thousands of handlers fail on purpose."""
     logger = logging.getLogger("postroom")
     level, logger.level = logger.level, logging.CRITICAL + 1
@@ -190,6 +190,8 @@ async def _end(process: Process, scope: anyio.CancelScope) -> None:
         case _ if end.cancel_after is not None:
             mark("drain cancelled")
             world.cancel_later(scope, end.cancel_after)
+        case _:
+            process.drains_until = world.now() + end.drain_within
 
 
 async def _heal(process: Process) -> None:

@@ -24,12 +24,14 @@ class Shrinker:
     Attributes:
         best: The smallest that fails so far.
         runs: How many were tried.
+        simpler: Programs that differ from one by a value that is simpler.
     """
 
     best: Result
     run: Callable[..., Result] = run_program
     most_runs: int = MOST_RUNS
     runs: int = 0
+    simpler: Callable[[Any], Iterator[Any]] = attrs.field(default=lambda program: simpler_programs(program))
 
     def shrink(self) -> Result:
         """The smallest failing program that was found; it is the given one where none is smaller."""
@@ -58,11 +60,11 @@ class Shrinker:
         simpler = False
         again = True
         while again and self.runs < self.most_runs:
-            again = any(self._try(each) for each in _simpler_programs(self.best.program))
+            again = any(self._try(each) for each in self.simpler(self.best.program))
             simpler = simpler or again
         return simpler
 
-    def _try(self, program: Program) -> bool:
+    def _try(self, program: Any) -> bool:
         """Whether a program fails as the best one does; then it is the best one."""
         seed = self.best.seed
         for schedule in [seed, *range(SCHEDULES - 1)]:
@@ -76,7 +78,7 @@ class Shrinker:
         return False
 
 
-def _simpler_programs(program: Program) -> Iterator[Program]:
+def simpler_programs(program: Program) -> Iterator[Program]:
     """Programs that differ from this one by one value that is simpler."""
     yield from _simpler(program, Program(), skipped=("operations", "end"))
     for end in _simpler(program.end, End()):
@@ -110,9 +112,10 @@ def _simpler(value: Any, plain: Any, skipped: tuple[str, ...] = ()) -> Iterator[
             yield attrs.evolve(value, **{field.name: usual})
 
 
-def shown(program: Program) -> str:
+def shown(program: Any) -> str:
     """A program for people: its operations one a line, without what is as usual."""
-    lines = [f"Program({', '.join(_unusual(program, Program(), ('operations',)))}):"]
+    kind = type(program)
+    lines = [f"{kind.__name__}({', '.join(_unusual(program, kind(), ('operations',)))}):"]
     lines += [f"    {_shown(operation)}" for operation in program.operations]
     return "\n".join(lines)
 

@@ -4,6 +4,7 @@ Each is counted where it is seen. A campaign of the size for each change must se
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
 SITUATIONS: Final = {
@@ -80,13 +81,19 @@ SITUATIONS: Final = {
 
 
 class Sometimes(Counter[str]):
-    """How often each situation came about."""
+    """How often each situation came about.
+
+    Attributes:
+        situations: Those there are.
+    """
+
+    situations: Mapping[str, str] = SITUATIONS
 
     def hit(self, situation: str) -> None:
         """It has come about once more."""
-        assert situation in SITUATIONS, situation
+        assert situation in self.situations, situation
         self[situation] += 1
 
     def missing(self) -> list[str]:
         """The situations that never came about."""
-        return [situation for situation in SITUATIONS if not self[situation]]
+        return [situation for situation in self.situations if not self[situation]]

@@ -1,6 +1,6 @@
 """What shows only after a while, or only beside many others: memory under overload, and isolation.
 
-Run: make soak ARGS="[--seconds 60] [--only overload,isolation] [--backend trio,asyncio] [--rounds N] [--seed N]"
+Run: python -m tests.soak [--seconds 60] [--only overload,isolation] [--backend trio,asyncio] [--rounds N] [--seed N]
 Prints: `GOAL R12 <MB a minute> PASS|FAIL …` for each backend, and `GOAL R15 <variant> <ratio> PASS|FAIL …` for each
 backend and each way in which a subscriber may be sick; behind that the seed and what else was measured.
 Status: 0 if every goal is reached, 1 if one is not, 2 for what can't be run.
@@ -14,12 +14,12 @@ import logging
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Final
 
 import anyio
 
 from tests.benchmarks.measure import BACKENDS, available_backends
+from tests.goals.arguments import names, number, whole_number
 
 from .goal import Goal
 from .isolation import ROUNDS, VARIANTS, calibrated, isolation
@@ -32,42 +32,23 @@ PARTS: Final = ("overload", "isolation")
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the command line; exits with status 2 where it makes no sense."""
     parser = argparse.ArgumentParser(prog="soak", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seconds", type=_seconds, default=60.0, help="for each part and backend (default 60)")
+    parser.add_argument("--seconds", type=number(0, 86400), default=60.0, help="for each part and backend (default 60)")
+    parser.add_argument("--only", type=names(PARTS), default=PARTS, metavar="PART,…", help=f"of {', '.join(PARTS)}")
     parser.add_argument(
-        "--only", type=partial(_names, PARTS), default=PARTS, metavar="PART,…", help=f"of {', '.join(PARTS)}"
-    )
-    parser.add_argument(
-        "--backend", type=partial(_names, tuple(BACKENDS)), default=("trio", "asyncio"), metavar="NAME,…",
+        "--backend", type=names(BACKENDS), default=("trio", "asyncio"), metavar="NAME,…",
         help=f"of {', '.join(BACKENDS)} (default trio,asyncio)",
     )  # fmt: skip
     parser.add_argument(
-        "--subscribers", type=_count, default=SUBSCRIBERS, help=f"for isolation (default {SUBSCRIBERS})"
+        "--subscribers",
+        type=whole_number(2, 100_000),
+        default=SUBSCRIBERS,
+        help=f"for isolation (default {SUBSCRIBERS})",
     )
-    parser.add_argument("--rounds", type=_count, default=ROUNDS, help=f"of isolation (default {ROUNDS})")
+    parser.add_argument(
+        "--rounds", type=whole_number(2, 100_000), default=ROUNDS, help=f"of isolation (default {ROUNDS})"
+    )
     parser.add_argument("--seed", type=int, help="of all that is random (default: a new one, which is printed)")
     return parser.parse_args(arguments)
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds between 0 and 86400")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 2 <= value <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text} is no number between 2 and 100000")
-    return value
-
-
-def _names(known: Sequence[str], text: str) -> list[str]:
-    names = text.split(",")
-    for name in names:
-        if name not in known:
-            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
-    return names
 
 
 def run(

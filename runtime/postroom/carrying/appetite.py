@@ -42,8 +42,8 @@ class Appetite:
         self.window = self.least
 
     def demand(self) -> int:
-        """How many to ask for now: nothing while there is still half of a window to go on with."""
-        if not self.hungry or self.held > self.window // 2:
+        """How many to ask for now: nothing while no worker is idle and there is half of a window to go on with."""
+        if not self.hungry or self.held > max(self.window // 2, self.least - 1):
             return 0
         return self.window - self.held
 

@@ -6,7 +6,6 @@ actors, so that what these hand in at their end still gets into the store.
 Units: seconds.
 """
 
-import weakref
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -32,7 +31,7 @@ from ..subscriber import Subscriber
 from .fetching import Fetcher
 from .persistence import Persistence
 from .publishing import Publisher, Submission
-from .receipts import NOBODY, StoredReceipt, StoredTarget
+from .receipts import NOBODY, Receipts, StoredReceipt, StoredTarget
 from .settling import Settler
 
 T = TypeVar("T")
@@ -54,7 +53,6 @@ class Carrier:
             may be some to take up; that all that this session had are lost.
         staged_heard: Told of what became of something staged; whether that was staged here.
         elsewhere: Subscriptions that other processes serve, as far as is known.
-        stirred: Set, and made anew, whenever something has happened.
     """
 
     store: Store
@@ -75,17 +73,15 @@ class Carrier:
     fetcher: Fetcher = attrs.field(init=False)
     elsewhere: frozenset[str] = attrs.field(default=frozenset(), init=False)
     refused: int = attrs.field(default=0, init=False)
-    stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    _stirred: anyio.Event | None = attrs.field(default=None, init=False)  # where somebody waits for any change
     session: str = attrs.field(kw_only=True)
     _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
-    _receipts: "weakref.WeakValueDictionary[str, StoredReceipt]" = attrs.field(
-        factory=weakref.WeakValueDictionary, init=False
-    )
+    _receipts: Receipts = attrs.field(factory=Receipts, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.publisher = Publisher(
-            self.store, self.port, self._persistence, self.accepted, self._room_in, self._answered
+            self.store, self.port, self._persistence, self._sending, self.accepted, self._room_in, self._answered
         )
         self.settler = Settler(
             self.store,
@@ -140,22 +136,44 @@ class Carrier:
         if event.accepted_at != published.accepted_at:
             event = msgspec.structs.replace(event, accepted_at=published.accepted_at)
         receipt.accept(event, [self._target(name) for name in published.targets])
-        first = self._receipts.get(event.id)
+        first = self._receipts.firsts.get(event.id)
         if first is not None:
             receipt.share(first)
         else:
-            self._receipts[event.id] = receipt
+            self._receipts.firsts[event.id] = receipt
         for encoded in published.outcomes.values():
             self._tell(event.id, encoded)
         if is_new:
             self.recorded(receipt, emitter)
+
+    def adopt_replay(self, event: Event, published: Published) -> StoredReceipt:
+        """A dead letter is delivered once more: a receipt for that delivery, apart from those of the first one.
+
+        Its event is the same, so what is heard of it goes to those first, as long as they wait for it.
+        """
+        receipt = self.receipt_of(event)
+        receipt.accept(event, [self._target(name) for name in published.targets])
+        for name in published.targets:
+            self._receipts.replays[event.id, name] = receipt
+            if name in self.fetcher.served:
+                self.fetcher.expect(name)
+        self.recorded(receipt, None)
+        return receipt
+
+    def _sending(self, events: Iterable[StoredEvent]) -> None:
+        """Events are on their way into the store: ask for them right behind, in the same trip where there is one.
+
+        Only for those who have nothing to do meanwhile: it is for them that a trip less is worth a look in vain.
+        """
+        for name in dict.fromkeys(event.name for event in events if not event.delay):
+            self.fetcher.expect_for(name)
 
     def accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
         """The store has accepted an event, which `emitter` has emitted."""
         self.adopt(receipt, published, is_new=published.body is None, emitter=emitter)
         for name in published.targets:
             if name in self.fetcher.served:
-                self.fetcher.expect(name)
+                self.fetcher.was_accepted(name, receipt.id)
 
     def _target(self, name: str) -> StoredTarget:
         target = self._targets.get(name)
@@ -177,7 +195,7 @@ class Carrier:
     # What comes back
 
     def _confirmed(self, event: str, outcome: Outcome) -> None:
-        receipt = self._receipts.get(event)
+        receipt = self._receipts.waiting(event, outcome.subscription)
         if receipt is not None:
             receipt.settle(outcome)
         elif self.publisher.is_asking:
@@ -199,18 +217,22 @@ class Carrier:
         self.fetcher.paused(name, token)
 
     def _tell(self, event: str, encoded: bytes) -> bool:
-        receipt = self._receipts.get(event)
-        if receipt is None:
+        if event not in self._receipts.firsts and not self._receipts.replays:
             return False
         try:
-            receipt.settle(decode_outcome(encoded))
+            outcome = decode_outcome(encoded)
         except UnreadableRecord as error:
             self._log.write(REFUSED, str(error))
-        return True
+            return True
+        receipt = self._receipts.waiting(event, outcome.subscription)
+        if receipt is not None:
+            receipt.settle(outcome)
+        return receipt is not None
 
     def _stir(self) -> None:
-        stirred, self.stirred = self.stirred, anyio.Event()
-        stirred.set()
+        if self._stirred is not None:  # few ever wait for it, and this is called for every outcome
+            self._stirred.set()
+            self._stirred = None
 
     async def listen(self) -> None:
         """Take up the store's news, for ever.
@@ -331,13 +353,15 @@ class Carrier:
 
         Cancellation: changes nothing.
         """
+        if self._stirred is None:
+            self._stirred = anyio.Event()
         with anyio.move_on_after(LOOK_EVERY):
-            await self.stirred.wait()
+            await self._stirred.wait()
 
     def close(self) -> None:
         """The runtime has ended: nothing more will be heard."""
         self.publisher.close()
-        for receipt in tuple(self._receipts.values()):
+        for receipt in self._receipts.all():
             receipt.close()
 
     async def flush(self) -> None:

@@ -18,7 +18,9 @@ from ..contract import Loan, Store
 from ..errors import PostroomError
 from ..event import Event
 from ..loans import Grave, LentDelivery, LoanReceipt
+from ..names import tokens_of_pattern
 from ..outcomes import Failed
+from ..routes import Routes
 from .appetite import Appetite
 from .persistence import Persistence
 from .settling import Settler
@@ -60,6 +62,9 @@ class Fetcher:
     served: dict[str, SubscriptionBehaviour] = attrs.field(factory=dict, init=False)
     appetites: dict[str, Appetite] = attrs.field(factory=dict, init=False)
     loans: dict[int, str] = attrs.field(factory=dict, init=False)
+    _accepted_meanwhile: set[tuple[str, str]] | None = attrs.field(default=None, init=False)  # while it fetches
+    _just_brought: set[tuple[str, str]] = attrs.field(factory=set, init=False)
+    _routes: Routes[str] | None = attrs.field(default=None, init=False)  # of those served; made when asked for
     _waiting: set[int] = attrs.field(factory=set, init=False)  # between two attempts
     _lost: bool = attrs.field(default=False, init=False)
     _due_at: float = attrs.field(default=math.inf, init=False)
@@ -74,21 +79,47 @@ class Fetcher:
         each = 1 if subscriber.batch is None else subscriber.batch.size
         self.served[behaviour.name] = behaviour
         self.appetites[behaviour.name] = Appetite(subscriber.concurrency * each, subscriber.capacity)
+        self._routes = None
         self.look()
 
     def leave(self, name: str) -> None:
         """Fetch for it no longer."""
         self.served.pop(name, None)
+        self._routes = None
 
     def stop(self) -> None:
         """Fetch for nobody any longer."""
         self.served.clear()
+        self._routes = None
 
     def expect(self, name: str | None = None) -> None:
         """There may be mail, for one of them or for all."""
         for each in self.appetites.values() if name is None else (self.appetites[name],):
             each.hungry = True
         self.look()
+
+    def was_accepted(self, name: str, event: str) -> None:
+        """An event was accepted for one of them: look for it, unless a fetch brings it or has brought it."""
+        if self._accepted_meanwhile is not None:
+            self._accepted_meanwhile.add((name, event))
+        elif (name, event) not in self._just_brought:
+            self.expect(name)
+
+    def expect_for(self, event: str) -> None:
+        """There will be mail for those who subscribe to events of this name: for the idle ones of them, look now."""
+        routes = self._routes or self._route()
+        names = routes.remembered.get(event)
+        for name in routes.match(event) if names is None else names:
+            appetite = self.appetites[name]
+            if not appetite.held and not appetite.hungry:
+                appetite.hungry = True
+                self.look()
+
+    def _route(self) -> Routes[str]:
+        routes = self._routes = Routes()
+        for name, behaviour in self.served.items():
+            routes.add(tuple(map(tokens_of_pattern, behaviour.subscriber.patterns)), name)
+        return routes
 
     def look(self) -> None:
         """See whether there is something to fetch."""
@@ -168,6 +199,7 @@ class Fetcher:
 
     async def _fetch(self, demand: dict[str, int]) -> None:
         failed = False
+        meanwhile = self._accepted_meanwhile = set[tuple[str, str]]()
         for name in demand:
             self.appetites[name].hungry = False  # what comes meanwhile makes it hungry again
 
@@ -181,9 +213,15 @@ class Fetcher:
                 self._due_at = min(self._due_at, self._port.now() + fetched.next_due)
             return fetched.loans
 
-        loans = await self._persistence.until_done("lend deliveries", fetch)
+        try:
+            loans = await self._persistence.until_done("lend deliveries", fetch)
+        finally:
+            self._accepted_meanwhile = None
         if self._lost:  # they may be those of before
             return
+        self._just_brought = {(loan.subscription, loan.id) for loan in loans}
+        for name in {name for name, _ in meanwhile - self._just_brought}:
+            self.expect(name)
         came = dict.fromkeys(demand, 0)
         for loan in loans:
             came[loan.subscription] += 1

@@ -1,5 +1,7 @@
 """Dead letters in a store."""
 
+from typing import Final
+
 import attrs
 
 from ..codec import RemoteFailure, UnreadableRecord, decode_event
@@ -9,6 +11,10 @@ from ..event import Event
 from ..receipt import Receipt
 from .carrier import Carrier
 from .publishing import Call
+from .receipts import StoredReceipt
+
+PAGE: Final = 100
+"""Letters that are looked through at a time."""
 
 
 @attrs.frozen(eq=False)
@@ -27,28 +33,45 @@ class StoredLetters:
         )
         return tuple(letter_from(each) for each in found)
 
-    async def replay(self, id: str) -> Receipt | None:
+    async def replay(self, id: str, event: Event | None = None) -> Receipt | None:
         """Have it delivered once more; None where that can't be.
+
+        Args:
+            event: What it is about, where that is known.
 
         Cancellation: it was replayed or not.
         """
-        answers: list[Published | None] = []
+        if event is None and (event := await self._event_of(id)) is None:
+            return None
+        known = event
+        receipts: list[StoredReceipt] = []
+
+        def take(published: Published | None) -> None:
+            # At once: the outcome may be the next that is heard of.
+            if published is not None:
+                receipts.append(self._carrier.adopt_replay(known, published))
+
         call: Call[Published | None] = Call(
             self._carrier.port,
             make=lambda number: self._store.replay(number, id),
             what="replay a dead letter",
-            then=answers.append,
+            then=take,
         )
         self._carrier.publisher.send(call)
         await call.wait()
         if call.error is not None:
             raise call.error
-        published = answers[0]
-        if published is None:
-            return None
-        receipt = self._carrier.receipt_of(Event(""))
-        self._carrier.adopt(receipt, published)
-        return receipt
+        return receipts[0] if receipts else None
+
+    async def _event_of(self, id: str) -> Event | None:
+        """The event of a letter, which a store finds among the others only."""
+        after: str | None = None
+        while page := await self.list(None, after, PAGE):
+            for letter in page:
+                if letter.id == id:
+                    return letter.event
+            after = page[-1].id
+        return None
 
     async def discard(self, id: str) -> bool:
         """Forget it; whether it was there.

@@ -35,16 +35,19 @@ class Outbox:
         """
         if self.handlers_only and current_hand() is None:
             raise WrongRole(event.name)
-        wanted = {
-            "delay": event.delay is not None,
-            "priority": event.priority != ("lowest" if event.quiet else "default"),
-            "key": event.key is not None,
-            "id": chosen,
-            "group": group is not None,
-        }
-        for option, is_wanted in wanted.items():
-            if is_wanted:
-                check_capability(self.module.name, self.module.capabilities, OF_OPTIONS[option], f"`{option}`")
+        if event.delay is not None:
+            self._check_option("delay")
+        if event.priority != "default" and not (event.quiet and event.priority == "lowest"):
+            self._check_option("priority")
+        if event.key is not None:
+            self._check_option("key")
+        if chosen:
+            self._check_option("id")
+        if group is not None:
+            self._check_option("group")
+
+    def _check_option(self, option: str) -> None:
+        check_capability(self.module.name, self.module.capabilities, OF_OPTIONS[option], f"`{option}`")
 
     def check_groups(self) -> None:
         """Raises Unsupported where the event module has no groups."""

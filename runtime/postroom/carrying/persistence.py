@@ -38,19 +38,23 @@ class Persistence:
         """Ask until the store has done it, or until a moment on the loop's clock.
 
         Raises:
-            StoreBusy, StoreFull, UnknownResult: that moment has come.
+            StoreBusy, StoreFull: that moment has come, and nothing was done.
+            UnknownResult: that moment has come; one of the calls may have done it.
             StoreBroken: at once.
 
         Cancellation: it was done or not.
         """
         wait = FIRST_WAIT
-        told = False
+        told = may_be_done = False
         while True:
             try:
                 return await ask()
             except (StoreBusy, StoreFull, UnknownResult) as error:
+                may_be_done = may_be_done or isinstance(error, UnknownResult)
                 pause = wait * self._random.uniform(0.5, 1.0)
                 if until is not None and anyio.current_time() + pause >= until:
+                    if may_be_done and not isinstance(error, UnknownResult):  # what it says is said of the last call
+                        raise self.unknown(what) from error
                     raise
                 if not told:
                     self._log.write(STORE_FAILED, self._module, what, type(error).__name__)

@@ -6,7 +6,8 @@ again under its number. Whoever emits waits for it, and may go away: what is on 
 
 import enum
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, Final, Generic, TypeVar
 
 import anyio
@@ -120,6 +121,7 @@ class Publisher:
     """The task that asks the store.
 
     Attributes:
+        sending: Told of events that the store is about to be asked to take.
         accepted: Told of each event that was published: its receipt, what the store says, and who has emitted it.
         needs_of: Who must move before there is room in a backlog, for the wait-for graph; nobody where others may.
         answered: Told after each answer of the store was taken up.
@@ -130,6 +132,7 @@ class Publisher:
     _store: Store
     _port: Port
     _persistence: Persistence
+    sending: Callable[[Iterable[StoredEvent]], None]
     accepted: Callable[[StoredReceipt, Published, str | None], None]
     needs_of: Callable[[str], Wait]
     answered: Callable[[], None]
@@ -207,6 +210,7 @@ class Publisher:
             submission.progress = Progress.SENT
         emits = [submission.events for submission in batch]
         heard = self._room
+        self.sending(chain.from_iterable(emits))
         try:
             answers = await self._numbered("take events", lambda number: self._store.publish(number, emits))
         except PostroomError as error:

@@ -1,5 +1,6 @@
 """The receipt of an event that a store keeps: its outcomes come from whichever process has handled it."""
 
+import weakref
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -110,10 +111,14 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
 
     def settle(self, outcome: Outcome) -> None:
         """The runtime's own: one more subscription has settled; telling it twice is fine."""
-        if any(each.subscription == outcome.subscription for each in self.outcomes or ()):
+        if self.has(outcome.subscription):
             return
         if any(target.name == outcome.subscription for target in self.targets):
             Receipt.settle(self, outcome)
+
+    def has(self, subscription: str) -> bool:
+        """The runtime's own: whether the outcome of a subscription is known."""
+        return any(each.subscription == subscription for each in self.outcomes or ())
 
     def _wake_all(self) -> None:
         for waiter in tuple(self.waiters or ()):
@@ -127,3 +132,31 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
         if not self.is_accepted:
             return Wait(kind, f"the acceptance of {self.event.name}", tuple)
         return Receipt.wait_for(self, kind)
+
+
+@attrs.define(eq=False)
+class Receipts:
+    """The receipts that somebody still holds.
+
+    Attributes:
+        firsts: Those of emits, by event.
+        replays: The last one of each dead letter that was replayed, by event and subscription.
+    """
+
+    firsts: "weakref.WeakValueDictionary[str, StoredReceipt]" = attrs.field(
+        factory=weakref.WeakValueDictionary, init=False
+    )
+    replays: "weakref.WeakValueDictionary[tuple[str, str], StoredReceipt]" = attrs.field(
+        factory=weakref.WeakValueDictionary, init=False
+    )
+
+    def waiting(self, event: str, subscription: str) -> StoredReceipt | None:
+        """The one that an outcome is for: the emit's until it has it, then that of the last replay."""
+        first = self.firsts.get(event)
+        if first is not None and not first.has(subscription):
+            return first
+        return self.replays.get((event, subscription), first)
+
+    def all(self) -> tuple[StoredReceipt, ...]:
+        """All of them."""
+        return (*self.firsts.values(), *self.replays.values())

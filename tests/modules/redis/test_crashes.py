@@ -115,6 +115,20 @@ async def test_the_end_of_a_session_gives_back_at_once_and_tells_who_serves(serv
         assert loan.losses == 0
 
 
+async def test_a_session_whose_block_is_cancelled_gives_back_at_once_as_well(server: RedisServer) -> None:
+    async with module(server.url, lease=60.0).open("two") as other:
+        await bind(other)
+        with anyio.CancelScope() as block:
+            async with module(server.url, lease=60.0).open("one") as store:
+                await bind(store)
+                await publish(store, 1, "a")
+                assert len(await fetch(store)) == 1
+                block.cancel()
+                await anyio.sleep_forever()
+        (loan,) = await fetch(other)
+        assert loan.losses == 0
+
+
 async def test_a_session_that_came_back_hears_what_became_of_its_events_meanwhile(server: RedisServer) -> None:
     async with module(server.url).open("one") as store, module(server.url).open("two") as other:
         await bind(other)

@@ -11,6 +11,7 @@ import trustme
 
 from postroom import Event, Runtime, subscriber
 from postroom.contract import Settlement, Step, Store
+from postroom.journal import Entry, Journal, NewRun, RunState
 from postroom.modules.redis.permissions import COMMANDS, rules_of
 from postroom.store_errors import StoreBroken
 from tests.servers.proxy import Proxy
@@ -56,9 +57,34 @@ async def everything(store: Store, other: Store) -> None:
     await store.subscriptions()
 
 
+async def everything_of_the_journal(journal: Journal, other: Journal) -> None:
+    """Every call once, and what happens when runs are forgotten."""
+    for number, id in enumerate("abcd", 1):
+        await journal.begin(number, NewRun(id, "ship", b"", b"", "lane" if id == "a" else ""), lend=id != "b")
+    await other.begin(1, NewRun("e", "ship", b"", b"", "lane"), lend=True)
+    (loan,) = (await journal.take({"ship": 5})).loans
+    await other.run("b", watch=True)
+    await journal.record(loan.token, [Entry("step", "x")], RunState.COMPENSATING)
+    await other.signal("b", Entry("signal", "y"))
+    await journal.hand_back(loan.token)
+    await journal.reclaim([])
+    for loan in (await journal.take({"ship": 5})).loans:
+        state = {"a": RunState.FAILED, "b": RunState.SUCCEEDED}.get(loan.run.id, RunState.PARKED)
+        await journal.conclude(loan.token, state, b"", [event(f"of {loan.run.id}")], 0)
+    assert await other.reopen("b", Entry("signal", "z"))
+    assert await other.wake("c")
+    assert len(await other.runs(None, None, None, 10)) == 4
+    assert await other.forget(["d"]) == 1
+    await journal.run("a", watch=True)
+
+
 async def test_the_documented_permissions_are_enough(limited: str, server: RedisServer) -> None:
     async with module(limited).open("one") as store, module(limited).open("two") as other:
         await everything(store, other)
+        await bind(store, "ledger")
+        await everything_of_the_journal(store.journal, other.journal)  # type: ignore[attr-defined]
+        server.ask("ZADD", "{postroom:default}:rf", 0, "a")
+        assert await other.journal.run("a") is None  # type: ignore[attr-defined]
         server.ask("ZADD", "{postroom:default}:lease", 0, "two")
         await store.subscriptions()
         await other.subscriptions()

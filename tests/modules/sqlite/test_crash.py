@@ -25,6 +25,7 @@ class Child:
     path: Path
     session: str
     backend: str
+    program: str = "child"
     out: Path = attrs.field(init=False)
     process: "subprocess.Popen[bytes]" = attrs.field(init=False)
 
@@ -32,11 +33,15 @@ class Child:
         self.out = self.path.with_name(f"{self.session}.out")
         with self.out.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.modules.sqlite.child", self.path, self.session, self.backend, str(LEASE)],
+                [sys.executable, "-m", f"tests.modules.sqlite.{self.program}", self.path, *self.arguments],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": "runtime:actors:."},
                 stdout=out,
             )
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return self.session, self.backend, str(LEASE)
 
     def wait_until_ready(self) -> None:
         until = time.monotonic() + 20

@@ -91,5 +91,5 @@ class SameAsReference(JournalMachine):
 
 TestSameAsReference = pytest.mark.slow(SameAsReference.TestCase)
 TestSameAsReference.settings = settings(
-    max_examples=150, stateful_step_count=50, phases=(Phase.generate, Phase.shrink), report_multiple_bugs=False
+    max_examples=60, stateful_step_count=50, phases=(Phase.generate, Phase.shrink), report_multiple_bugs=False
 )

@@ -5,7 +5,7 @@ from typing import Final
 COMMANDS: Final = (
     *("hello", "auth", "select", "info", "config|get", "evalsha", "script|load", "xread"),
     *("del", "exists", "persist", "pexpire", "time"),
-    *("hget", "hset", "hdel", "hmget", "hgetall", "hkeys", "hexists", "hincrby"),
+    *("hget", "hset", "hsetnx", "hdel", "hmget", "hgetall", "hkeys", "hlen", "hexists", "hincrby"),
     *("zadd", "zrem", "zcard", "zcount", "zrange", "zrevrange", "zrangebyscore", "zrangebylex", "zremrangebyrank"),
     *("sadd", "srem", "smembers", "sismember", "scard"),
     *("rpush", "lrange", "llen"),

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import attrs
 
-from postroom.contract import Answer, Emit, Published
+from postroom.contract import Answer, Emit, Published, StoredEvent
 from postroom.errors import ConflictingEvent, NoSubscriber, PostroomError
 from postroom.store_errors import BacklogFull, GroupFull, StoreBusy
 
@@ -146,31 +146,46 @@ def _written(emits: Sequence[Emit], directory: Directory) -> tuple[list[Any], li
     written: list[Any] = []
     matches: list[list[Match]] = []
     parcels: list[bytes] = []
-    find, parcel_of, micro = directory.find, wire.parcel_of, wire.micro
+    find = directory.find
     for events in emits:
-        fields, own = [], []
+        fields: list[Any] = []
+        own = []
+        run: list[int] | None = None  # of plain events that are alike
+        alike = 0.0
         for event in events:
             position, match = find(event.name)
-            length, parcel = parcel_of(event)
-            digest = event.digest
             own.append(match)
-            parcels.append(parcel)
-            fields.append(
-                (
-                    position,
-                    length,
-                    None,
-                    micro(event.head_start),
-                    micro(event.delay),
-                    event.key,
-                    None if digest is None else wire.raw(digest),
-                    None if digest is None else event.id,
-                    event.name if event.require else None,
-                )
-            )
+            id = event.id.encode()
+            parcels.append(id + event.body)
+            if event.digest is not None or event.key is not None or event.delay or event.require:
+                fields.append(_special(event, position, len(id)))
+                run = None
+                continue
+            head_start = event.head_start
+            if run is not None and run[0] == position and run[1] == len(id) and alike == head_start:
+                run[2] += 1
+                continue
+            alike = head_start
+            run = [position, len(id), 1, wire.micro(head_start)]
+            fields.append(run)
         written.append(fields)
         matches.append(own)
     return written, matches, parcels
+
+
+def _special(event: StoredEvent, position: int, length: int) -> tuple[Any, ...]:
+    digest = event.digest
+    return (
+        position,
+        length,
+        None,
+        wire.micro(event.head_start),
+        wire.micro(event.delay),
+        event.key,
+        None if digest is None else wire.raw(digest),
+        None if digest is None else event.id,
+        event.name if event.require else None,
+    )
 
 
 def _answers(reply: Any, matches: list[list[Match]]) -> list[Answer]:

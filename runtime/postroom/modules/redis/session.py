@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 
 import anyio
 import attrs
+from anyio.abc import TaskGroup, TaskStatus
 
 from postroom.codec import encode_outcome
 from postroom.contract import (
@@ -159,8 +160,9 @@ async def open_session(settings: Settings, session: str, greeting: Greeting) -> 
     keeper = LeaseKeeper(settings, caller.blob, lambda error: log.write(LEASE_AT_RISK, MODULE, error))
     failure: Exception | None = None
     async with anyio.create_task_group() as tasks:
+        connections = await tasks.start(_hold_connections, name="postroom redis connections")
         finder = Finder(settings)
-        calls, news = (Link(finder, tasks, greeting.greet, settings.wait_for_server) for _ in range(2))
+        calls, news = (Link(finder, connections, greeting.greet, settings.wait_for_server) for _ in range(2))
         try:
             await _begin(caller, calls)
             guarantee = greeting.guarantee
@@ -176,9 +178,22 @@ async def open_session(settings: Settings, session: str, greeting: Greeting) -> 
                 await _end(caller, calls)
             calls.close()
             news.close()
+            connections.cancel_scope.cancel()
             tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def _hold_connections(*, task_status: TaskStatus[TaskGroup]) -> None:
+    """Let connections live until the end of the session says that they are over.
+
+    Whoever cancels the block does not cut them off: over them the server is told to lend to others what this session
+    has in hand. `open_session` bounds how long that may take.
+    """
+    with anyio.CancelScope(shield=True):
+        async with anyio.create_task_group() as connections:
+            task_status.started(connections)
+            await anyio.sleep_forever()
 
 
 async def _begin(caller: Caller, calls: Link) -> None:

@@ -20,7 +20,11 @@ INSERT INTO runs (number, id, workflow, state, awake, due, owner, token, begun_b
 VALUES (?, ?, ?, 'running', 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
+_NEXT_DUE: Final = "SELECT min(due) FROM runs WHERE workflow = ? AND due IS NOT NULL"
+
 _LENT: Final = "SELECT number, state FROM runs WHERE token = ? AND owner = ?"
+
+_CONCLUDED: Final = "SELECT number, owner, state, begun_by, id, answer FROM runs WHERE token = ?"
 
 _CONCLUDE: Final = """
 UPDATE runs SET state = ?, result = ?, answer = ?, owner = NULL, changed_at = ?, forget_at = ? WHERE number = ?
@@ -53,24 +57,28 @@ def begin(tx: Transaction, number: int, new: NewRun, lend: bool) -> RunLoan | St
     """See the contract."""
     row = runs.find(tx, runs.BY_ID, new.id) or (runs.find(tx, runs.BY_LANE, new.lane) if new.lane else None)
     if row is None:
-        _begin(tx, number, new, lend)
-        row = runs.find(tx, runs.BY_ID, new.id)
-        assert row is not None
-    elif row.state not in OVER:
+        return _begin(tx, number, new, lend)
+    if row.state not in OVER:
         runs.watch(tx, row)
     is_the_same_call = (row.begun_by, row.call, row.owner) == (tx.session, number, tx.session) and lend
     return _loan(tx, row) if is_the_same_call else runs.stored(tx, row)
 
 
-def _begin(tx: Transaction, number: int, new: NewRun, lend: bool) -> None:
+def _begin(tx: Transaction, number: int, new: NewRun, lend: bool) -> RunLoan | StoredRun:
     wall = tx.clock.wall()
     due = None if lend else tx.now + new.delay
     owner, token = (tx.session, tx.next_tokens(1)[0]) if lend else (None, None)
     times = (wall, wall, wall + new.delay)
     own = (tx.next_number(), new.id, new.workflow, due, owner, token, tx.session, number)
     tx.db.execute(_BEGIN, (*own, *times, new.lane, new.digest, new.input))
-    if not lend:
-        runs.mail(tx)
+    begun = StoredRun(
+        *(new.id, new.workflow, RunState.RUNNING, new.input, new.digest, b"", tx.name if lend else None, 0),
+        *(*times, 0, new.lane),
+    )
+    if token is not None:
+        return RunLoan(token, begun)
+    runs.mail(tx)
+    return begun
 
 
 def take(tx: Transaction, workflows: Mapping[str, int]) -> Taken:
@@ -81,7 +89,7 @@ def take(tx: Transaction, workflows: Mapping[str, int]) -> Taken:
         found = runs.find_all(tx, runs.THAT_WAIT, workflow, tx.now, count)
         for row, token in zip(found, tx.next_tokens(len(found)), strict=True):
             loans.append(_loan(tx, runs.lend(tx, row, token)))
-        due = cast("float | None", tx.db.execute("SELECT min(due) FROM runs WHERE workflow = ?", (workflow,)).get)
+        due = cast("float | None", tx.db.execute(_NEXT_DUE, (workflow,)).get)
         if due is not None:
             next_due = due if next_due is None else min(next_due, due)
     return Taken(loans, None if next_due is None else max(0.0, next_due - tx.now))
@@ -120,12 +128,13 @@ def record(tx: Transaction, token: int, entries: Sequence[Entry], state: RunStat
 
 def conclude(tx: Transaction, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
     """See the contract."""
-    row = runs.find(tx, runs.BY_TOKEN, token)
+    row = tx.db.execute(_CONCLUDED, (token,)).fetchone()
     if row is None:
         return None
-    if row.owner is None and row.state in ASLEEP:  # the same call as before
-        return [] if row.answer is None else _answers.decode(row.answer)
-    if row.owner != tx.session or not tx.owns(token):
+    number, owner, before, begun_by, id, encoded = cast("Any", row)
+    if owner is None and before in ASLEEP:  # the same call as before
+        return [] if encoded is None else _answers.decode(encoded)
+    if owner != tx.session or not tx.owns(token):
         return None
     answer: Answer = []
     if events:
@@ -134,10 +143,8 @@ def conclude(tx: Transaction, token: int, state: RunState, result: bytes, events
         return answer
     encoded = msgspec.msgpack.encode(answer) if answer else None
     forget_at = tx.now + max(keep, tx.terms.lease) if state in OVER else None
-    tx.db.execute(_CONCLUDE, (state.value, result, encoded, tx.clock.wall(), forget_at, row.number))
-    runs.tell_watchers(tx, row, but=tx.session)
-    if state in OVER:
-        tx.db.execute("DELETE FROM run_watchers WHERE run = ?", (row.number,))
+    tx.db.execute(_CONCLUDE, (state.value, result, encoded, tx.clock.wall(), forget_at, number))
+    runs.tell_watchers(tx, number, begun_by, id, is_over=state in OVER, but=tx.session)
     return answer
 
 
@@ -162,7 +169,9 @@ def signal(tx: Transaction, run: str, entry: Entry) -> bool:
     row = runs.find(tx, runs.BY_ID, run)
     if row is None or row.state in OVER:
         return False
-    if runs.write(tx, row.number, [entry]):
+    before = tx.db.total_changes()
+    runs.write(tx, row.number, [entry])
+    if tx.db.total_changes() > before:
         if row.owner is not None:
             runs.tell(tx, run, [row.owner])
         elif row.due is not None and row.due > tx.now:
@@ -221,7 +230,7 @@ def forget(tx: Transaction, ids: Collection[str]) -> int:
         row = runs.find(tx, runs.BY_ID, id)
         if row is not None and row.state in ASLEEP:
             if row.state not in OVER:
-                runs.tell_watchers(tx, row)
+                runs.tell_watchers(tx, row.number, row.begun_by, row.id, is_over=False)
             runs.forget(tx, row.number)
             count += 1
     return count

@@ -12,13 +12,12 @@ MOST_FORGOTTEN: Final = 1000
 """Runs that are forgotten in one step, where their time has come."""
 
 _COLUMNS: Final = """
-SELECT number, token, owner, due, begun_by, call, awake, answer, id, workflow, state, input, digest, result, losses,
+SELECT number, token, owner, due, begun_by, call, id, workflow, state, input, digest, result, losses,
     created_at, changed_at, starts_at, lane
 FROM runs
 """
 
 BY_ID: Final = _COLUMNS + "WHERE id = ?"
-BY_TOKEN: Final = _COLUMNS + "WHERE token = ?"
 BY_LANE: Final = _COLUMNS + "WHERE lane = ? AND lane <> '' AND forget_at IS NULL"
 THAT_WAIT: Final = _COLUMNS + "WHERE workflow = ? AND due <= ? ORDER BY due, number LIMIT ?"
 IN_STATE: Final = _COLUMNS + "WHERE state = ? AND workflow = ? AND id > ? ORDER BY id LIMIT ?"
@@ -48,8 +47,6 @@ class Row(NamedTuple):
     due: float | None
     begun_by: int
     call: int
-    awake: str
-    answer: bytes | None
     id: str
     workflow: str
     state: str
@@ -99,16 +96,11 @@ def entries_of(tx: Transaction, run: int) -> tuple[Entry, ...]:
     return tuple(Entry(*cast("Any", row)) for row in tx.db.execute(_ENTRIES, (run,)))
 
 
-def write(tx: Transaction, run: int, entries: Collection[Entry]) -> int:
-    """Write to a run's journal what is not there yet; returns how many entries that were."""
-    before = tx.db.total_changes()
+def write(tx: Transaction, run: int, entries: Collection[Entry]) -> None:
+    """Write to a run's journal what is not there yet."""
     at = tx.clock.wall()
-    numbers = tx.next_numbers(len(entries))
-    tx.db.executemany(
-        _WRITE,
-        [(run, each.kind, each.key, number, at, each.body) for number, each in zip(numbers, entries, strict=True)],
-    )
-    return tx.db.total_changes() - before
+    for each in entries:
+        tx.db.execute(_WRITE, (run, each.kind, each.key, tx.next_number(), at, each.body))
 
 
 # Who has it
@@ -155,15 +147,18 @@ def watch(tx: Transaction, row: Row) -> None:
         tx.db.execute("INSERT OR IGNORE INTO run_watchers VALUES (?, ?)", (row.number, tx.session))
 
 
-def tell_watchers(tx: Transaction, row: Row, but: int | None = None) -> None:
-    """It was concluded, or forgotten before it was over."""
-    watchers = tx.db.execute("SELECT session FROM run_watchers WHERE run = ?", (row.number,)).fetchall()
-    told = [row.begun_by, *(cast("int", session) for (session,) in watchers)]
-    tell(tx, row.id, [each for each in told if each != but])
+def tell_watchers(tx: Transaction, number: int, begun_by: int, id: str, *, is_over: bool, but: int = 0) -> None:
+    """It was concluded, or forgotten before it was over. Of what is over nobody is told anything more."""
+    watchers = tx.db.execute("SELECT session FROM run_watchers WHERE run = ?", (number,)).fetchall()
+    if watchers and is_over:
+        tx.db.execute("DELETE FROM run_watchers WHERE run = ?", (number,))
+    tell(tx, id, [each for each in (begun_by, *(cast("int", row[0]) for row in watchers)) if each != but])
 
 
 def tell(tx: Transaction, id: str, sessions: Collection[int]) -> None:
     """Tell sessions of a run."""
+    if not sessions:
+        return
     registry = tx.registry
     told = [each for each in sessions if each in registry.sessions or each in registry.lingering]
     if told:

@@ -7,7 +7,7 @@ from postroom.codec import BackoffNotPortable, decode_event
 from postroom.context import Context
 from postroom.contract import StoredEvent, StoredLetter
 from postroom.event import Event
-from postroom.outcomes import Failed
+from postroom.outcomes import Failed, Succeeded
 from postroom.portable import DEEPEST, LARGEST
 from postroom.retry import Retry, constant
 
@@ -110,6 +110,33 @@ async def what_is_given_up_on_is_kept_as_a_dead_letter(world: World) -> None:
     assert "ValueError" in why.traceback
     assert decode_event(letter.body, letter.event, letter.accepted_at).data == {"n": 1}
     assert abs(letter.accepted_at - (receipt.event.accepted_at or 0)) < 0.001
+
+
+@check()
+async def whoever_replays_a_dead_letter_hears_what_becomes_of_it(world: World) -> None:
+    """By a receipt of its own, beside that of the first delivery; whether the letter is named or its id is."""
+    refusals = 2
+
+    def refuse(event: Event, context: Context) -> str:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise ValueError(f"refused, {refusals} to come")
+        return "handled"
+
+    shop = await world.start(Ledger().handler(then=refuse), Ledger().handler(name="other"))
+    receipt = await shop.emit("order.placed", 1)
+    assert isinstance((await receipt).of("ledger"), Failed)
+    (letter,) = await shop.dead_letters.list()
+    with anyio.fail_after(world.patience):
+        again = await (await shop.dead_letters.replay(letter))
+        (letter,) = await shop.dead_letters.list()
+        last = await (await shop.dead_letters.replay(letter.id))
+    assert again.event.id == last.event.id == receipt.id
+    assert [type(each) for each in again.outcomes] == [Failed]
+    assert [each.value for each in last.outcomes if isinstance(each, Succeeded)] == ["handled"]
+    assert isinstance((await receipt).of("ledger"), Failed)
+    assert await shop.dead_letters.list() == ()
 
 
 @check(has_store=True)

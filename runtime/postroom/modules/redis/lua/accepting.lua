@@ -1,7 +1,8 @@
 -- Accepting events: who gets them, whether there is room, and what is written of them.
 --
 -- TARGETS: {SID, NAME, BACKLOG or false, OVERFLOW, outcome of a dropped one before and after its attempts}
--- SETS: lists of positions in TARGETS. An event: {SET, length of its id, PARCEL of id and body, HEAD START, DELAY, KEY, DIGEST,
+-- SETS: lists of positions in TARGETS. A run of plain events, which have none of what comes after DELAY, and no delay:
+-- {SET, length of their ids, HOW MANY, HEAD START}; any other event: {SET, length of its id, PARCEL of id and body, HEAD START, DELAY, KEY, DIGEST,
 -- ID, NAME where it has to have a subscriber}. KEY and DIGEST are nil where there are none.
 
 local TARGETS, SETS
@@ -200,6 +201,42 @@ local function accept_one(event, watcher, body)
     fields[#fields + 1] = each[2]
   end
   return '\148' .. double(WALL) .. names_piece(event[1]) .. outcomes_piece(fields) .. (body or FRESH)
+end
+
+-- Plain events whose subscriptions take all that comes: the same as `accept_one` for each, but most of it once for all.
+-- Their parcels are arguments of the script, from `at` on.
+local function accept_run(run, at)
+  local positions, n, first = SETS[run[1]], run[3], next_number
+  next_number = next_number + n
+  if #positions == 0 then return end
+  local due = string.format('%016.0f', now)
+  local tail = string.format('u%.0f', run[4])
+  local rank = score(now + run[4])
+  local shared = #positions > 1
+  local header = pack_event(WALL, shared and HAS_SHARES or 0, ME, run[2], '')
+  local members, b, c = {}, #bodies, #counts
+  for i = 0, n - 1 do
+    local number = string.format('%015.0f', first + i)
+    bodies[b + 1], bodies[b + 2] = number, header .. ARGV[at + i]
+    b = b + 2
+    if shared then
+      counts[c + 1], counts[c + 2] = number, #positions
+      c = c + 2
+    end
+    members[i + 1] = due .. number .. tail
+  end
+  for _, position in ipairs(positions) do
+    local sid = TARGETS[position][1]
+    local line = lines[sid] or {}
+    lines[sid] = line
+    local l = #line
+    for i = 1, n do
+      line[l + 1], line[l + 2] = rank, members[i]
+      l = l + 2
+    end
+    count(waiting, sid, n)
+    mail[sid] = true
+  end
 end
 
 local function prepare(targets, sets)

@@ -1,0 +1,1 @@
+"""Web services that take in signed webhooks and stream what happens, one for each framework."""

@@ -1,0 +1,392 @@
+"""The plain account of deliveries on a store: who has which, by what right, and what has become of it.
+
+It is told of what the store does, and of what handlers do, and objects to whatever the promises don't allow. It does
+not know how either works.
+
+Units: seconds of virtual time.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Final
+
+import attrs
+
+from postroom import Event, Failed, Outcome, Succeeded
+from postroom.codec import decode_event, decode_outcome
+from postroom.contract import Answer, Binding, Emit, Loan, Published, Settlement, Step, StoredEvent, StoredLetter
+from postroom.errors import PostroomError
+from postroom.store_errors import BacklogFull
+from postroom.testing.reference.sessions import WINDOW
+
+from ..model import matches
+from .program import StoreSpec
+from .sometimes import StoreSometimes
+
+FUZZ: Final = 0.001
+"""Seconds by which two looks at the clock may differ."""
+
+
+@attrs.define(eq=False)
+class Run:
+    """One run of a handler.
+
+    Attributes:
+        token: Of the loan; 0 where the lease had run out.
+        ended: How: `returned`, `edge` or `late` about its timeout, `raised`, `cancelled` or `killed`.
+    """
+
+    session: str
+    token: int
+    began: float
+    ended: str | None = None
+
+
+@attrs.define(eq=False)
+class Held:
+    """One delivery in the store.
+
+    Attributes:
+        due: When it may be lent for the first time.
+        session, token: Of the loan that it is in.
+        last: The session that had it last.
+        attempts: Failed ones that the store knows of.
+        lent_with: Those that it knew of when it lent this loan.
+        losses: Loans that ended with the lease of their session.
+        returns: Loans that ended otherwise without an outcome.
+        outcome: Once it is over.
+        first_outcome: That of the delivery before, where this is the replay of a dead letter; else its own.
+    """
+
+    event: StoredEvent
+    subscription: str
+    due: float
+    session: str | None = None
+    token: int | None = None
+    last: str | None = None
+    attempts: int = 0
+    lent_with: int = 0
+    losses: int = 0
+    returns: int = 0
+    outcome: Outcome | None = None
+    earlier: Outcome | None = None
+    runs: list[Run] = attrs.field(factory=list)
+
+    def __str__(self) -> str:
+        key = "" if self.event.key is None else f" key {self.event.key}"
+        return f"{self.event.id}{key} for {self.subscription}"
+
+    @property
+    def first_outcome(self) -> Outcome | None:
+        return self.earlier or self.outcome
+
+    @property
+    def in_loan(self) -> list[Run]:
+        """The runs of the loan that it is in."""
+        return [run for run in self.runs if run.token == self.token]
+
+    def let_go(self) -> None:
+        self.session = self.token = None
+
+
+@attrs.define(eq=False)
+class StoreModel:
+    """All that was accepted.
+
+    Attributes:
+        complain: Told of each broken promise.
+        now: Reads the time.
+        may_lose: Whether the lease of a session may run out: its process is dead, or was asleep.
+        specs: By name.
+        changes: Counts what has changed in the store.
+    """
+
+    complain: Callable[[str], None]
+    now: Callable[[], float]
+    sometimes: StoreSometimes
+    may_lose: Callable[[str], bool]
+    specs: dict[str, StoreSpec]
+    losses: int = 3
+    changes: int = 0
+    registered: dict[str, Binding] = attrs.field(factory=dict)
+    accepted: dict[str, tuple[float, tuple[str, ...]]] = attrs.field(factory=dict)
+    by: dict[str, list[str]] = attrs.field(factory=dict)
+    deliveries: dict[tuple[str, str], Held] = attrs.field(factory=dict)
+    tokens: dict[int, Held] = attrs.field(factory=dict)
+    leases: dict[str, float] = attrs.field(factory=dict)
+    lost_at: dict[str, float] = attrs.field(factory=dict)
+    groups: dict[str, list[tuple[StoredEvent, str]]] = attrs.field(factory=dict)
+    _numbers: dict[str, int] = attrs.field(factory=dict)
+
+    @property
+    def open(self) -> Iterator[Held]:
+        """Those that are not over, in the order of acceptance."""
+        return (each for each in self.deliveries.values() if each.outcome is None)
+
+    # Sessions
+
+    def renewed(self, session: str, until: float) -> None:
+        self.leases[session] = until
+
+    def ran_out(self, session: str, now: float) -> None:
+        """The store has taken a session for dead."""
+        if not self.may_lose(session):
+            self.complain(f"the lease of {session} ran out at {now:g}, and its process lives")
+        self.lost_at[session] = now
+        for one in self.of(session):
+            if one.runs and one.runs[-1].session == session and one.runs[-1].ended is None:
+                self.sometimes.hit("lease ran out in a handler")
+            one.let_go()
+            one.losses += 1
+        self.changes += 1
+
+    def ended(self, session: str) -> None:
+        """A session has ended well."""
+        self.reclaimed(session, ())
+        self.leases.pop(session, None)
+
+    def reclaimed(self, session: str, holding: Collection[int]) -> None:
+        for one in self.of(session):
+            if one.token not in holding:
+                if not one.runs or one.runs[-1].token != one.token:
+                    self.sometimes.hit("reclaimed")
+                one.let_go()
+                one.returns += 1
+        self.changes += 1
+
+    def of(self, session: str) -> list[Held]:
+        """What a session has."""
+        return [each for each in self.open if each.session == session]
+
+    def is_new(self, session: str, number: int) -> bool:
+        """Whether a numbered call is made for the first time."""
+        if self._numbers.get(session) == number:
+            self.sometimes.hit("unknown repeated")
+            return False
+        self._numbers[session] = number
+        return True
+
+    # Accepting
+
+    def bound(self, bindings: Sequence[Binding]) -> None:
+        self.registered.update({each.name: each for each in bindings})
+
+    def published(self, emit: Emit, answer: Answer, *, is_new: bool) -> None:
+        """The store has answered for some events, which are accepted together or not at all."""
+        if isinstance(answer, BacklogFull):
+            self.sometimes.hit("backlog full")
+        if isinstance(answer, PostroomError):
+            return
+        for event, published in zip(emit, answer, strict=True):
+            if published.body is not None:
+                if event.id not in self.accepted:
+                    self.complain(f"{event.id} is told to have been accepted before, and was not")
+                elif is_new:
+                    self.sometimes.hit("known twice")
+            elif is_new:
+                self.accept(event, published)
+
+    def accept(self, event: StoredEvent, published: Published) -> None:
+        """An event was accepted."""
+        now = self.now()
+        if event.id in self.accepted and (event.digest is None or now < self.accepted[event.id][0] + WINDOW):
+            self.complain(f"{event.id} is accepted twice")
+        wanted = {n for n, each in self.registered.items() if any(matches(p, event.name) for p in each.patterns)}
+        if set(published.targets) != wanted:
+            self.complain(f"{event.id} {event.name} went to {published.targets}, and should have to {sorted(wanted)}")
+        self.accepted[event.id] = (now, published.targets)
+        self.by.setdefault(marker_of(event), []).append(event.id)
+        for name in published.targets:
+            self.deliver(event, name, now + event.delay)
+
+    def deliver(self, event: StoredEvent, name: str, due: float) -> None:
+        before = self.deliveries.pop((event.id, name), None)  # the new one comes behind all others
+        self.deliveries[event.id, name] = Held(event, name, due)
+        if before is not None:
+            self.deliveries[event.id, name].earlier = before.first_outcome
+        self.changes += 1
+
+    def replayed(self, letter: StoredLetter | None, answer: Published | None, *, is_new: bool) -> None:
+        """A dead letter's event is delivered once more."""
+        if answer is None or not is_new:
+            return
+        if letter is None:
+            self.complain("a dead letter was replayed that is not there")
+            return
+        before = self.deliveries.get((letter.event, letter.subscription))
+        if before is None or before.outcome is None:
+            self.complain(f"{letter.event} of {letter.subscription} is replayed, and is not over")
+        self.sometimes.hit("replayed")
+        self.deliver(StoredEvent(letter.event, "", letter.body), letter.subscription, self.now())
+
+    # Groups
+
+    def staged(self, session: str, group: str, events: Emit, answer: "list[Published | None] | PostroomError") -> None:
+        if isinstance(answer, PostroomError):
+            return
+        here = self.groups.setdefault(group, [])
+        known = {event.id for event, _ in here}
+        here += [
+            (event, session)
+            for event, published in zip(events, answer, strict=True)
+            if published is None and event.id not in known
+        ]
+
+    def released(self, session: str, group: str, ids: Sequence[str], answer: Answer, *, is_new: bool) -> None:
+        """The events of a group were accepted, all of them or none."""
+        if not is_new or isinstance(answer, PostroomError):
+            return
+        staged = self.groups.pop(group, [])
+        if [event.id for event, _ in staged] != list(ids):
+            self.complain(f"of group {group}, {list(ids)} were released, and {[e.id for e, _ in staged]} were staged")
+        if staged:
+            self.sometimes.hit("group released")
+            if any(each != session for _, each in staged):
+                self.sometimes.hit("group released elsewhere")
+        for (event, _), published in zip(staged, answer, strict=False):
+            self.accept(event, published)
+
+    def cleared(self, group: str, count: int) -> None:
+        """All events of a group were dropped."""
+        staged = self.groups.pop(group, [])
+        if count:
+            self.sometimes.hit("group cleared")
+        if len(staged) != count:
+            self.complain(f"of group {group}, {count} were cleared, and {len(staged)} were staged")
+
+    # Lending and settling
+
+    def lent(self, session: str, loan: Loan) -> None:
+        """A delivery was lent to a session."""
+        now, one = self.now(), self.deliveries.get((loan.id, loan.subscription))
+        if one is None or one.outcome is not None:
+            self.complain(f"{loan.id} of {loan.subscription} was lent, and is over, or never was")
+            return
+        if loan.token in self.tokens:
+            self.complain(f"{one} was lent under a token that was used before")
+        if one.session is not None:
+            self.complain(f"{one} was lent to {session}, and {one.session} has it")
+        if loan.losses != one.losses or loan.attempts != one.attempts:
+            self.complain(
+                f"{one} was lent after {loan.attempts} attempts, {loan.losses} losses, not {one.attempts}, {one.losses}"
+            )
+        if now < one.due - FUZZ:
+            self.complain(f"{one} was lent at {now:g}, and is due at {one.due:g}")
+        self.check_key(one, session)
+        if one.losses and one.last != session:
+            self.sometimes.hit("taken over")
+        one.session = one.last = session
+        one.token, one.lent_with = loan.token, loan.attempts
+        self.tokens[loan.token] = one
+        self.changes += 1
+
+    def check_key(self, one: Held, session: str) -> None:
+        """What came before it under its key is over, or at the same session."""
+        if one.event.key is None:
+            return
+        is_earlier = True
+        for other in self.open:
+            if other is one:
+                is_earlier = False
+                continue
+            if other.subscription != one.subscription or other.event.key != one.event.key:
+                continue
+            if other.session not in (None, session):
+                self.complain(f"{one} was lent to {session}, and {other.session} has {other}, of the same key")
+            comes_first = other.due < one.due - FUZZ or (is_earlier and not other.event.delay and not one.event.delay)
+            if comes_first and other.session is None:
+                self.complain(f"{one} was lent before {other}, which came earlier and has the same key")
+
+    def settled(self, session: str, settlement: Settlement, *, was_taken: bool) -> None:
+        """The store has taken a step of a loan, or refused it."""
+        one = self.tokens.get(settlement.token)
+        is_valid = one is not None and one.outcome is None and (one.session, one.token) == (session, settlement.token)
+        if is_valid != was_taken:
+            what = "taken" if was_taken else "refused"
+            self.complain(f"a settlement of {one} by {session} under {settlement.token} was {what}, wrongly")
+            return
+        if not was_taken:
+            self.sometimes.hit("settle refused")
+            return
+        assert one is not None
+        self.changes += 1
+        if settlement.step is Step.SETTLED:
+            self.over(one, settlement, decode_outcome(settlement.outcome))
+            return
+        if not one.attempts <= settlement.attempts <= one.lent_with + len(one.in_loan):
+            self.complain(f"{one} was {settlement.step} with {settlement.attempts} attempts, after {len(one.in_loan)}")
+        one.attempts = settlement.attempts
+        if settlement.step is Step.RETURNED:
+            one.let_go()
+            one.returns += 1
+
+    def over(self, one: Held, settlement: Settlement, outcome: Outcome) -> None:
+        """A delivery has its outcome: what its handler did must allow that."""
+        most = self.specs[one.subscription].attempts
+        run = one.runs[-1] if one.runs else None
+        is_own = run is not None and run.token == settlement.token
+        if run is not None and is_own and run.ended is None:
+            self.complain(f"{one} settled {type(outcome).__name__}, and its handler runs")
+        match outcome:
+            case Succeeded():
+                if run is None or not is_own or run.ended not in ("returned", "edge"):
+                    self.complain(f"{one} succeeded, and no handler has returned")
+            case Failed(exception=error):
+                if not is_own and one.losses >= self.losses:
+                    self.sometimes.hit("lost too often")
+                elif not is_own or run is None or run.ended == "returned":
+                    self.complain(f"{one} failed with {error!r}, and its handler has not")
+                elif outcome.attempts < most:
+                    self.complain(f"{one} failed after {outcome.attempts} attempts of {most}")
+                else:
+                    self.sometimes.hit("failed for good")
+            case _:
+                self.complain(f"{one} ended as {outcome!r}, which nobody asked for")
+        one.outcome = outcome
+        one.let_go()
+
+    # Handlers
+
+    def begin(self, session: str, name: str, event: Event, attempt: int) -> Run | None:
+        """The handler of a living process begins."""
+        one = self.deliveries.get((event.id, name))
+        now, lost_at = self.now(), self.lost_at.get(session, -1.0)
+        if one is None:
+            self.complain(f"{session} handles {event.id} of {name}, which never was")
+            return None
+        has_it = one.session == session
+        if not has_it and lost_at < 0:
+            self.complain(f"{session} handles {one}, which it was not lent")
+        if has_it and attempt != one.lent_with + len(one.in_loan) + 1:
+            self.complain(f"{one} begins attempt {attempt} after {one.lent_with} and {len(one.in_loan)} in its loan")
+        if attempt > self.specs[name].attempts:
+            self.complain(f"{one} begins attempt {attempt} of {self.specs[name].attempts}")
+        for run in one.runs:
+            if run.ended is None:
+                self.sometimes.hit("two live runs")
+                if self.lost_at.get(run.session, -1.0) < run.began:
+                    self.complain(f"{one} is handled by {session}, and {run.session} handles it still")
+            elif run.ended == "returned":
+                self.sometimes.hit("ran twice")
+        if attempt > 1 and one.runs and one.runs[-1].session != session:
+            self.sometimes.hit("retried elsewhere")
+        run = Run(session, one.token if has_it and one.token is not None else 0, now)
+        one.runs.append(run)
+        return run
+
+    def check_at_end(self) -> None:
+        """Everything has come to rest."""
+        left = [str(one) for one in self.open]
+        if left:
+            self.complain(f"at rest, and these are not over: {', '.join(left)}")
+        for one in self.deliveries.values():
+            # How many runs a loan may have was looked at when each began: no more than attempts are left.
+            loans = len({run.token for run in one.runs if run.token})  # 0 where the lease had run out, unheard of
+            if loans > 1 + one.losses + one.returns:
+                self.complain(f"{one} was handled in {loans} loans, of which {one.losses + one.returns} came back")
+            if isinstance(one.outcome, Succeeded) and not any(run.ended == "returned" for run in one.runs):
+                self.complain(f"{one} succeeded, and was never handled")
+
+
+def marker_of(event: StoredEvent) -> str:
+    """Who has emitted an event: what is in its headers."""
+    return decode_event(event.body, event.id, 0.0).headers.get("by", "")

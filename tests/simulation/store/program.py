@@ -1,0 +1,147 @@
+"""Programs of processes on a store, as values.
+
+Units: seconds of virtual time; steps of tasks.
+"""
+
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from postroom.event import Priority
+from postroom.testing.faults import Fault
+
+How: TypeAlias = Literal["emit", "and_wait", "many"]
+Then: TypeAlias = Literal["release", "clear", "leave"]
+
+
+@attrs.frozen(kw_only=True)
+class StoreSpec:
+    """A subscription, the same in all processes that serve it.
+
+    Attributes:
+        served_by: Numbers of processes.
+        losses: As of `Runtime`; the same for all.
+    """
+
+    name: str
+    patterns: tuple[str, ...]
+    served_by: tuple[int, ...]
+    capacity: int = 2
+    concurrency: int = 1
+    attempts: int = 1
+    backoff: float = 1.0
+    timeout: float | None = None
+    backlog: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class StoreDraft:
+    """An event to be emitted; its actions are what handlers do in their attempts at it, joined by commas."""
+
+    name: str
+    actions: str = "ok"
+    key: str | None = None
+    id: str | None = None
+    priority: Priority = "default"
+    delay: float | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is not as usual, as `emit` takes it."""
+        chosen = {"key": self.key, "id": self.id, "delay": self.delay}
+        options: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+        return options if self.priority == "default" else {**options, "priority": self.priority}
+
+
+@attrs.frozen(kw_only=True)
+class StoreOperation:
+    """Something that a process does.
+
+    Attributes:
+        process: Its number.
+    """
+
+    process: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Start(StoreOperation):
+    """Start the process, unless it runs."""
+
+
+@attrs.frozen(kw_only=True)
+class Kill(StoreOperation):
+    """End it as `kill -9` does, after so many steps: it writes nothing more."""
+
+    after: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class Leave(StoreOperation):
+    """Let its block end."""
+
+
+@attrs.frozen(kw_only=True)
+class Stall(StoreOperation):
+    """Let its lease run out, as a machine that sleeps does."""
+
+
+@attrs.frozen(kw_only=True)
+class Send(StoreOperation):
+    """Emit some events, one after the other or together."""
+
+    drafts: tuple[StoreDraft, ...]
+    how: How = "emit"
+    cancel_after: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class StageSome(StoreOperation):
+    """Stage some events, then release or clear the group, or leave it to others."""
+
+    drafts: tuple[StoreDraft, ...]
+    id: str = "g"
+    then: Then = "release"
+
+
+@attrs.frozen(kw_only=True)
+class ReplaySome(StoreOperation):
+    """Replay the oldest dead letter."""
+
+
+@attrs.frozen(kw_only=True)
+class Wait(StoreOperation):
+    """Let time pass."""
+
+    seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Faults:
+    """How the store fails until everything is set right.
+
+    Attributes:
+        rate: How many of the calls go wrong.
+        kinds: In which ways.
+        slowness: Seconds that a slow call takes more.
+        lasts: Seconds after each fault in which every call goes wrong.
+    """
+
+    rate: float = 0.0
+    kinds: tuple[Fault, ...] = ()
+    slowness: float = 1.0
+    lasts: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class StoreProgram:
+    """All that a run does, but for the order in which its tasks run."""
+
+    processes: int = 1
+    specs: tuple[StoreSpec, ...] = ()
+    operations: tuple[StoreOperation, ...] = ()
+    faults: Faults = Faults()
+    losses: int = 3
+    tick: float = 0.0
+    drain_within: float = 3.0
+    cleanup_within: float = 1.0

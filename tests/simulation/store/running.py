@@ -1,0 +1,276 @@
+"""Running one program of processes on a store, and what came of it.
+
+Units: seconds of virtual time; steps of tasks.
+"""
+
+import weakref
+from random import Random
+from typing import Any, Final
+
+import anyio
+import anyio.lowlevel
+import attrs
+
+from postroom import PostroomError
+from postroom.testing.reference import ReferenceStore
+
+from .. import schedules
+from ..running import Result, silence
+from ..schedules import Backend
+from ..trace import LAST_LINES, Trace
+from ..world import MOST_STEPS, World
+from .generator import generate_for_store
+from .model import StoreModel
+from .process import Life, StoreProcess
+from .program import (
+    Kill,
+    Leave,
+    ReplaySome,
+    Send,
+    StageSome,
+    Stall,
+    Start,
+    StoreOperation,
+    StoreProgram,
+    Wait,
+)
+from .sometimes import StoreSometimes
+from .watching import WatchedStore
+
+TIME_TO_REST: Final = 900.0
+"""Seconds within which everything must have come to rest once all is set right."""
+
+TIME_TO_TELL: Final = 60.0
+LONGEST: Final = 50_000.0
+
+
+def run_store_seed(seed: int, backend: Backend, *, most_steps: int = MOST_STEPS, traced: bool = False) -> Result:
+    """Run the program of a seed under the schedule of the same seed."""
+    return run_store_program(generate_for_store(seed), seed, backend, most_steps=most_steps, traced=traced)
+
+
+def run_store_program(
+    program: StoreProgram, seed: int, backend: Backend, *, most_steps: int = MOST_STEPS, traced: bool = False
+) -> Result:
+    """Run a program under the schedule of a seed. Best within `schedules.no_garbage`."""
+    result, world = _run(program, seed, backend, most_steps, traced)
+    schedules.collect()
+    if result.failure is None and world() is not None:
+        return attrs.evolve(result, failure="something still holds what it had to do with, after its end")
+    return result
+
+
+def _run(
+    program: StoreProgram, seed: int, backend: Backend, most_steps: int, traced: bool
+) -> tuple[Result, "weakref.ref[World]"]:
+    world = World(Trace(traced), most_steps, StoreSometimes())
+    with silence():
+        try:
+            schedules.run(backend, f"store {seed}", program.tick, lambda: _main(world, program, seed), world)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            world.failure = world.failure or f"the run ended with {error!r}"
+    trace = world.trace
+    result = Result(
+        seed=seed,
+        backend=backend,
+        program=program,
+        failure=world.failure,
+        digest=trace.digest,
+        steps=trace.steps,
+        sometimes=world.sometimes,
+        lines=trace.lines[-LAST_LINES:] if world.failure else trace.lines,
+    )
+    return result, weakref.ref(world)
+
+
+@attrs.define(eq=False)
+class Cluster:
+    """All processes of a run, and their store.
+
+    Attributes:
+        seen: The model's count of changes at the last look.
+    """
+
+    world: World
+    program: StoreProgram
+    model: StoreModel
+    store: ReferenceStore
+    processes: list[StoreProcess]
+    tasks: Any = None
+    seen: int = 0
+    name: str = "store"
+    is_closing: bool = False
+    is_closed: bool = False
+
+    def check(self) -> None:
+        """Between two steps: the store has what the model says that it has."""
+        if self.seen == self.model.changes:
+            return
+        self.seen = self.model.changes
+        kept = {(each.event.stored.id, each.subscription): each.token for each in self.store.deliveries}
+        known = {(each.event.id, each.subscription): each.token for each in self.model.open}
+        if kept != known:
+            wrong = {each for each in kept.keys() | known.keys() if kept.get(each) != known.get(each)}
+            self.world.complain(f"the store and the model differ in {sorted(wrong)}")
+
+    def check_at_rest(self) -> None:
+        """As of `world.Process`."""
+
+    def start(self, process: StoreProcess) -> None:
+        """Start a process, unless it runs."""
+        if process.life is None:
+            self.tasks.start_soon(process.live, process.begin())
+
+    async def run(self, operation: StoreOperation) -> None:
+        """Begin an operation; return when the next one may."""
+        process = self.processes[operation.process]
+        life = process.life
+        match operation:
+            case Wait(seconds=seconds):
+                await anyio.sleep(seconds)
+            case Start():
+                self.start(process)
+            case _ if life is None or not hasattr(life, "tasks") or life.is_closed:
+                return
+            case Kill(after=0):
+                process.kill(life, "killed with deliveries")
+            case Kill(after=after):
+                self.tasks.start_soon(self.kill_later, process, life, after)
+            case Leave():
+                life.left.set()
+            case Stall():
+                process.stall(life)
+            case _:
+                life.tasks.start_soon(self.do, life, operation)
+
+    async def kill_later(self, process: StoreProcess, life: Life, steps: int) -> None:
+        until = self.world.trace.steps + steps
+        while self.world.trace.steps < until and not process.healed.is_set():
+            await anyio.lowlevel.checkpoint()
+        process.kill(life, "killed with deliveries")
+
+    async def do(self, life: Life, operation: StoreOperation) -> None:
+        """What a process does in a task of its own."""
+        match operation:
+            case Send(drafts=drafts, how=how, cancel_after=cancel_after):
+                with anyio.CancelScope() as scope:
+                    if cancel_after is not None:
+                        self.world.cancel_later(scope, cancel_after)
+                    if how == "many":
+                        await life.sending.send_many(drafts)
+                        return
+                    for draft in drafts:
+                        await (life.sending.send if how == "emit" else life.sending.send_and_wait)(draft)
+            case StageSome():
+                await self.stage(life, operation)
+            case ReplaySome():
+                await self.replay(life)
+            case _:
+                raise AssertionError(operation)
+
+    async def stage(self, life: Life, operation: StageSome) -> None:
+        runtime = life.runtime
+        try:
+            for draft in operation.drafts:
+                who = life.sending.marker(draft)
+                await runtime.emit(draft.name, draft.actions, headers={"by": who}, group=operation.id, **draft.options)
+            match operation.then:
+                case "release":
+                    for receipt in await runtime.release_group(operation.id):
+                        life.tasks.start_soon(life.sending.report_of, receipt)
+                case "clear":
+                    await runtime.clear_group(operation.id)
+        except PostroomError as error:
+            self.world.say(f"{life.name} stages: {type(error).__name__}")
+
+    async def replay(self, life: Life) -> None:
+        try:
+            letters = await life.runtime.dead_letters.list()
+            if letters:
+                await life.runtime.dead_letters.replay(letters[0])
+        except PostroomError as error:
+            self.world.say(f"{life.name} replays: {type(error).__name__}")
+
+    async def heal(self) -> None:
+        """Set everything right, and require that all comes to rest."""
+        self.world.say("healed")
+        for process in self.processes:
+            process.healed.set()
+            for scope in process.may_hang:
+                scope.cancel()
+        for _ in range(3):  # those that leave or break meanwhile are started again
+            for process in self.processes:
+                self.start(process)
+            await anyio.sleep(30)
+        lives = [process.life for process in self.processes if process.life is not None]
+        with anyio.move_on_after(TIME_TO_REST) as patience:
+            while self.store.deliveries:
+                await anyio.sleep(1)
+        if patience.cancelled_caught:
+            left = [str(one) for one in self.model.open]
+            self.world.complain(f"no rest within {TIME_TO_REST:g} s: {left}")
+            return
+        with anyio.move_on_after(TIME_TO_TELL) as patience:
+            for life in lives:
+                await life.runtime.idle()
+        if patience.cancelled_caught:
+            self.world.complain("the store has nothing left, and a runtime is not idle")
+        await anyio.sleep(5)
+        for life in lives:
+            self.check_told(life)
+            life.left.set()
+
+    def check_told(self, life: Life) -> None:
+        """Every receipt has settled, since all its deliveries have."""
+        for receipt in life.sending.receipts:
+            if not receipt.settled:
+                self.world.complain(f"all of {receipt.id} is over, and {life.name} has {receipt.report()}")
+
+
+async def _main(world: World, program: StoreProgram, seed: int) -> None:
+    world.open()
+    random = Random(f"faults {seed}")
+    processes: list[StoreProcess] = []
+
+    def may_lose(session: str) -> bool:
+        owner = owners.get(session)
+        for process in processes:
+            if process.life is not None and session in process.life.sessions:
+                owners[session] = owner = process.life
+        return owner is None or owner.killed or owner.has_stalled or owner.is_closed
+
+    owners: dict[str, Life] = {}
+    specs = {spec.name: spec for spec in program.specs}
+    sometimes = world.sometimes
+    assert isinstance(sometimes, StoreSometimes)
+    model = StoreModel(world.complain, world.now, sometimes, may_lose, specs, program.losses)
+    store = WatchedStore(model=model)
+    processes += [StoreProcess(number, world, program, model, store, random) for number in range(program.processes)]
+    cluster = Cluster(world, program, model, store, processes)
+    with world.root:
+        with anyio.CancelScope(deadline=LONGEST) as all_of_it:
+            async with anyio.create_task_group() as tasks:
+                cluster.tasks = tasks
+                world.processes.append(cluster)
+                for operation in program.operations:
+                    await cluster.run(operation)
+                await cluster.heal()
+        if all_of_it.cancelled_caught:
+            waiting = [what for _, what, _ in world.waiting.values()]
+            world.complain(f"it has not ended within {LONGEST:g} s: {waiting}")
+    if world.failure is None and not world.is_over:
+        model.check_at_end()
+        _check_nothing_is_left(world, store)
+    world.is_over = True
+
+
+def _check_nothing_is_left(world: World, store: ReferenceStore) -> None:
+    tasks, timers = schedules.left()
+    if tasks != 1 or timers:
+        world.complain(f"at the end there are {tasks - 1} other tasks and {timers} timers")
+    if world.waiting:
+        world.complain(f"at the end somebody waits: {list(world.waiting.values())}")
+    if store.deliveries:
+        world.complain(f"at the end the store has {store.deliveries}")

@@ -1,0 +1,47 @@
+"""Rare situations of processes on a store that must have come about in a campaign."""
+
+from typing import Final
+
+from ..sometimes import Sometimes
+
+SITUATIONS: Final = {
+    # processes
+    "killed with deliveries": "a process was killed with deliveries in hand",
+    "killed while publishing": "a process was killed while the store was asked to take an event",
+    "crashed in a call": "a process died in the middle of a call",
+    "restarted": "a process that had been killed was started again",
+    "left with deliveries": "a process left while it had deliveries in hand",
+    "stalled": "a process slept until its lease had run out",
+    "broken": "a store broke for one process",
+    # leases
+    "lease ran out in a handler": "a lease ran out while a handler ran",
+    "taken over": "a delivery was lost by one process, and lent to another",
+    "lost too often": "a delivery was given up on since its processes had died so often",
+    "ran twice": "a handler ran again for what had been handled and not settled",
+    "two live runs": "a handler ran while that of a lost lease still did",
+    # the store's answers
+    "settle refused": "a settlement was refused by its token",
+    "unknown repeated": "a call of which nobody knew whether it was done was made again",
+    "known twice": "an emit was accepted before under its id, by whichever process",
+    "emit unknown": "an emit ended, and nobody knew whether its event was stored",
+    "emit refused by a busy store": "an emit was given up, since the store was busy or full for too long",
+    "reclaimed": "deliveries were taken back whose loan nobody had heard of",
+    "backlog full": "an emit waited for room in a backlog",
+    # what comes of it
+    "retried elsewhere": "an attempt was made in another process than the one before",
+    "settled elsewhere": "a receipt heard of an outcome from another process",
+    "receipt closed": "a receipt's runtime ended while its deliveries were stored",
+    "cancelled on its way": "an emit was cancelled while the store was asked",
+    "waited behind its key": "a delivery waited for one of its key that another process had",
+    "failed for good": "the last attempt of a delivery failed",
+    "replayed": "a dead letter was replayed",
+    "group released": "the events of a group were accepted together",
+    "group released elsewhere": "a process released what another one had staged",
+    "group cleared": "the events of a group were dropped",
+}
+
+
+class StoreSometimes(Sometimes):
+    """How often each of them came about."""
+
+    situations = SITUATIONS

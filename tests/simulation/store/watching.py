@@ -1,0 +1,151 @@
+"""The reference store, watched: the model is told of each call in the very step in which it has its effect.
+
+It stands behind the faults, so that it sees what was done and not what was answered.
+"""
+
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import attrs
+
+from postroom.capabilities import Capability
+from postroom.contract import (
+    Answer,
+    Binding,
+    Emit,
+    Fetched,
+    News,
+    Published,
+    Settlement,
+    StoredLetter,
+    StoredSubscription,
+)
+from postroom.errors import PostroomError
+from postroom.testing.reference import ReferenceModule, ReferenceSession, ReferenceStore
+
+from .model import StoreModel
+
+
+@attrs.define(eq=False)
+class WatchedStore(ReferenceStore):
+    """The store, which tells of the lives of its sessions."""
+
+    model: StoreModel = attrs.field(kw_only=True)
+
+    def begin(self, session: str, now: float) -> None:
+        ReferenceStore.begin(self, session, now)
+        self.model.renewed(session, now + self.lease)
+
+    def renew(self, session: str, now: float) -> None:
+        ReferenceStore.renew(self, session, now)
+        self.model.renewed(session, now + self.lease)
+
+    def end(self, session: str, now: float) -> None:
+        ReferenceStore.end(self, session, now)
+        self.model.ended(session)
+
+    def expire(self, now: float) -> None:
+        before = list(self.sessions)
+        ReferenceStore.expire(self, now)
+        for session in before:
+            if session not in self.sessions:
+                self.model.ran_out(session, now)
+
+
+@attrs.define(eq=False)
+class WatchedModule:
+    """The module of one process on it."""
+
+    module: ReferenceModule
+    model: StoreModel
+    name: str = attrs.field(default="watched", init=False)
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self.module.capabilities
+
+    @asynccontextmanager
+    async def open(self, session: str) -> AsyncGenerator["WatchedSession"]:
+        async with self.module.open(session) as opened:
+            yield WatchedSession(opened, self.model)
+
+
+@attrs.define(eq=False)
+class WatchedSession:
+    """A session. Each call is one step of the session within, and is told in that step."""
+
+    session: ReferenceSession
+    model: StoreModel
+
+    @property
+    def id(self) -> str:
+        return self.session.id
+
+    async def bind(self, bindings: Sequence[Binding], *, serve: bool) -> None:
+        await self.session.bind(bindings, serve=serve)
+        self.model.bound(bindings)
+
+    async def leave(self, names: Collection[str]) -> None:
+        await self.session.leave(names)
+
+    async def publish(self, number: int, emits: Sequence[Emit]) -> list[Answer]:
+        answers = await self.session.publish(number, emits)
+        is_new = self.model.is_new(self.id, number)
+        for emit, answer in zip(emits, answers, strict=True):
+            self.model.published(emit, answer, is_new=is_new)
+        return answers
+
+    async def fetch(self, demand: Mapping[str, int]) -> Fetched:
+        fetched = await self.session.fetch(demand)
+        for loan in fetched.loans:
+            self.model.lent(self.id, loan)
+        return fetched
+
+    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+        taken = await self.session.settle(settlements)
+        for settlement, was_taken in zip(settlements, taken, strict=True):
+            self.model.settled(self.id, settlement, was_taken=was_taken)
+        return taken
+
+    async def reclaim(self, holding: Collection[int]) -> None:
+        await self.session.reclaim(holding)
+        self.model.reclaimed(self.id, holding)
+
+    async def news(self, seen: int) -> News:
+        return await self.session.news(seen)
+
+    async def stage(self, group: str, events: Emit, ttl: float | None) -> list[Published | None] | PostroomError:
+        answer = await self.session.stage(group, events, ttl)
+        self.model.staged(self.id, group, events, answer)
+        return answer
+
+    async def release(self, number: int, group: str) -> tuple[list[str], Answer]:
+        ids, answer = await self.session.release(number, group)
+        self.model.released(self.id, group, ids, answer, is_new=self.model.is_new(self.id, number))
+        return ids, answer
+
+    async def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:
+        count = await self.session.clear(group, names, reason)
+        self.model.cleared(group, count)
+        return count
+
+    async def letters(self, subscription: str | None, after: str | None, limit: int) -> list[StoredLetter]:
+        return await self.session.letters(subscription, after, limit)
+
+    async def replay(self, number: int, letter: str) -> Published | None:
+        stored = self.session.store.dead.get(letter)
+        answer = await self.session.replay(number, letter)
+        self.model.replayed(stored, answer, is_new=self.model.is_new(self.id, number))
+        return answer
+
+    async def discard(self, letters: Collection[str]) -> int:
+        return await self.session.discard(letters)
+
+    async def subscriptions(self) -> list[StoredSubscription]:
+        return await self.session.subscriptions()
+
+    async def pause(self, name: str, paused: bool) -> None:
+        await self.session.pause(name, paused)
+
+    async def remove(self, name: str) -> int:
+        return await self.session.remove(name)
