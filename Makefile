@@ -77,6 +77,7 @@ crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases, bad networks and stepped 
 		$(BIN)/python -m tests.lease --store $$store || exit 1; \
 	done
 	@$(BIN)/python -m tests.netfault
+	@$(BIN)/python -m tests.shutdown --through-run
 	@$(BIN)/python -m tests.clock
 
 webhooks: $(VENV)/.dev  ## signed webhooks to services that end in the middle (ARGS="--framework quart --module redis --stop kill")
