@@ -217,7 +217,8 @@ class News(msgspec.Struct, frozen=True):
     Attributes:
         number: To be told at the next call, so that the store can forget these notices.
         notices: In order.
-        mail: There may be something to fetch, or runs of workflows to take up.
+        mail: There may be something to fetch, or runs of workflows to take up. Of what the session itself has
+            published, the answer is news enough.
         room: A backlog that refused an emit of this session may have room again.
         routes: Who subscribes to what, or who serves it, may have changed.
         lost: The session's lease had run out: all that it was lent is gone, its tokens are worth nothing, and it serves

@@ -342,7 +342,7 @@ async def test_a_runtime_on_a_store_keeps_nothing_of_what_is_over() -> None:
         assert not any(each() for each in left)
         assert runtime._outbox is not None
         carrier, groups = runtime._outbox.carrier, runtime._outbox.groups
-        assert not carrier._receipts
+        assert not carrier._receipts.all()
         assert not carrier.fetcher.loans
         assert not carrier.settler.queue
         assert not carrier._early

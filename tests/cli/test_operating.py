@@ -15,7 +15,9 @@ import pytest
 
 from postroom import Event, Runtime, subscriber
 from postroom.cli import main
+from postroom.modules.redis import RedisModule
 from postroom.modules.sqlite import SqliteModule
+from tests.servers.redis import redis_server
 
 from .processes import AT_WORK, environment, postroom, running
 
@@ -266,6 +268,27 @@ def test_what_a_killed_tail_leaves_behind_is_bounded_and_the_next_one_takes_it_a
 def test_a_pattern_that_is_none_is_status_2(store: Path, capsys: Capture) -> None:
     status, _, err = asked(capsys, "tail", "order.**.x", *STORE)
     assert (status, "is not a valid name" in err) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_store_in_redis_is_operated_by_its_url(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    with redis_server() as server:
+
+        async def fill() -> None:
+            async with Runtime(module=RedisModule(server.url, namespace="shop"), subscribers=[mailer]) as runtime:
+                await runtime.emit_and_wait("order.placed", {"fail": True})
+
+        anyio.run(fill)
+        monkeypatch.setenv("POSTROOM_MODULE", server.url)
+        redis = ("--namespace", "shop")
+        (letter,) = asked_json(capsys, "dead", "list", *redis)
+        assert asked_json(capsys, "dead", "show", letter["id"], *redis) == [letter]
+        assert asked(capsys, "dead", "replay", letter["id"], *redis)[0] == 0
+        assert asked(capsys, "subscriptions", "pause", "mailer", *redis)[0] == 0
+        (row,) = asked_json(capsys, "subscriptions", "list", *redis)
+        assert (row["waiting"], row["dead"], row["paused"]) == (1, 0, True)
+        assert asked(capsys, "top", "--once", *redis)[0] == 0
+        assert asked_json(capsys, "subscriptions", "list", "--namespace", "other") == []
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.branches.__main__ import main as branches
+from tests.bugbank.__main__ import main as bugbank
 from tests.cancel_everywhere.__main__ import main as cancel_everywhere
 from tests.clock.__main__ import main as clock
 from tests.crash.__main__ import main as crash
@@ -18,6 +19,7 @@ from tests.goals.lanes import Done, run, run_beside
 from tests.goals.marked import main as marked
 from tests.goals.programs import CHANGE, NIGHT, Program
 from tests.lease.__main__ import main as lease
+from tests.model.__main__ import main as model
 from tests.poison.__main__ import main as poison
 from tests.shutdown.__main__ import main as shutdown
 from tests.simulation.__main__ import main as simulation
@@ -25,6 +27,7 @@ from tests.soak.__main__ import main as soak
 
 MAINS = {
     "branches": branches,
+    "bugbank": bugbank,
     "cancel_everywhere": cancel_everywhere,
     "clock": clock,
     "crash": crash,
@@ -33,6 +36,7 @@ MAINS = {
     "gate_unsafe": gate_unsafe,
     "goals.marked": marked,
     "lease": lease,
+    "model": model,
     "poison": poison,
     "shutdown": shutdown,
     "simulation": simulation,

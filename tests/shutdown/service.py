@@ -10,16 +10,29 @@ import random
 import threading
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from postroom import Runtime, RuntimeClosed, subscriber
+import anyio
+import attrs
+
+from postroom import Event, Runtime, RuntimeClosed, subscriber
 from postroom.modules.sqlite import SqliteModule
 from tests.processes.child import say
 
 from .program import Desk
+from .through_run import WANTED
 
-WANTED: Final = "SHUTDOWN_WANTED"
-"""Names the environment variable with the arguments, as JSON."""
+
+@attrs.define(eq=False)
+class GatedDesk(Desk):
+    """One that begins once all events are there, which come one by one."""
+
+    given: threading.Event = attrs.field(factory=threading.Event)
+
+    async def handle(self, event: Event) -> None:
+        while not self.given.is_set():
+            await anyio.sleep(0.005)
+        await Desk.handle(self, event)
 
 
 class SayStopping(logging.Handler):
@@ -36,7 +49,7 @@ def make() -> Runtime:
     logging.getLogger("postroom").setLevel(logging.CRITICAL)
     logging.getLogger("postroom.run").setLevel(logging.INFO)
     logging.getLogger("postroom.run").addHandler(SayStopping())
-    desk = Desk(random.Random(seed), longest)
+    desk = GatedDesk(random.Random(seed), longest)
     ledger = subscriber("order.*", name="ledger", concurrency=handlers)(desk.handle)
     module: Any = SqliteModule(Path(path))
     runtime = Runtime(module=module, subscribers=[ledger], drain_within=grace, cleanup_within=0.2)
@@ -45,7 +58,7 @@ def make() -> Runtime:
     return runtime
 
 
-def _give(runtime: Runtime, desk: Desk, texts: list[str]) -> None:
+def _give(runtime: Runtime, desk: GatedDesk, texts: list[str]) -> None:
     given = 0
     while given < len(texts):
         try:
@@ -54,6 +67,7 @@ def _give(runtime: Runtime, desk: Desk, texts: list[str]) -> None:
             time.sleep(0.001)
         else:
             given += 1
+    desk.given.set()
     while not desk.in_hand:
         time.sleep(0.001)
     say("ready")

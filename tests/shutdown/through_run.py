@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from .service import WANTED
+WANTED: Final = "SHUTDOWN_WANTED"
+"""Names the environment variable with the arguments, as JSON."""
 
 ERRORS: Final = "stderr"
 """The name of the file, beside that of the events, in which standard error is."""

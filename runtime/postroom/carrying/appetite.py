@@ -51,6 +51,8 @@ class Appetite:
         """A fetch has brought so many; fit the window to how long the last ones took."""
         self.held += came
         self.hungry = came >= asked
+        if not came:  # it says nothing of how long things last, and must not keep the window from growing
+            return
         if self._settled and self._since:
             lasted = (now - self._since) / self._settled * self.window
             if lasted < SOON / 2 and self.hungry:

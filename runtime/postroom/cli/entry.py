@@ -1,5 +1,6 @@
 """The door: what has to hold for every command, and before any library of the extra is there."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Those of the process where none are given.
     """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a terminal's encoding may lack what a name has
+        if isinstance(stream, io.TextIOWrapper):  # a terminal's encoding may lack what a name has
             stream.reconfigure(errors="backslashreplace")
     try:
         from .app import run_command

@@ -5,7 +5,7 @@ import inspect
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import attrs
 
@@ -74,7 +74,7 @@ def load(name: str) -> Loaded:
             raise Refused(f"module {quoted(module_name)} has no {quoted(attribute)}") from None
     if not isinstance(thing, Runtime) and (not callable(thing) or isinstance(thing, type)):
         raise Refused(f"{quoted(name)} is neither a Runtime nor a function that makes one, but {quoted(thing)}")
-    return Loaded(name, module, thing)
+    return Loaded(name, module, cast("Runtime | Make", thing))
 
 
 def _place_of(error: Exception) -> str:

@@ -70,11 +70,13 @@ class Column:
     """A column of a table.
 
     Attributes:
-        is_number: It is aligned to the right, and never broken into lines.
+        is_number: It is aligned to the right.
+        is_whole: It is never broken into lines, as numbers aren't.
     """
 
     title: str
     is_number: bool = False
+    is_whole: bool = False
 
 
 @attrs.define(eq=False, slots=False)
@@ -121,7 +123,7 @@ def table_of(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> Tab
         table.add_column(
             column.title,
             justify="right" if column.is_number else "left",
-            no_wrap=column.is_number,
+            no_wrap=column.is_number or column.is_whole,
             overflow="fold",
         )
     for row in rows:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from postroom.contract import Binding, Letter, News, Settlement, Step, Store
 from postroom.errors import ForkedProcess
 from postroom.modules.sqlite import SqliteModule, wakes
+from postroom.modules.sqlite.session import SqliteSession
+from postroom.modules.sqlite.transaction import NOTICES
 from postroom.store_errors import StoreBroken
 
 from .calls import LEDGER, event, fetch, inside, notices, publish, settled
@@ -52,6 +55,35 @@ async def test_outcomes_wake_who_has_published(path: Path, monkeypatch: pytest.M
         with anyio.move_on_after(0.05):
             await notices(emits, news.number)
             raise AssertionError("they were forgotten")
+
+
+async def test_an_outcome_that_comes_while_the_last_ones_are_asked_for_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wakes, "LOOK_EVERY", 600.0)
+    async with SqliteModule(path).open("emits") as emits, SqliteModule(path).open("handles") as handles:
+        await handles.bind([LEDGER], serve=True)
+        await publish(emits, 1, "e1")
+        loans = await fetch(handles)
+        await emits.news(0)
+        session = inside(emits)
+        ask = SqliteSession._run
+        asked = 0
+
+        async def slow(self: SqliteSession, step: Any) -> Any:
+            nonlocal asked
+            result = await ask(self, step)
+            if self is session and (asked := asked + 1) == 1:
+                await handles.settle(settled(loans))
+                while not session._what & NOTICES:
+                    await anyio.sleep(0.001)
+            return result
+
+        session._what |= NOTICES
+        monkeypatch.setattr(SqliteSession, "_run", slow)
+        with anyio.fail_after(5):
+            _, (notice,) = await notices(emits)
+    assert notice.event == "e1"
 
 
 async def test_notices_come_again_until_they_were_seen(path: Path) -> None:

@@ -10,11 +10,11 @@ from ..targets import NOWHERE, Where, ask
 from .events import show_outcomes, time_of
 
 COLUMNS = (
-    Column("id"),
-    Column("time (UTC)"),
+    Column("id", is_whole=True),
+    Column("time (UTC)", is_whole=True),
     Column("subscription"),
     Column("event"),
-    Column("attempts", True),
+    Column("attempts", is_number=True),
     Column("reason"),
 )
 

@@ -65,12 +65,12 @@ class _Found(NamedTuple):
 
 def publish(tx: Transaction, number: int, emits: Sequence[Emit]) -> list[Answer]:
     """See the contract."""
-    return tx.once(number, lambda: accept_all(tx, emits))
+    return tx.once(number, lambda: accept_all(tx, emits, knows=tx.session))
 
 
-def accept_all(tx: Transaction, emits: Sequence[Emit]) -> list[Answer]:
-    """Accept several emits, each as a whole or not at all."""
-    intake = Intake(tx)
+def accept_all(tx: Transaction, emits: Sequence[Emit], knows: int | None = None) -> list[Answer]:
+    """Accept several emits, each as a whole or not at all; the session that `knows` needs no news of mail."""
+    intake = Intake(tx, knows=knows)
     answers = [intake.accept(events) for events in emits]
     intake.write()
     return answers
@@ -81,6 +81,7 @@ class Intake:
     """What is accepted in one step, on its way into the tables."""
 
     tx: Transaction
+    _knows: int | None = None  # the session that is told by the answer, and needs no news of mail
     wall: float = attrs.field(init=False)
     _events: list[tuple[object, ...]] = attrs.field(factory=list, init=False)
     _waiting: list[tuple[object, ...]] = attrs.field(factory=list, init=False)
@@ -132,7 +133,7 @@ class Intake:
             self._waiting.clear()
             self._keys.clear()
         for subscription in self._mail:
-            self.tx.mail_for(subscription)
+            self.tx.mail_for(subscription, but=self._knows)
         self._mail.clear()
 
     # Refusals

@@ -136,7 +136,8 @@ class SqliteSession:
                     bool(what & ROUTES),
                     bool(what & LOST),
                 )
-            await self._sleeper.park()
+            if not self._what & NOTICES:  # of some that came while it was asked, nobody wakes it once more
+                await self._sleeper.park()
 
     async def _notices(self, seen: int) -> News:
         self._what &= ~NOTICES

@@ -237,6 +237,6 @@ class Transaction:
         for session in sessions:
             self.wakes[session] = self.wakes.get(session, 0) | what
 
-    def mail_for(self, subscription: int) -> None:
-        """There is something to fetch for whoever serves this subscription."""
-        self.wake_all(self.registry.servers.get(subscription, ()), MAIL)
+    def mail_for(self, subscription: int, *, but: int | None = None) -> None:
+        """There is something to fetch for whoever serves this subscription, `but` for one session that knows."""
+        self.wake_all((each for each in self.registry.servers.get(subscription, ()) if each != but), MAIL)
