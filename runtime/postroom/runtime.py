@@ -8,13 +8,12 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from random import Random
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 import anyio.lowlevel
 import attrs
 import msgspec
-import svcs
 
 from postroom_actors import Kernel, Timers, cancellation_was_asked_for, current_port, open_kernel
 
@@ -67,6 +66,9 @@ from .taps import listen
 from .threads import Inbox
 from .watchdog import open_watchdog
 
+if TYPE_CHECKING:
+    import svcs
+
 
 @attrs.define(eq=False, repr=False, kw_only=True, on_setattr=attrs.setters.NO_OP)
 class Runtime(Journalling):
@@ -116,7 +118,7 @@ class Runtime(Journalling):
     interceptors: tuple[Interceptor, ...] = attrs.field(default=(), converter=interceptors_of)
     portable: bool = attrs.field(default=False, validator=check_flag)
     defaults: Policy = attrs.field(default=SILENT, validator=check_defaults)
-    services: svcs.Registry = attrs.field(factory=svcs.Registry, validator=check_registry)
+    services: "svcs.Registry | None" = attrs.field(default=None, validator=check_registry)
     _causation_depth: int = attrs.field(
         default=DEFAULT_CAUSATION_DEPTH, validator=count_of("events"), alias="causation_depth"
     )

@@ -7,14 +7,14 @@ Units: seconds.
 Source: service locators as in svcs (H. Schlawack), which is what keeps the registrations and the instances.
 """
 
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, cast
 
 import anyio
 import anyio.lowlevel
 import attrs
-import svcs
 
 from postroom_actors import Verdict, judge
 
@@ -24,6 +24,9 @@ from .log import SERVICES_FAILED, SERVICES_SLOW, Log
 from .options import EmitOptions
 from .quoting import quoted
 from .receipt import Receipt
+
+if TYPE_CHECKING:  # imported where it is used: it imports every web framework that is installed, which takes a second
+    import svcs
 
 S = TypeVar("S")
 X = TypeVar("X")
@@ -89,7 +92,7 @@ class Scope:
     owner: str
     _events: Events
     closed: bool = attrs.field(default=False, init=False)
-    _container: svcs.Container | None = attrs.field(default=None, init=False)
+    _container: "svcs.Container | None" = attrs.field(default=None, init=False)
     _lock: anyio.Lock | None = attrs.field(default=None, init=False)
 
     @property
@@ -117,9 +120,11 @@ class Scope:
             container = self._container
             if self.closed or container is None:
                 raise ServicesClosed(named(service))
+            from svcs.exceptions import ServiceNotFoundError
+
             try:
                 return cast(S, await container.aget(service))
-            except svcs.exceptions.ServiceNotFoundError as error:
+            except ServiceNotFoundError as error:
                 raise UnknownService(named(error.args[0] if error.args else service)) from None
 
     async def close(self) -> None:
@@ -152,7 +157,7 @@ class Services:
         grace: Seconds that closing a scope may take.
     """
 
-    registry: svcs.Registry
+    registry: "svcs.Registry | None"
     own: Mapping[type[Any], object]
     _emit: Callable[[Emitted, Any, EmitOptions], Awaitable[Receipt]]
     grace: float
@@ -162,8 +167,12 @@ class Services:
     def __attrs_post_init__(self) -> None:
         self._events = Events(self._emit)
 
-    def container(self, events: Events) -> svcs.Container:
+    def container(self, events: Events) -> "svcs.Container":
         """A new container. What its user registered wins over what the runtime does, so that tests may replace it."""
+        import svcs
+
+        if self.registry is None:
+            self.registry = svcs.Registry()
         container = svcs.Container(self.registry)
         for kind, value in {**self.own, Events: events}.items():
             if kind not in self.registry:
@@ -213,6 +222,7 @@ def named(service: object) -> str:
 
 
 def check_registry(_instance: object, _attribute: object, value: object) -> None:
-    """A field's check: a registry."""
-    if not isinstance(value, svcs.Registry):
+    """A field's check: a registry, or none."""
+    known = sys.modules.get("svcs")  # whoever has a registry has imported it
+    if value is not None and (known is None or not isinstance(value, known.Registry)):
         raise InvalidOption("services", value, "must be a registry of services, a `svcs.Registry()`")
