@@ -221,7 +221,7 @@ def named(service: object) -> str:
     return getattr(service, "__qualname__", None) or quoted(service)
 
 
-def check_registry(_instance: object, _attribute: object, value: object) -> None:
+def check_registry(_instance: object, _attribute: object, value: Any) -> None:
     """A field's check: a registry, or none."""
     known = sys.modules.get("svcs")  # whoever has a registry has imported it
     if value is not None and (known is None or not isinstance(value, known.Registry)):
