@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check goals soak coverage bench bench-sqlite bench-redis simulate bugbank crash model docs format clean
+.PHONY: help demo test test-all check goals soak coverage bench bench-sqlite bench-redis simulate bugbank crash webhooks model docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -79,6 +79,9 @@ crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases, bad networks and stepped 
 	@$(BIN)/python -m tests.netfault
 	@$(BIN)/python -m tests.shutdown --through-run
 	@$(BIN)/python -m tests.clock
+
+webhooks: $(VENV)/.dev  ## signed webhooks to services that end in the middle (ARGS="--framework quart --module redis --stop kill")
+	@$(BIN)/python -m tests.webhooks $(ARGS)
 
 model: $(VENV)/.dev  ## the same random programs on every event module and on a model (ARGS="--examples 20 --module sqlite --seed 7")
 	@$(BIN)/python -m tests.model $(ARGS)

@@ -7,6 +7,7 @@ Settings: see shop.py.
 from typing import Any
 
 from litestar import Litestar, get, post
+from litestar.params import JSONBody
 
 from examples.services.shop import ORDERS, make_runtime
 from postroom.integrations.litestar import CurrentRuntime, Postroom
@@ -15,7 +16,7 @@ postroom = Postroom(make_runtime)
 
 
 @post("/orders", status_code=202)
-async def order(runtime: CurrentRuntime, data: dict[str, Any]) -> dict[str, str]:
+async def order(runtime: CurrentRuntime, data: JSONBody[dict[str, Any]]) -> dict[str, str]:
     receipt = await runtime.emit("order.placed", data)
     return {"id": receipt.id}
 

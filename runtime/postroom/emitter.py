@@ -195,7 +195,7 @@ class Emitter:
                 name, data = Event(name, data), None  # a draft takes the careful way
         hand = current_hand()
         if options or cause is not None or name.__class__ is not str or hand is not None or intercepted:
-            if cause is None and hand is None:  # as where nobody has caused it, but without looking again
+            if cause is None and hand is None and not self._has_runs:  # as where nobody has caused it
                 event, chosen = event_of(name, data, options, self._ids, self._wall_time(), self.portable)
             else:
                 event, chosen = self._event(name, data, options, cause)

@@ -252,8 +252,9 @@ class Backstage:
         Raises:
             PostroomError: it can't be emitted.
         """
-        if options.get("group") is not None:
-            raise InvalidOption("group", options["group"], "an event in a workflow waits for the end of its run")
+        group = options.get("group")
+        if group is not None:
+            raise InvalidOption("group", group, "an event in a workflow waits for the end of its run")
         runtime = self._runtime
         event, has_chosen_id = runtime._event(name, data, options, cause)
         if not has_chosen_id:

@@ -56,6 +56,7 @@ class ManyEmitter(Emitter):
             raise InvalidOption("events", events, "must be a list, or another iterable, of Event(…)s or typed events")
         checked: list[Draft] = []
         chosen: dict[str, Event] = {}
+        self._check_open()
         routes = self._dispatcher.routes
         for position, draft in enumerate(events):
             if self._turn.is_over(self._stopwatch()):

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import anyio
 import pytest
 
-from postroom import Actor, Batch, Event, NoSubscriber, PostroomError, Runtime, Succeeded, on
+from postroom import Actor, Batch, Event, NoSubscriber, PostroomError, Runtime, RuntimeClosed, Succeeded, on
 from postroom.errors import InvalidOption
 
 pytestmark = pytest.mark.anyio
@@ -178,3 +178,8 @@ async def test_an_async_function_behind_a_plain_wrapper_is_refused_or_called_ali
         await runtime.spawn(wrapper, "n")
         [outcome] = (await runtime.emit_and_wait("n")).outcomes
     assert isinstance(outcome, Succeeded) or "await" in str(outcome.exception)  # type: ignore[union-attr]
+
+
+async def test_emit_many_is_refused_as_closed_before_the_runtime_is_entered() -> None:
+    with pytest.raises(RuntimeClosed, match="not entered yet"):
+        await Runtime().emit_many([Event("order.placed", 1)])

@@ -1,6 +1,6 @@
 """The bank of planted bugs: each is put back in memory, and the simulator must find it within 500 seeds.
 
-Run: make bugbank ARGS="[--only NAME,…] [--seeds 500] [--first-seed 1] [--jobs 2] [--limit 60] [--list]"
+Run: make bugbank ARGS="[--only NAME,…] [--seeds 500] [--first-seed 1] [--jobs 2] [--limit 120] [--list]"
 Prints: a line for each bug, with the first seed that failed and the promise that it broke; then
     `GOAL R3 found <found> of <all> within <seeds> seeds PASS|FAIL …`.
 Status: 0 if all of them were found, 1 if one was not, 2 for what can't be run.
@@ -25,7 +25,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=500, help="how many each bug has (default 500)")
     parser.add_argument("--first-seed", type=int, default=1, help="default 1")
     parser.add_argument("--jobs", type=int, default=2, help="hunts beside each other (default 2)")
-    parser.add_argument("--limit", type=float, default=60.0, help="seconds after which a bug is not found (default 60)")
+    parser.add_argument(
+        "--limit", type=float, default=120.0, help="seconds after which a bug is not found (default 120)"
+    )
     parser.add_argument("--list", action="store_true", help="say which bugs there are, and what they re-introduce")
     parser.add_argument("--here", choices=BANK, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)

@@ -6,6 +6,8 @@ sleep, but for pages with a store, whose time is real; the backend that a page n
 """
 
 import io
+import sys
+import types
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ ROOT = Path(__file__).parent.parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 PRINTED = "__printed__"
+MODULE = "__snippet__"
 
 REAL_RUN = anyio.run
 
@@ -30,7 +33,7 @@ _evaluate = PythonEvaluator()
 
 def run_block(example: Example) -> None:
     check_nothing_is_unsaid(example.document, example.namespace)
-    example.namespace.setdefault("__name__", "__snippet__")
+    example.namespace.setdefault("__name__", MODULE)
     before = set(example.namespace)
     with redirect_stdout(io.StringIO()) as printed:
         _evaluate(example)
@@ -68,6 +71,8 @@ def _virtual_run(anyio_backend: tuple[str, dict[str, Any]], monkeypatch: pytest.
         return run(function, *arguments, backend=backend, backend_options=options)
 
     monkeypatch.setattr(anyio, "run", run_virtually)
+    # Frameworks look up where a function was defined.
+    monkeypatch.setitem(sys.modules, MODULE, types.ModuleType(MODULE))
 
 
 def has_a_store(page: Path) -> bool:

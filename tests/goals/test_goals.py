@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.branches.__main__ import main as branches
+from tests.bugbank.__main__ import main as bugbank
 from tests.cancel_everywhere.__main__ import main as cancel_everywhere
 from tests.clock.__main__ import main as clock
 from tests.crash.__main__ import main as crash
@@ -26,6 +27,7 @@ from tests.soak.__main__ import main as soak
 
 MAINS = {
     "branches": branches,
+    "bugbank": bugbank,
     "cancel_everywhere": cancel_everywhere,
     "clock": clock,
     "crash": crash,

@@ -4,10 +4,14 @@ from typing import Any
 
 import anyio
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from postroom import Context, Event, InvalidOption, Runtime, RuntimeClosed, RuntimeReentered, Supervision, subscriber
+from postroom import Context, Event, InvalidOption, Runtime, RuntimeClosed, Supervision, subscriber
 from postroom.integrations.asgi import Carrier, Lifespan
 from postroom.integrations.service import Service
+from postroom.observe.opentelemetry import telemetry
 
 
 async def nothing() -> Any:
@@ -95,7 +99,7 @@ async def test_a_function_makes_a_runtime_for_each_start() -> None:
     service = Service(Runtime())
     async with service.running():
         pass
-    with pytest.raises((RuntimeReentered, InvalidOption)):
+    with pytest.raises(InvalidOption):
         async with service.running():
             pass
 
@@ -152,12 +156,19 @@ async def test_a_runtime_that_cannot_open_fails_the_start_and_says_why() -> None
     assert told == [{"type": "lifespan.startup.failed", "message": "OSError: no disk"}]
 
 
-async def test_interceptors_may_be_added_until_the_runtime_is_entered() -> None:
-    seen: list[str] = []
-    runtime = Runtime(interceptors=[lambda event: seen.append("first")])
-    runtime.intercept(lambda event: seen.append("around it"))
-    async with runtime:
-        await runtime.emit("order.placed")
-        with pytest.raises(InvalidOption, match="too late"):
-            runtime.intercept(lambda event: None)
-    assert seen == ["around it", "first"]
+async def test_with_telemetry_the_trace_of_a_request_goes_on_in_the_spans() -> None:
+    exporter = InMemorySpanExporter()
+    tracers = TracerProvider(shutdown_on_exit=False)
+    tracers.add_span_processor(SimpleSpanProcessor(exporter))
+    service = Service(Runtime(subscribers=[archive], interceptors=telemetry(tracer_provider=tracers)))
+    async with service.running() as runtime:
+        with service.carrying.request([("traceparent", f"00-{'1' * 32}-{'2' * 16}-01")]):
+            receipt = await runtime.emit("mail.sent")
+        await receipt
+    sent, processed = exporter.get_finished_spans()
+    assert sent.parent is not None
+    assert sent.context is not None
+    assert processed.parent is not None
+    assert (sent.parent.trace_id, sent.parent.span_id) == (int("1" * 32, 16), int("2" * 16, 16))
+    assert processed.parent.span_id == sent.context.span_id
+    assert f"{sent.context.span_id:016x}" in receipt.event.headers["traceparent"]

@@ -550,3 +550,30 @@ async def test_leaving_on_local_cancels_what_still_waits_for_room() -> None:
             with pytest.raises(WorkflowCancelled):
                 await handle.result()
     assert shop.log == ["slow", "-slow"]
+
+
+async def test_a_signal_right_after_the_start_is_not_missed() -> None:
+    @workflow
+    async def order(flow: Flow) -> Any:
+        return await flow.wait_for("payment", within=60)
+
+    async with Runtime() as runtime, Workflows(runtime, [order]) as workflows:
+        await anyio.sleep(1)
+        for number in range(20):
+            handle = await workflows.start(order, id=str(number))
+            await workflows.signal(str(number), "payment", number)
+            assert await handle.result() == number
+
+
+async def test_a_cancellation_right_after_the_start_is_not_missed() -> None:
+    shop = Shop()
+    line = shop.line(shop.step("slow", seconds=1000))
+    async with Runtime() as runtime, Workflows(runtime, [line]) as workflows:
+        await anyio.sleep(1)
+        began = anyio.current_time()
+        for _ in range(20):
+            handle = await workflows.start(line)
+            await handle.cancel()
+            with pytest.raises(WorkflowCancelled):
+                await handle.result()
+        assert anyio.current_time() - began < 1000

@@ -2,15 +2,15 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 from litestar import Litestar, MediaType, Request, Response, get, post
 from litestar import asgi as asgi_handler
 from litestar.config.app import AppConfig
-from litestar.di import Provide
+from litestar.di import NamedDependency, Provide
 from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
-from litestar.params import Dependency
+from litestar.params import SkipValidation
 from litestar.plugins import InitPlugin
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -20,7 +20,7 @@ from .feeds import DEFAULT_LIMIT, Overflow
 from .service import LIVE, READY, Service
 from .webhooks import Answer, Webhook
 
-CurrentRuntime: TypeAlias = Annotated[Runtime, Dependency(skip_validation=True)]
+CurrentRuntime: TypeAlias = NamedDependency[SkipValidation[Runtime]]
 """The annotation of a handler's parameter `runtime`. Litestar would take a plain `Runtime` for data to be decoded."""
 
 

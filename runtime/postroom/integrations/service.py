@@ -67,7 +67,7 @@ class Service:
         """The block in which the runtime is open. Leaving it drains, as leaving a runtime does.
 
         Raises:
-            RuntimeReentered: it was given a runtime, and started a second time: give it a function that makes one.
+            InvalidOption: it was given a runtime, and started a second time: give it a function that makes one.
 
         Cancellation: as that of a runtime's block.
         """

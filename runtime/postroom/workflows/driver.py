@@ -15,6 +15,7 @@ from ..drafts import run_in_hand
 from ..errors import NotPortable, PostroomError
 from ..journal import RunState
 from ..log import WORKFLOW_PARKED, WORKFLOW_STUCK
+from ..receipt import Receipt
 from ..store_errors import BacklogFull
 from .errors import StepFailed, WorkflowTimeout
 from .execution import GOES_ON_ELSEWHERE, RECORD_WITHIN, Execution, Reason
@@ -223,6 +224,7 @@ class Driver:
         if ended.state in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED):
             outgoing += run.stash.epilogue
         wait = FIRST_WAIT
+        answer: list[Receipt] | PostroomError | None = None
         while True:
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + RECORD_WITHIN) as patience:
                 answer = await run.backstage.conclude(

@@ -33,6 +33,9 @@ from .times import WallTime
 LOOK_EVERY: Final = 1.0
 """How often a store is asked for runs that a dead process has left, which may come without news."""
 
+SHORTEST_WAIT: Final = 0.001
+"""Less may round to nothing on the loop's clock, for ever."""
+
 GRACE: Final = 5.0
 """How long handing runs back may take at the end."""
 
@@ -76,8 +79,10 @@ class Keeper:
     _changed: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _arrived: list[RunLoan] = attrs.field(factory=list, init=False)
     _heard: dict[str, None] = attrs.field(factory=dict, init=False)
-    _working: set[int] = attrs.field(factory=set, init=False)  # tokens of what has arrived and is not done with
+    _working: dict[int, str] = attrs.field(factory=dict, init=False)  # what has arrived and is not done with
+    _early: set[str] = attrs.field(factory=set, init=False)  # heard of before it was at work here
     _reserved: int = attrs.field(default=0, init=False)  # places for what is being asked for
+    _is_lost: bool = attrs.field(default=False, init=False)
     _stop_for: Reason | None = attrs.field(default=None, init=False)
     _leaving: bool = attrs.field(default=False, init=False)
     _others_wait: bool = attrs.field(default=True, init=False)  # in the journal, as far as is known
@@ -136,6 +141,10 @@ class Keeper:
                 self.ready.set()
                 while True:
                     news = self._news
+                    if not self._reserved and len(self.runs) == len(self._working):
+                        self._early.clear()
+                    if self._is_lost:
+                        await self._stop_lost()
                     await self._refresh()
                     wait = await self._take()
                     for loan in self._start_arrived():
@@ -146,7 +155,7 @@ class Keeper:
     def _arrive(self, loans: Iterable[RunLoan]) -> None:
         for loan in loans:
             self._arrived.append(loan)
-            self._working.add(loan.token)
+            self._working[loan.token] = loan.run.id
             self._stir()
 
     def _start_arrived(self) -> Iterable[RunLoan]:
@@ -180,7 +189,8 @@ class Keeper:
             wait = LOOK_EVERY if self.backstage.is_durable else None
             if taken.next_due is None:
                 return wait
-            return taken.next_due if wait is None else min(wait, taken.next_due)
+            due = max(taken.next_due, SHORTEST_WAIT)
+            return due if wait is None else min(wait, due)
 
     async def _work(self, loan: RunLoan) -> None:
         try:
@@ -188,7 +198,7 @@ class Keeper:
             if run is not None:
                 await self._drive(run)
         finally:
-            self._working.discard(loan.token)
+            self._working.pop(loan.token, None)
             self.listener.holding.discard(loan.token)
             self._stir()
             self._tell_changed()
@@ -199,6 +209,9 @@ class Keeper:
 
     async def _drive(self, run: Execution) -> None:
         self.runs[run.token] = run
+        if run.id in self._early:
+            self._early.discard(run.id)
+            self._on_heard(run.id)
         tracked = self.tracked(run.id)
         input = read(run.loan.run.input, Input, "input of a workflow")
         journal, token = self.backstage.journal, run.token
@@ -250,17 +263,23 @@ class Keeper:
         if any(run.id == id for run in self.runs.values()):
             self._heard[id] = None
             self._stir()
+        elif self._reserved or id in self._working.values():
+            self._early.add(id)
         tracked = self._tracked.get(id)
         if tracked is not None:
             tracked.stir()
 
     def _on_lost(self) -> None:
-        self._working.difference_update(loan.token for loan in self._arrived)
-        self._arrived.clear()
-        self.listener.holding.clear()
-        for run in tuple(self.runs.values()):
-            run.stop(Reason.LOST)
+        self._is_lost = True
         self.mail()
+
+    async def _stop_lost(self) -> None:
+        """After the lease had run out: stop the runs whose loans are worth nothing. Some may be newer than that."""
+        self._is_lost = False
+        journal = self.backstage.journal
+        for token, run in tuple(self.runs.items()):
+            if not await self.backstage.ask("tell whose a workflow is", partial(journal.record, token, ())):
+                run.stop(Reason.LOST)
 
     async def _refresh(self) -> None:
         while self._heard:

@@ -103,11 +103,12 @@ async def _now(
         output, undo, done = _written(run, step, path, answer, count, in_order)
         done.events = write_events([each.draft for each in buffers[0].events])
     except Exhausted as exhausted:
-        await _failed(run, step, path, exhausted.error, exhausted.attempts, in_order, buffers)
+        last = exhausted.error
+        raise await _failed(run, step, path, last, exhausted.attempts, in_order, buffers) from last
     except NotPortable as error:
-        await _failed(run, step, path, error, 1, in_order, buffers)
-    except BaseException as error:
-        if judge(error) is Verdict.CANCELLED:
+        raise await _failed(run, step, path, error, 1, in_order, buffers) from error
+    except BaseException as interruption:
+        if judge(interruption) is Verdict.CANCELLED:
             await _interrupted(run, step, path, in_order, buffers)
         raise
     finally:
@@ -147,8 +148,8 @@ async def _failed(
     attempts: int,
     in_order: bool,
     buffers: list[Buffer],
-) -> None:
-    """Raises StepFailed, once the journal has it."""
+) -> StepFailed:
+    """What `flow.run` raises, once the journal has it."""
     for buffer in buffers:
         buffer.close("its step failed")
     failure = failure_of(error, run.times.now(), attempts, in_order=in_order, name=step.name)
@@ -156,7 +157,7 @@ async def _failed(
     await run.recorded(entry(Kind.FAILED, path, failure))
     run.over(path, step, failure)
     run.tell("failed", path, attempts, failure.type)
-    raise StepFailed(path, attempts, failure.type, failure.message) from error
+    return StepFailed(path, attempts, failure.type, failure.message)
 
 
 async def _interrupted(run: Execution, step: Step[Any], path: str, in_order: bool, buffers: list[Buffer]) -> None:

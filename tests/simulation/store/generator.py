@@ -75,7 +75,8 @@ class _Generator:
         random = self.random
         if not self.has("faults"):
             return Faults()
-        kinds = tuple(each for each in KINDS if random.random() < 0.5)
+        only_slow = random.random() < 0.2
+        kinds = (Fault.SLOW,) if only_slow else tuple(each for each in KINDS if random.random() < 0.5)
         rate = random.choice((0.02, 0.1, 0.3)) if kinds else 0.0
         slowness, lasts = random.choice((0.5, 3.0, 20.0)), random.choice((0.0, 0.0, 0.5, 7.0))
         return Faults(rate=rate, kinds=kinds, slowness=slowness, lasts=lasts)

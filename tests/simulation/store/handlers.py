@@ -109,12 +109,13 @@ class StoreHandler:
     def waits_in_turn(self) -> Iterator[None]:
         """A block in which a handler waits for what others do with its event.
 
-        A circle of waits through several processes is seen by none of them, so there it may wait for ever, by right.
-        Setting things right ends that.
+        A circle of waits through several processes is seen by none of them, so there it may wait for ever. That holds
+        for one process after a kill as well: until its lease has run out, the dead one counts as one that may help, and
+        nobody looks again afterwards. Setting things right ends that.
         """
         process = self.life.process
         with anyio.CancelScope() as scope:
-            if process.program.processes > 1:
+            if process.program.processes > 1 or process.was_killed:
                 process.may_hang.append(scope)
             yield
 

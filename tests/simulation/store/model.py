@@ -97,6 +97,7 @@ class StoreModel:
         now: Reads the time.
         may_lose: Whether the lease of a session may run out: its process is dead, or was asleep.
         specs: By name.
+        store_is_well: It takes what is settled within the time that the end of a runtime has for that.
         changes: Counts what has changed in the store.
     """
 
@@ -106,6 +107,7 @@ class StoreModel:
     may_lose: Callable[[str], bool]
     specs: dict[str, StoreSpec]
     losses: int = 3
+    store_is_well: bool = True
     changes: int = 0
     registered: dict[str, Binding] = attrs.field(factory=dict)
     accepted: dict[str, tuple[float, tuple[str, ...]]] = attrs.field(factory=dict)
@@ -115,7 +117,7 @@ class StoreModel:
     leases: dict[str, float] = attrs.field(factory=dict)
     lost_at: dict[str, float] = attrs.field(factory=dict)
     groups: dict[str, list[tuple[StoredEvent, str]]] = attrs.field(factory=dict)
-    _numbers: dict[str, int] = attrs.field(factory=dict)
+    _numbers: dict[str, tuple[int, object]] = attrs.field(factory=dict)
 
     @property
     def open(self) -> Iterator[Held]:
@@ -141,10 +143,21 @@ class StoreModel:
 
     def ended(self, session: str) -> None:
         """A session has ended well."""
-        self.reclaimed(session, ())
+        for one in self.of(session):
+            if self.store_is_well and one.in_loan and one.in_loan[-1].ended == "returned":
+                self.complain(f"{session} has ended, and has not written that it has handled {one}")
+        self.take_back(session, ())
         self.leases.pop(session, None)
 
     def reclaimed(self, session: str, holding: Collection[int]) -> None:
+        """A session has let the store take back what it does not hold."""
+        for one in self.of(session):
+            was_handled = one.in_loan and one.in_loan[-1].ended == "returned"
+            if was_handled and one.token not in holding and session not in self.lost_at:
+                self.complain(f"{session} has handled {one}, and lets it be taken back")
+        self.take_back(session, holding)
+
+    def take_back(self, session: str, holding: Collection[int]) -> None:
         for one in self.of(session):
             if one.token not in holding:
                 if not one.runs or one.runs[-1].token != one.token:
@@ -157,12 +170,15 @@ class StoreModel:
         """What a session has."""
         return [each for each in self.open if each.session == session]
 
-    def is_new(self, session: str, number: int) -> bool:
-        """Whether a numbered call is made for the first time."""
-        if self._numbers.get(session) == number:
+    def is_new(self, session: str, number: int, result: object) -> bool:
+        """Whether a numbered call is made for the first time; made again, it has the result that it had."""
+        last, before = self._numbers.get(session, (0, None))
+        if last == number:
             self.sometimes.hit("unknown repeated")
+            if result != before:
+                self.complain(f"{session} has made call {number} again, and got {result} instead of {before}")
             return False
-        self._numbers[session] = number
+        self._numbers[session] = (number, result)
         return True
 
     # Accepting
@@ -330,6 +346,8 @@ class StoreModel:
             case Succeeded():
                 if run is None or not is_own or run.ended not in ("returned", "edge"):
                     self.complain(f"{one} succeeded, and no handler has returned")
+            case Failed() if settlement.letter is None:
+                self.complain(f"{one} failed, and no dead letter was kept")
             case Failed(exception=error):
                 if not is_own and one.losses >= self.losses:
                     self.sometimes.hit("lost too often")
@@ -358,6 +376,8 @@ class StoreModel:
             self.complain(f"{session} handles {one}, which it was not lent")
         if has_it and attempt != one.lent_with + len(one.in_loan) + 1:
             self.complain(f"{one} begins attempt {attempt} after {one.lent_with} and {len(one.in_loan)} in its loan")
+        if has_it and one.losses >= self.losses:
+            self.complain(f"{one} is handled, and was lost {one.losses} times of {self.losses}")
         if attempt > self.specs[name].attempts:
             self.complain(f"{one} begins attempt {attempt} of {self.specs[name].attempts}")
         for run in one.runs:
@@ -383,7 +403,7 @@ class StoreModel:
             loans = len({run.token for run in one.runs if run.token})  # 0 where the lease had run out, unheard of
             if loans > 1 + one.losses + one.returns:
                 self.complain(f"{one} was handled in {loans} loans, of which {one.losses + one.returns} came back")
-            if isinstance(one.outcome, Succeeded) and not any(run.ended == "returned" for run in one.runs):
+            if isinstance(one.outcome, Succeeded) and not any(run.ended in ("returned", "edge") for run in one.runs):
                 self.complain(f"{one} succeeded, and was never handled")
 
 

@@ -132,6 +132,11 @@ class Faults:
     slowness: float = 1.0
     lasts: float = 0.0
 
+    @property
+    def are_mild(self) -> bool:
+        """Whether a runtime that ends has the time to write all that it has handled."""
+        return not self.rate or (self.kinds == (Fault.SLOW,) and self.slowness < 1)
+
 
 @attrs.frozen(kw_only=True)
 class StoreProgram:

@@ -245,7 +245,7 @@ async def _main(world: World, program: StoreProgram, seed: int) -> None:
     specs = {spec.name: spec for spec in program.specs}
     sometimes = world.sometimes
     assert isinstance(sometimes, StoreSometimes)
-    model = StoreModel(world.complain, world.now, sometimes, may_lose, specs, program.losses)
+    model = StoreModel(world.complain, world.now, sometimes, may_lose, specs, program.losses, program.faults.are_mild)
     store = WatchedStore(model=model)
     processes += [StoreProcess(number, world, program, model, store, random) for number in range(program.processes)]
     cluster = Cluster(world, program, model, store, processes)

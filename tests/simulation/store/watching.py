@@ -90,7 +90,7 @@ class WatchedSession:
 
     async def publish(self, number: int, emits: Sequence[Emit]) -> list[Answer]:
         answers = await self.session.publish(number, emits)
-        is_new = self.model.is_new(self.id, number)
+        is_new = self.model.is_new(self.id, number, answers)
         for emit, answer in zip(emits, answers, strict=True):
             self.model.published(emit, answer, is_new=is_new)
         return answers
@@ -121,7 +121,7 @@ class WatchedSession:
 
     async def release(self, number: int, group: str) -> tuple[list[str], Answer]:
         ids, answer = await self.session.release(number, group)
-        self.model.released(self.id, group, ids, answer, is_new=self.model.is_new(self.id, number))
+        self.model.released(self.id, group, ids, answer, is_new=self.model.is_new(self.id, number, (ids, answer)))
         return ids, answer
 
     async def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:
@@ -135,7 +135,7 @@ class WatchedSession:
     async def replay(self, number: int, letter: str) -> Published | None:
         stored = self.session.store.dead.get(letter)
         answer = await self.session.replay(number, letter)
-        self.model.replayed(stored, answer, is_new=self.model.is_new(self.id, number))
+        self.model.replayed(stored, answer, is_new=self.model.is_new(self.id, number, answer))
         return answer
 
     async def discard(self, letters: Collection[str]) -> int:

@@ -9,11 +9,11 @@ import attrs
 from anyio import aclose_forcefully
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSStream
-from coredis.connection import TCPConnection, TCPLocation
 from coredis.exceptions import RedisError
 
 from postroom.store_errors import StoreBusy
 
+from .connection import Connection
 from .faults import MODULE
 from .places import Secret
 from .settings import Settings
@@ -22,17 +22,6 @@ Node = tuple[str, int]
 
 KEEPALIVE: Final[dict[str, int]] = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3}
 """Seconds of silence, seconds between probes, and probes: a peer that is gone is found within half a minute."""
-
-
-class _Connection(TCPConnection):
-    """A connection on a transport that stands already: coredis leaves things open where there is none."""
-
-    def __init__(self, location: TCPLocation, *, transport: ByteStream, **options: Any) -> None:
-        super().__init__(location, **options)
-        self._transport = transport
-
-    async def _connect(self) -> ByteStream:
-        return self._transport
 
 
 async def open_transport(node: Node, settings: Settings) -> ByteStream:
@@ -75,7 +64,7 @@ class Finder:
         """The place, for messages."""
         return str(self.settings.place)
 
-    async def find(self, start: Callable[[TCPConnection], Awaitable[None]]) -> Node:
+    async def find(self, start: Callable[[Connection], Awaitable[None]]) -> Node:
         """Host and port to connect to.
 
         Args:
@@ -103,30 +92,23 @@ class Finder:
         raise StoreBusy(MODULE, f"{self.shown}: {why}")
 
     async def _ask_sentinel(
-        self, node: Node, service: str, start: Callable[[TCPConnection], Awaitable[None]]
+        self, node: Node, service: str, start: Callable[[Connection], Awaitable[None]]
     ) -> Node | None:
         username, password = self.settings.sentinel
         with anyio.fail_after(self.settings.connect_within):
             connection = await self._connect(node, username, password, 0)
             await start(connection)
             try:
-                found: Any = await connection.create_request(b"SENTINEL GET-MASTER-ADDR-BY-NAME", service, decode=True)
+                found: Any = await connection.ask(b"SENTINEL GET-MASTER-ADDR-BY-NAME", service, decode=True)
             finally:
                 connection.invalidate()
         return None if found is None else (str(found[0]), int(found[1]))
 
-    async def _connect(self, node: Node, username: str | None, password: Secret | None, db: int) -> TCPConnection:
+    async def _connect(self, node: Node, username: str | None, password: Secret | None, db: int) -> Connection:
         transport = await open_transport(node, self.settings)
-        return _Connection(
-            TCPLocation(*node),
-            transport=transport,
-            stream_timeout=self.settings.reply_within,
-            username=username,
-            password=None if password is None else password.reveal(),
-            db=db,
-        )
+        return Connection(transport, self.settings.reply_within, username, password, db)
 
-    async def connect(self, node: Node) -> TCPConnection:
+    async def connect(self, node: Node) -> Connection:
         """A connection to the server at a node, as the user of the URL; not started yet.
 
         Raises:

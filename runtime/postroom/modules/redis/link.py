@@ -12,13 +12,13 @@ from typing import Any, Final
 import anyio
 import anyio.abc
 import attrs
-from coredis.connection import TCPConnection
 from coredis.exceptions import ConnectionError as ConnectionLost
 from coredis.exceptions import MovedError, RedisError, ResponseError
 
 from postroom.errors import PostroomError
 from postroom.store_errors import StoreBroken, StoreBusy
 
+from .connection import Connection, Unsent
 from .faults import ELSEWHERE, MODULE, code_of, translated, unknown, unreachable
 from .finding import Finder
 from .scripts import Script
@@ -43,10 +43,10 @@ class Link:
 
     finder: Finder
     tasks: anyio.abc.TaskGroup
-    greet: Callable[[TCPConnection], Awaitable[None]]
+    greet: Callable[[Connection], Awaitable[None]]
     patience: float
     losses: int = attrs.field(default=0, init=False)
-    _connection: TCPConnection | None = attrs.field(default=None, init=False)
+    _connection: Connection | None = attrs.field(default=None, init=False)
     _lock: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
 
     async def run(
@@ -76,14 +76,10 @@ class Link:
         """
         connection = await self._connected()
         try:
-            request = connection.create_request(
-                command, *arguments, timeout=within, decode=False, disconnect_on_cancellation=True
-            )
-        except (ConnectionLost, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            return await connection.ask(command, *arguments, within=within)
+        except Unsent as error:
             self._drop(connection)
             raise unreachable(error, self.finder.shown) from error
-        try:
-            return await request
         except (TimeoutError, ConnectionLost) as error:
             if code_of(error):  # the server has answered
                 raise self._refused(connection, error) from error
@@ -92,7 +88,7 @@ class Link:
         except RedisError as error:
             raise self._refused(connection, error) from error
 
-    def _refused(self, connection: TCPConnection, error: Exception) -> PostroomError:
+    def _refused(self, connection: Connection, error: Exception) -> PostroomError:
         code = code_of(error)
         if code == "NOSCRIPT":
             return _NoScript()
@@ -101,13 +97,13 @@ class Link:
             self.finder.look_again((error.host, error.port) if isinstance(error, MovedError) else None)
         return translated(error, self.finder.shown)
 
-    def _drop(self, connection: TCPConnection) -> None:
+    def _drop(self, connection: Connection) -> None:
         connection.invalidate()
         if self._connection is connection:
             self._connection = None
             self.losses += 1
 
-    async def _connected(self) -> TCPConnection:
+    async def _connected(self) -> Connection:
         connection = self._connection
         if connection is not None and connection.usable:
             return connection
@@ -128,7 +124,7 @@ class Link:
                 await anyio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _connect(self) -> TCPConnection:
+    async def _connect(self) -> Connection:
         for _ in range(MOST_MOVES):
             try:
                 return await self._connect_once()
@@ -136,8 +132,8 @@ class Link:
                 self.finder.look_again((error.host, error.port))
         raise StoreBusy(MODULE, f"{self.finder.shown}: its nodes send us from one to another")
 
-    async def _connect_once(self) -> TCPConnection:
-        connection: TCPConnection | None = None
+    async def _connect_once(self) -> Connection:
+        connection: Connection | None = None
         try:
             node = await self.finder.find(self._start)
             connection = await self.finder.connect(node)
@@ -171,7 +167,7 @@ class Link:
             cause = cause.__cause__ or cause.__context__
         return unreachable(error, self.finder.shown)
 
-    async def _start(self, connection: TCPConnection) -> None:
+    async def _start(self, connection: Connection) -> None:
         await self.tasks.start(connection.run, name="postroom redis connection")
 
     def close(self) -> None:

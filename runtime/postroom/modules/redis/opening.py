@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 import attrs
-from coredis.connection import TCPConnection
 from coredis.exceptions import NoScriptError, RedisError
 
+from .connection import Connection
 from .faults import code_of
 from .guarantees import Guarantee, check_server, guarantee_of, parse_info
 from .scripts import GREET
@@ -29,7 +29,7 @@ class Greeting:
     run: str = attrs.field(default="", init=False)
     runs: int = attrs.field(default=0, init=False)
 
-    async def greet(self, connection: TCPConnection) -> None:
+    async def greet(self, connection: Connection) -> None:
         """Look at a server, and let leases go on that nobody could renew while it was away.
 
         Raises:
@@ -38,7 +38,7 @@ class Greeting:
 
         Cancellation: the connection is to be dropped.
         """
-        info = parse_info(cast("str", await connection.create_request(b"INFO", decode=True)))
+        info = parse_info(cast("str", await connection.ask(b"INFO", decode=True)))
         check_server(info, str(self.settings.place))
         run = info.get("run_id", "")
         if run == self.run:
@@ -48,11 +48,11 @@ class Greeting:
         self.runs += bool(self.run)
         self.run = run
 
-    async def _config(self, connection: TCPConnection) -> Mapping[str, str] | None:
+    async def _config(self, connection: Connection) -> Mapping[str, str] | None:
         config: dict[str, str] = {}
         for name in ("appendfsync", "save"):
             try:
-                found: Any = await connection.create_request(b"CONFIG GET", name, decode=True)
+                found: Any = await connection.ask(b"CONFIG GET", name, decode=True)
             except RedisError as error:
                 if code_of(error) not in ("NOPERM", "UNKNOWN"):
                     raise
@@ -61,13 +61,13 @@ class Greeting:
                 config.update(found)
         return config
 
-    async def _run_greeting(self, connection: TCPConnection, run: str) -> None:
+    async def _run_greeting(self, connection: Connection, run: str) -> None:
         clock = self.settings.clock
         lease = round(self.settings.lease * 1_000_000)
         blob = encode(["", None if clock is None else round(clock() * 1_000_000), lease, 0, run])
         key = self.settings.prefix + "state"
         try:
-            await connection.create_request(b"EVALSHA", GREET.sha, 1, key, blob)
+            await connection.ask(b"EVALSHA", GREET.sha, 1, key, blob)
         except NoScriptError:
-            await connection.create_request(b"SCRIPT LOAD", GREET.source)
-            await connection.create_request(b"EVALSHA", GREET.sha, 1, key, blob)
+            await connection.ask(b"SCRIPT LOAD", GREET.source)
+            await connection.ask(b"EVALSHA", GREET.sha, 1, key, blob)

@@ -81,7 +81,7 @@ class Intake:
     """What is accepted in one step, on its way into the tables."""
 
     tx: Transaction
-    _knows: int | None = None  # the session that is told by the answer, and needs no news of mail
+    _knows: int | None = attrs.field(default=None, alias="knows")  # told by the answer, so it needs no news of mail
     wall: float = attrs.field(init=False)
     _events: list[tuple[object, ...]] = attrs.field(factory=list, init=False)
     _waiting: list[tuple[object, ...]] = attrs.field(factory=list, init=False)

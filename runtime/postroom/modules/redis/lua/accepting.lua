@@ -239,6 +239,20 @@ local function accept_run(run, at)
   end
 end
 
+-- Each event by itself, with its parcel; and where the next emit's begin.
+local function one_by_one(events, at)
+  local all = {}
+  for _, event in ipairs(events) do
+    for _ = 1, event[3] or 1 do
+      local copy = {}
+      for field = 1, 9 do copy[field] = event[field] end
+      copy[3], copy[5], at = ARGV[at], event[5] or 0, at + 1
+      all[#all + 1] = copy
+    end
+  end
+  return all, at
+end
+
 local function prepare(targets, sets)
   TARGETS, SETS = targets, sets
   WALL = now / 1000000

@@ -7,20 +7,6 @@ local function has_only_runs(events)
   return true
 end
 
--- Each event by itself, with its parcel; and where the next emit's begin.
-local function one_by_one(events, at)
-  local all = {}
-  for _, event in ipairs(events) do
-    for _ = 1, event[3] or 1 do
-      local copy = {}
-      for field = 1, 9 do copy[field] = event[field] end
-      copy[3], copy[5], at = ARGV[at], event[5] or 0, at + 1
-      all[#all + 1] = copy
-    end
-  end
-  return all, at
-end
-
 local function main()
   if not enter() then return GONE end
   local number, version, emits = A[5], A[6], A[9]

@@ -4,7 +4,7 @@ local function accept(events)
   if #events == 0 then return list({'\0', '\144'}) end
   prepare(A[10], A[11])
   reserve(A[13])
-  for i, event in ipairs(events) do event[3] = ARGV[i + 1] end
+  events = one_by_one(events, 2)
   local refused = refusal(events)
   if refused then return refused, true end
   local pieces = {}
