@@ -24,7 +24,8 @@ def environment(**more: str) -> dict[str, str]:
     """That of a process, in which all of the code is found from any folder."""
     paths = os.pathsep.join(str(ROOT / name) for name in ("runtime", "actors", "."))
     own = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "POSTROOM_MODULE")}
-    return own | {"PYTHONPATH": paths, "COLUMNS": "120"} | more
+    # Frameworks that are installed beside postroom are imported by its container, and warn of each other.
+    return own | {"PYTHONPATH": paths, "COLUMNS": "120", "PYTHONWARNINGS": "ignore"} | more
 
 
 def postroom(folder: Path, *arguments: object, env: Mapping[str, str] = {}) -> "subprocess.CompletedProcess[str]":
