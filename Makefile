@@ -71,6 +71,7 @@ bugbank: $(VENV)/.dev  ## plant real mistakes, one at a time; the simulator must
 crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases, bad networks and stepped clocks on SQLite and Redis, 12 minutes
 	@$(BIN)/python -m tests.crash sqlite
 	@$(BIN)/python -m tests.crash redis
+	@$(BIN)/python -m tests.crash workflows
 	@for store in sqlite redis; do \
 		$(BIN)/python -m tests.crash worker --store $$store && \
 		$(BIN)/python -m tests.shutdown --store $$store && \
