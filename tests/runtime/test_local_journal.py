@@ -4,6 +4,7 @@ import anyio
 import attrs
 import pytest
 
+from postroom import Capability, Runtime
 from postroom.contract import Answer, Emit, Notice, Published, StoredEvent
 from postroom.errors import NoSubscriber
 from postroom.journal import Entry, Journal, NewRun, RunLoan, RunState, StoredRun
@@ -119,3 +120,8 @@ async def test_what_was_forgotten_and_begun_again_is_another_run(journal: Journa
     await have(journal, "b", 2)
     await anyio.sleep(10)
     assert (await journal.take({"ship": 1})).loans == []
+
+
+async def test_local_declares_that_it_keeps_a_journal() -> None:
+    async with Runtime(requires={Capability.WORKFLOWS}):
+        pass
