@@ -33,8 +33,8 @@ $(VENV)/.docs: $(VENV)/.demo
 demo: $(VENV)/.demo  ## replay a CD shop's orders (ARGS="--orders FILE --fail 0.05 --backend asyncio --json")
 	@$(BIN)/python -m examples.storefront $(ARGS)
 
-test: $(VENV)/.dev  ## run all tests, on trio and on asyncio
-	@$(BIN)/python -m pytest -q
+test: $(VENV)/.dev  ## run all tests, on trio and on asyncio, in two processes
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: $(VENV)/.dev  ## format, lint, types, import direction
 	@$(BIN)/ruff format --check .

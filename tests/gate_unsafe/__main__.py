@@ -18,7 +18,7 @@ FOLDERS: Final = ("runtime", "actors", "examples", "tests", "docs")
 
 EXCEPTED: Final[Mapping[str, str]] = {
     "runtime/postroom/cli/app.py": "imports the files of its own package, each of which is a command",
-    "runtime/postroom/cli/loading.py": "imports the service that whoever calls `postroom run` names on the command line",
+    "runtime/postroom/cli/loading.py": "imports the service that its caller names on the command line",
     "tests/bugbank/planting.py": "compiles functions of ours with the bugs of its own bank in them; reads nothing else",
 }
 """Files that may, relative to the root; each with its reason. An entry that is not needed is an error as well."""

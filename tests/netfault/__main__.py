@@ -8,6 +8,7 @@ Status: 0 if all are reached, 1 if not, 2 for what can't be run.
 Every other toxic is on trio. A proxy of the tests' own stands for the network; toxiproxy's list was the menu.
 """
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -27,4 +28,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    logging.getLogger("postroom").setLevel(logging.CRITICAL)  # it says much about a bad network
+    logging.getLogger("coredis").setLevel(logging.CRITICAL + 1)
     sys.exit(main())

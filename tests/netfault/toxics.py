@@ -1,6 +1,5 @@
 """R9: what networks do to the connections of a runtime that emits and handles."""
 
-import logging
 import random
 import time
 from collections.abc import Callable
@@ -91,8 +90,6 @@ class Found:
 
 def run(name: str, number: int, seconds: float, seed: int) -> Goal:
     """One toxic for so many seconds."""
-    logging.getLogger("postroom").setLevel(logging.CRITICAL)
-    logging.getLogger("coredis").setLevel(logging.CRITICAL + 1)
     found = Found()
     with RedisServer() as server, Proxy(server.port) as proxy:
         strike, every = TOXICS[name]
