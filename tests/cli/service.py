@@ -88,6 +88,7 @@ def _given(runtime: Runtime, name: str, ids: list[str]) -> Runtime:
                 time.sleep(0.001)
             else:
                 left.pop(0)
+        say("given")
 
     threading.Thread(target=give, daemon=True).start()
     return runtime

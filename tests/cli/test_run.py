@@ -47,6 +47,7 @@ def test_75_a_handler_that_ends_within_the_grace_ends_and_the_status_is_0(tmp_pa
 @BACKENDS
 def test_75_what_the_grace_cuts_short_is_listed_and_goes_back_and_the_status_is_1(tmp_path: Path, backend: str) -> None:
     with running(tmp_path, "run", f"{SERVICE}:busy_durable", "--backend", backend) as service:
+        service.wait_for("given")
         service.wait_for("begun", 4)
         service.signal()
         assert service.status() == 1
