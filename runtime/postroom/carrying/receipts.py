@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import attrs
 
@@ -33,6 +34,9 @@ class StoredTarget:
 
 
 NOBODY: Every = Every(())
+
+FEWEST_SWEPT: Final = 1000
+"""Receipts below which nobody looks for those that are gone."""
 
 
 class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
@@ -83,9 +87,9 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
         if self.refusal is not None:
             raise self.refusal
 
-    def accept(self, event: Event, targets: Sequence[StoredTarget]) -> None:
+    def accept(self, event: Event, targets: tuple[StoredTarget, ...]) -> None:
         """The runtime's own: it is stored."""
-        self.event, self.targets, self.is_accepted = event, tuple(targets), True
+        self.event, self.targets, self.is_accepted = event, targets, True
 
     def refuse(self, error: PostroomError) -> None:
         """The runtime's own: it is not stored."""
@@ -135,6 +139,37 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
 
 
 @attrs.define(eq=False)
+class Firsts:
+    """Receipts of emits, by event, as long as somebody holds them.
+
+    As a `WeakValueDictionary`, at a third of its cost: nothing is told when a receipt goes, so now and then, once as
+    many have come as were left, those that are gone are looked for.
+    """
+
+    _by_event: dict[str, "weakref.ref[StoredReceipt]"] = attrs.field(factory=dict, init=False)
+    _sweep_at: int = attrs.field(default=FEWEST_SWEPT, init=False)
+
+    def __len__(self) -> int:
+        return len(self._by_event)
+
+    def get(self, event: str) -> StoredReceipt | None:
+        """The receipt of an event."""
+        found = self._by_event.get(event)
+        return None if found is None else found()
+
+    def add(self, event: str, receipt: StoredReceipt) -> None:
+        """One more."""
+        self._by_event[event] = weakref.ref(receipt)
+        if len(self._by_event) >= self._sweep_at:
+            self._by_event = {id: ref for id, ref in self._by_event.items() if ref() is not None}
+            self._sweep_at = max(FEWEST_SWEPT, 2 * len(self._by_event))
+
+    def all(self) -> list[StoredReceipt]:
+        """All that somebody holds."""
+        return [receipt for ref in self._by_event.values() if (receipt := ref()) is not None]
+
+
+@attrs.define(eq=False)
 class Receipts:
     """The receipts that somebody still holds.
 
@@ -143,9 +178,7 @@ class Receipts:
         replays: The last one of each dead letter that was replayed, by event and subscription.
     """
 
-    firsts: "weakref.WeakValueDictionary[str, StoredReceipt]" = attrs.field(
-        factory=weakref.WeakValueDictionary, init=False
-    )
+    firsts: Firsts = attrs.field(factory=Firsts, init=False)
     replays: "weakref.WeakValueDictionary[tuple[str, str], StoredReceipt]" = attrs.field(
         factory=weakref.WeakValueDictionary, init=False
     )
@@ -159,4 +192,4 @@ class Receipts:
 
     def all(self) -> tuple[StoredReceipt, ...]:
         """All of them."""
-        return (*self.firsts.values(), *self.replays.values())
+        return (*self.firsts.all(), *self.replays.values())
