@@ -157,7 +157,7 @@ class Carrier:
         receipt = self.receipt_of(event)
         receipt.accept(event, self._targets_of(published))
         for name in published.targets:
-            self._receipts.replays[event.id, name] = receipt
+            self._receipts.replays.add((event.id, name), receipt)
             if name in self.fetcher.served:
                 self.fetcher.expect(name)
         self.recorded(receipt, None)
@@ -229,7 +229,7 @@ class Carrier:
         self.fetcher.paused(name, token)
 
     def _tell(self, event: str, encoded: bytes) -> bool:
-        if self._receipts.firsts.get(event) is None and not self._receipts.replays:
+        if self._receipts.firsts.get(event) is None and not self._receipts.replays.refs:
             return False
         try:
             outcome = decode_outcome(encoded)

@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import attrs
 
@@ -138,35 +138,38 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
         return Receipt.wait_for(self, kind)
 
 
+K = TypeVar("K")
+
+
 @attrs.define(eq=False)
-class Firsts:
-    """Receipts of emits, by event, as long as somebody holds them.
+class Held(Generic[K]):
+    """Receipts by what they are for, as long as somebody holds them.
 
     As a `WeakValueDictionary`, at a third of its cost: nothing is told when a receipt goes, so now and then, once as
     many have come as were left, those that are gone are looked for.
+
+    Attributes:
+        refs: Some may be of receipts that are gone.
     """
 
-    _by_event: dict[str, "weakref.ref[StoredReceipt]"] = attrs.field(factory=dict, init=False)
+    refs: dict[K, "weakref.ref[StoredReceipt]"] = attrs.field(factory=dict, init=False)
     _sweep_at: int = attrs.field(default=FEWEST_SWEPT, init=False)
 
-    def __len__(self) -> int:
-        return len(self._by_event)
-
-    def get(self, event: str) -> StoredReceipt | None:
-        """The receipt of an event."""
-        found = self._by_event.get(event)
+    def get(self, key: K) -> StoredReceipt | None:
+        """One of them."""
+        found = self.refs.get(key)
         return None if found is None else found()
 
-    def add(self, event: str, receipt: StoredReceipt) -> None:
-        """One more."""
-        self._by_event[event] = weakref.ref(receipt)
-        if len(self._by_event) >= self._sweep_at:
-            self._by_event = {id: ref for id, ref in self._by_event.items() if ref() is not None}
-            self._sweep_at = max(FEWEST_SWEPT, 2 * len(self._by_event))
+    def add(self, key: K, receipt: StoredReceipt) -> None:
+        """One more, or another one in its place."""
+        self.refs[key] = weakref.ref(receipt)
+        if len(self.refs) >= self._sweep_at:
+            self.refs = {key: ref for key, ref in self.refs.items() if ref() is not None}
+            self._sweep_at = max(FEWEST_SWEPT, 2 * len(self.refs))
 
     def all(self) -> list[StoredReceipt]:
         """All that somebody holds."""
-        return [receipt for ref in self._by_event.values() if (receipt := ref()) is not None]
+        return [receipt for ref in self.refs.values() if (receipt := ref()) is not None]
 
 
 @attrs.define(eq=False)
@@ -178,18 +181,16 @@ class Receipts:
         replays: The last one of each dead letter that was replayed, by event and subscription.
     """
 
-    firsts: Firsts = attrs.field(factory=Firsts, init=False)
-    replays: "weakref.WeakValueDictionary[tuple[str, str], StoredReceipt]" = attrs.field(
-        factory=weakref.WeakValueDictionary, init=False
-    )
+    firsts: Held[str] = attrs.field(factory=lambda: Held[str](), init=False)
+    replays: Held[tuple[str, str]] = attrs.field(factory=lambda: Held[tuple[str, str]](), init=False)
 
     def waiting(self, event: str, subscription: str) -> StoredReceipt | None:
         """The one that an outcome is for: the emit's until it has it, then that of the last replay."""
         first = self.firsts.get(event)
-        if first is not None and not first.has(subscription):
+        if not self.replays.refs or (first is not None and not first.has(subscription)):
             return first
-        return self.replays.get((event, subscription), first)
+        return self.replays.get((event, subscription)) or first
 
     def all(self) -> tuple[StoredReceipt, ...]:
         """All of them."""
-        return (*self.firsts.all(), *self.replays.values())
+        return (*self.firsts.all(), *self.replays.all())
