@@ -85,6 +85,7 @@ async def test_68_what_a_dead_process_had_is_taken_over_though_the_file_is_locke
         module: Any = SqliteModule(path, busy_timeout=0.05, lease=0.6)
         async with Runtime(module=module, subscribers=[ledger]):
             other = apsw.Connection(str(path))
+            other.set_busy_timeout(5000)  # the runtime may be writing just then
             other.execute("BEGIN IMMEDIATE")
             await anyio.sleep(0.3)  # whoever asks meanwhile is told that it is busy
             other.execute("UPDATE sessions SET lease_until = 0 WHERE name = 'dead'")
