@@ -24,6 +24,7 @@ from tests.poison.__main__ import main as poison
 from tests.shutdown.__main__ import main as shutdown
 from tests.simulation.__main__ import main as simulation
 from tests.soak.__main__ import main as soak
+from tests.workflows.__main__ import main as workflows
 
 MAINS = {
     "branches": branches,
@@ -41,6 +42,7 @@ MAINS = {
     "shutdown": shutdown,
     "simulation": simulation,
     "soak": soak,
+    "workflows": workflows,
 }
 
 ROOT = Path(__file__).parent.parent.parent
