@@ -9,6 +9,7 @@ import pytest
 from tests.branches.__main__ import main as branches
 from tests.bugbank.__main__ import main as bugbank
 from tests.cancel_everywhere.__main__ import main as cancel_everywhere
+from tests.cancel_everywhere.workflows import main as cancel_workflows
 from tests.clock.__main__ import main as clock
 from tests.crash.__main__ import main as crash
 from tests.fault_everywhere.__main__ import main as fault_everywhere
@@ -30,6 +31,7 @@ MAINS = {
     "branches": branches,
     "bugbank": bugbank,
     "cancel_everywhere": cancel_everywhere,
+    "cancel_everywhere.workflows": cancel_workflows,
     "clock": clock,
     "crash": crash,
     "fault_everywhere": fault_everywhere,

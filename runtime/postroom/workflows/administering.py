@@ -65,12 +65,17 @@ class Administration:
 
         Cancellation: it was asked for or not.
         """
+        await self._cancel(id, also_after_success=True)
+
+    async def _cancel(self, id: str, *, also_after_success: bool) -> None:
         request = entry(Kind.CANCEL, "")
         while True:
             state = (await self.status(id)).state
             if state in (RunState.FAILED, RunState.CANCELLED):
                 raise UnknownRun(id, "it has been undone already")
             if state is RunState.SUCCEEDED:
+                if not also_after_success:
+                    return
                 if await self._ask("undo a workflow", lambda: self._journal.reopen(id, request)):
                     break
             elif await self._signal(id, request):

@@ -314,7 +314,11 @@ class Keeper:
                     for run in tuple(self.runs.values()):
                         run.stop(Reason.LEAVING)
                     await self._wait_until_empty()
-            self._life.cancel()
+            self.end()
+
+    def end(self) -> None:
+        """Serve no more; what is in hand is cancelled, and nothing of it is written."""
+        self._life.cancel()
 
     def _stop_all(self, reason: Reason) -> None:
         self._stop_for = reason
