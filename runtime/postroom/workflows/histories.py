@@ -144,8 +144,8 @@ class Replayed:
         id, workflow: Of the history.
         fits: The code does what is on record.
         journal, code: Where it does not: what the journal has, and what the code does instead.
-        diff: Where it does not: the steps of both, up to where they part, those of the journal alone with a minus in front,
-            those of the code alone with a plus.
+        diff: Where it does not: the steps of both, up to where they part; those of the journal alone have a minus in
+            front, those of the code alone a plus.
     """
 
     id: str
