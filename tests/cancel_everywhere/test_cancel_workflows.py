@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from postroom.workflows import execution, keeping
 from tests.cancel_everywhere.one_workflow import MODULES, OUTCOMES, VICTIMS, Case, Module, Victim, run_one
 from tests.cancel_everywhere.shopping import Shop
 from tests.cancel_everywhere.workflows import main, sweep
@@ -24,6 +25,18 @@ def test_a_workflow_cancelled_at_any_step_is_done_and_told_or_neither(
     swept = list(sweep(case))
     assert len(swept) > 40
     assert not {run.arguments: one.wrong for run, one in swept if one.wrong}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", BACKENDS)
+@pytest.mark.parametrize("victim", ["run", "handle"])
+def test_so_is_one_that_is_laid_down_and_taken_up_on_the_way(
+    victim: Victim, library: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "REST_AFTER", 0.3)
+    monkeypatch.setattr(keeping, "REST_EVERY", 0.1)
+    case = Case(outcome="fails", module="reference", library=library, victim=victim, seed=7, step=0)
+    assert not {run.arguments: one.wrong for run, one in sweep(case) if one.wrong}
 
 
 @pytest.mark.parametrize("library", BACKENDS)

@@ -98,14 +98,23 @@ class Driver:
         value, error = await self.call()
         return await self._ended(value, error)
 
+    @property
+    def _is_for_others(self) -> bool:
+        """It goes on in another process, or when a person says so."""
+        return self.run.reason in GOES_ON_ELSEWHERE or self.run.reason is Reason.PARKED
+
     async def _ended(self, value: Any, error: BaseException | None) -> Undoing | None:
         run = self.run
-        if run.reason in GOES_ON_ELSEWHERE or run.reason is Reason.PARKED:
+        if self._is_for_others:
             return None
         if run.reason is Reason.CANCELLED:
+            await self._seek_rest()
             return Undoing(run.times.now(), cancelled=True)
         if run.reason is Reason.TIMED_OUT:
             error = WorkflowTimeout(run.workflow.name, run.workflow.timeout or 0.0)
+            await self._seek_rest()
+            if self._is_for_others:
+                return None
         try:
             run.replay.check_end("ends" if error is None else f"ends with {type(error).__name__}")
         except Mismatch as mismatch:
@@ -207,6 +216,20 @@ class Driver:
         if missing and run.reason is None:
             run.park(Mismatch(f"step {sorted(missing)[0]}, to be undone,", "ends without asking for it"))
         run.seeking, run.stash.muted = None, False
+
+    async def _seek_rest(self) -> None:
+        """It was stopped before it had asked for all that is in its journal: find that too, or it would stay done."""
+        run = self.run
+        if run.replay.steps.keys() <= run.finished.keys():
+            return
+        loan = await run.backstage.ask("read a workflow", lambda: run.backstage.journal.run(run.id))
+        if loan is None:
+            run.reason = Reason.LOST
+            return
+        run.begin_again(loan.entries)
+        await self._seek()
+        if run.reason is Reason.CANCELLED:
+            run.reason = None
 
     # The end
 

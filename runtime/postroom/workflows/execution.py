@@ -4,7 +4,9 @@ Units: seconds.
 """
 
 import enum
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 import anyio
@@ -33,10 +35,17 @@ class Reason(enum.Enum):
     TIMED_OUT = "timed out"
     PARKED = "parked"
     LEAVING = "leaving"
+    RESTING = "resting"
     LOST = "lost"
 
 
-GOES_ON_ELSEWHERE: Final = frozenset({Reason.LEAVING, Reason.LOST})
+GOES_ON_ELSEWHERE: Final = frozenset({Reason.LEAVING, Reason.RESTING, Reason.LOST})
+
+REST_AFTER: Final = 60.0
+"""How long a run has only waited, and how much longer it will at the least, when its process lays it down."""
+
+LONGEST_REST: Final = 3600.0
+"""How long it is laid down at the most: a signal that got lost on the way is found then."""
 
 
 @attrs.define(eq=False)
@@ -73,6 +82,10 @@ class Execution:
         seeking: The workflow only runs to find the steps of these paths.
         stirred: Set, and made anew, whenever something came from outside.
         expired: Scopes of nested workflows that have run out of time, by prefix.
+        waits: When each of its tasks that only wait will go on by itself, on the loop's clock.
+        rest: For how long it is laid down, with the reason `RESTING`.
+        rested_with: The signals that it knew when it was laid down.
+        active_at: When something else happened last, on that clock.
     """
 
     workflow: Workflow[Any]
@@ -101,6 +114,10 @@ class Execution:
     stalled: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     expired: dict[str, anyio.CancelScope] = attrs.field(factory=dict, init=False)
+    waits: list[float] = attrs.field(factory=list, init=False)
+    active_at: float = attrs.field(init=False)
+    rest: float = attrs.field(default=0.0, init=False)
+    rested_with: frozenset[str] = attrs.field(default=frozenset(), init=False)
     _pending: list[Entry] = attrs.field(factory=list, init=False)
     _rank: int = attrs.field(default=0, init=False)
 
@@ -109,6 +126,7 @@ class Execution:
         self.stash = Stash(self.id, self.cause, self.backstage)
         self.replay.load(self.loan.entries)
         self._rank = len(self.loan.entries)
+        self.active_at = anyio.current_time()
         for path, undone in self.replay.undone.items():
             self.stash.epilogue.extend(self.stash.hold(path, read_event(each)) for each in undone.events)
 
@@ -130,6 +148,35 @@ class Execution:
             if path.startswith(prefix):
                 scope.cancel()
         await anyio.sleep_forever()
+
+    @contextmanager
+    def waiting(self, due: float = math.inf) -> Iterator[None]:
+        """A block in which a task only waits: until a time of day, for a signal, or for a deadline around it."""
+        now = anyio.current_time()
+        until = min(now + max(0.0, due - self.times.now()), anyio.current_effective_deadline())
+        self.waits.append(until)
+        self.active_at = now
+        try:
+            yield
+        finally:
+            self.waits.remove(until)
+            self.active_at = anyio.current_time()
+
+    def rest_for(self) -> float:
+        """For how long it may be laid down, since it only waits; 0 where it may not."""
+        now = anyio.current_time()
+        busy = self.reason is not None or self.is_undoing or self.seeking is not None or self.running
+        if busy or not self.waits or now < self.active_at + REST_AFTER:
+            return 0.0
+        rest = min(self.waits) - now
+        return 0.0 if rest < REST_AFTER else min(rest, LONGEST_REST)
+
+    def begin_again(self, entries: tuple[Entry, ...]) -> None:
+        """Let the function run once more, against the whole journal as it is now."""
+        self.replay = Replay()
+        self.replay.load(entries)
+        self.reason, self.scope = None, anyio.CancelScope()
+        self.found, self.stalled = anyio.Event(), anyio.Event()
 
     def park(self, mismatch: Mismatch) -> None:
         """The journal does not fit the code."""
@@ -181,6 +228,7 @@ class Execution:
 
     def refresh(self, entries: tuple[Entry, ...]) -> None:
         """Take up what came from outside."""
+        self.active_at = anyio.current_time()
         self.replay.signals.update(
             (name, signal) for name, signal in _signals(entries).items() if name not in self.replay.signals
         )

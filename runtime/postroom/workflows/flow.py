@@ -249,7 +249,8 @@ class Flow:
         due = run.moment(Kind.SLEEP, path, lambda: run.times.now() + seconds)
         if is_new:
             await run.recorded()
-        await run.times.sleep_until(-math.inf if run.seeking is not None else due)
+        with run.waiting(due):
+            await run.times.sleep_until(-math.inf if run.seeking is not None else due)
 
     async def wait_for(self, name: str, *, within: float | None = None, type: Any = Any) -> Any:
         """Wait for a signal from outside: `workflows.signal(id, name, value)`. One that came before counts.
@@ -286,7 +287,8 @@ class Flow:
             while name not in run.replay.signals:
                 if run.seeking is not None:
                     await run.halt(path)
-                await run.stirred.wait()
+                with run.waiting():
+                    await run.stirred.wait()
         signal = run.replay.signals.get(name)
         if signal is None:
             await run.recorded(entry(Kind.TIMED_OUT, path, Moment(run.times.now())))

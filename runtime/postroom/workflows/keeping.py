@@ -5,6 +5,7 @@ Runs are begun in tasks of this one, never in those of whoever asks for them, so
 Units: seconds.
 """
 
+import math
 from collections.abc import Iterable
 from functools import partial
 from typing import Final
@@ -26,9 +27,12 @@ from .driver import Driver
 from .errors import WorkflowsClosed
 from .execution import Execution, Reason
 from .handles import Tracked
-from .records import Input, Result, encode, read
+from .records import Input, Kind, Moment, Result, encode, entry, read
 from .staging import current_buffer
 from .times import WallTime
+
+REST_EVERY: Final = 10.0
+"""How often those in hand are looked at for whether they only wait."""
 
 LOOK_EVERY: Final = 1.0
 """How often a store is asked for runs that a dead process has left, which may come without news."""
@@ -82,6 +86,7 @@ class Keeper:
     _working: dict[int, str] = attrs.field(factory=dict, init=False)  # what has arrived and is not done with
     _early: set[str] = attrs.field(factory=set, init=False)  # heard of before it was at work here
     _reserved: int = attrs.field(default=0, init=False)  # places for what is being asked for
+    _rests_at: float = attrs.field(default=-math.inf, init=False)
     _is_lost: bool = attrs.field(default=False, init=False)
     _stop_for: Reason | None = attrs.field(default=None, init=False)
     _leaving: bool = attrs.field(default=False, init=False)
@@ -146,9 +151,12 @@ class Keeper:
                     if self._is_lost:
                         await self._stop_lost()
                     await self._refresh()
+                    self._lay_down()
                     wait = await self._take()
                     for loan in self._start_arrived():
                         self._tasks.start_soon(self._work, loan, name=f"postroom workflow {loan.run.id}")
+                    if wait is None and self.backstage.is_durable:
+                        wait = REST_EVERY
                     with anyio.move_on_after(wait):
                         await news.wait()
 
@@ -219,11 +227,38 @@ class Keeper:
             if self._stop_for is not None:
                 run.stop(self._stop_for)
             await Driver(run, input, tracked.end).drive()
-            if run.reason is Reason.LEAVING:
+            if run.reason in (Reason.LEAVING, Reason.RESTING):
+                rest = run.rest if run.reason is Reason.RESTING else 0.0
                 with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
-                    await self.backstage.ask("hand a workflow back", lambda: journal.hand_back(token))
+                    await self.backstage.ask("hand a workflow back", lambda: journal.hand_back(token, rest))
+                    if rest:
+                        await self._look_once_more(run)
         finally:
             del self.runs[token]
+
+    def _lay_down(self) -> None:
+        """Have runs that only wait, and for long, do so in the journal: others get their places."""
+        now = anyio.current_time()
+        if not self.backstage.is_durable or now < self._rests_at + REST_EVERY:
+            return
+        self._rests_at = now
+        for run in self.runs.values():
+            run.rest = run.rest_for()
+            if run.rest:
+                run.rested_with = frozenset(run.replay.signals)
+                run.stop(Reason.RESTING)
+
+    async def _look_once_more(self, run: Execution) -> None:
+        """What came from outside while a run was laid down has found nobody to tell: write to it, so that it is up."""
+        loan = await self.backstage.ask("read a workflow", lambda: self.backstage.journal.run(run.id))
+        if loan is None or loan.run.owner is not None:
+            return
+        if any(
+            each.kind == Kind.CANCEL or (each.kind == Kind.SIGNAL and each.key not in run.rested_with)
+            for each in loan.entries
+        ):
+            nudge = entry(Kind.NOW, f"rest {run.token}", Moment(self.times.now()))
+            await self.backstage.ask("signal a workflow", lambda: self.backstage.journal.signal(run.id, nudge))
 
     async def _opened(self, loan: RunLoan) -> Execution | None:
         """A run as this process works on it; one whose journal can't be read is parked."""

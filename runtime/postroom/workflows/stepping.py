@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import anyio.lowlevel
 import attrs
 
@@ -98,6 +99,7 @@ async def _now(
         lambda number, error, wait: run.tell("retrying", path, number, type(error).__name__),
     )
     run.running[path] = step
+    run.active_at = anyio.current_time()
     try:
         answer, count = await attempts.run(attempt)
         output, undo, done = _written(run, step, path, answer, count, in_order)

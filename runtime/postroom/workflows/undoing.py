@@ -54,6 +54,7 @@ async def _undo(run: Execution, each: Finished) -> bool:
         run.backstage.random,
         lambda number, error, wait: run.tell("retrying", path, number, type(error).__name__),
     )
+    run.running[f"{path}/undo"] = step
     try:
         _, count = await attempts.run(attempt)
     except Exhausted as exhausted:
@@ -65,6 +66,8 @@ async def _undo(run: Execution, each: Finished) -> bool:
         for buffer in buffers:
             buffer.close("its compensation was cancelled")
         raise
+    finally:
+        run.running.pop(f"{path}/undo", None)
     events = buffers[0].events
     buffers[0].close(None)
     undone = Undone(run.times.now(), count, write_events([waiting.draft for waiting in events]))
