@@ -50,7 +50,7 @@ def load(name: str) -> Loaded:
     Raises:
         Refused: there is none of this name, or importing it fails; says where.
     """
-    module, thing = _import(name, "runtime", "shop.service:runtime")
+    module, thing = load_attribute(name)
     if not isinstance(thing, Runtime) and (not callable(thing) or isinstance(thing, type)):
         raise Refused(f"{quoted(name)} is neither a Runtime nor a function that makes one, but {quoted(thing)}")
     return Loaded(name, module, cast("Runtime | Make", thing))
@@ -62,17 +62,21 @@ def load_class(name: str) -> type[Any]:
     Raises:
         Refused: there is none of this name, or importing it fails; says where.
     """
-    _, thing = _import(name, "class", "shop.events:OrderPlaced")
+    _, thing = load_attribute(name, "class")
     if not isinstance(thing, type):
         raise Refused(f"{quoted(name)} is no class, but {quoted(thing)}")
     return thing
 
 
-def _import(name: str, what: str, example: str) -> tuple[Any, Any]:
-    """A module, and what it has under the name behind the colon."""
+def load_attribute(name: str, what: str = "runtime") -> tuple[Any, Any]:
+    """Import a module, and what `module:attribute` names in it.
+
+    Raises:
+        Refused: there is none of this name, or importing it fails; says where.
+    """
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
-        raise Refused(f"{quoted(name)} names no {what}: write `module:attribute`, such as `{example}`")
+        raise Refused(f"{quoted(name)} names no {what}: write `module:attribute`, such as `shop.service:{what}`")
     folder = os.getcwd()
     if folder not in sys.path:
         sys.path.insert(0, folder)
