@@ -16,6 +16,7 @@ from .codec import RemoteFailure as RemoteFailure
 from .codec import UnreadableRecord as UnreadableRecord
 from .context import Context as Context
 from .contract import EventModule as EventModule
+from .contract import StagedGroup as StagedGroup
 from .contract import StoredSubscription as StoredSubscription
 from .dead_letters import DeadLetter as DeadLetter
 from .dead_letters import DeadLetters as DeadLetters
@@ -200,6 +201,7 @@ __all__ = [
     "Skip",
     "Snapshot",
     "SqliteModule",
+    "StagedGroup",
     "StagedReceipt",
     "Step",
     "StepAnswer",

@@ -25,6 +25,8 @@ import msgspec
 
 from .capabilities import Capability
 from .errors import PostroomError
+from .listings import StagedGroup as StagedGroup
+from .listings import StoredSubscription as StoredSubscription
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
@@ -236,28 +238,6 @@ class News(msgspec.Struct, frozen=True):
     lost: bool = False
 
 
-class StoredSubscription(msgspec.Struct, frozen=True):
-    """A subscription as it stands in a store.
-
-    Attributes:
-        waiting: Deliveries that may be lent now.
-        delayed: Deliveries that are due later.
-        lent: Deliveries that sessions have.
-        dead: Its dead letters.
-        served_by: Sessions that serve it now.
-        paused: Nothing is lent.
-    """
-
-    name: str
-    patterns: tuple[str, ...]
-    waiting: int
-    delayed: int
-    lent: int
-    dead: int
-    served_by: tuple[str, ...]
-    paused: bool
-
-
 EXPIRED: Final = "it was not released in time"
 """The reason in the notice of a group whose time to live is over."""
 
@@ -335,6 +315,10 @@ class Store(Protocol):
 
     async def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:
         """Drop what is staged in a group, or of it the events of these names; returns how many."""
+        ...
+
+    async def groups(self, limit: int) -> list[StagedGroup]:
+        """The groups in which something is staged, those first that are dropped first; at most so many."""
         ...
 
     async def letters(self, subscription: str | None, after: str | None, limit: int) -> list[StoredLetter]:

@@ -10,10 +10,11 @@ import anyio.lowlevel
 import attrs
 import msgspec
 
-from .checks import check_number, listed, word
+from .checks import check_count, check_number, listed, word
 from .deadlock import check_here
 from .errors import InvalidOption, NoSubscriber
 from .event_types import Emitted
+from .listings import StagedGroup
 from .many import Draft, ManyEmitter, note_of_position
 from .names import tokens_of_name
 from .options import EmitOptions, check_group
@@ -24,6 +25,9 @@ from .staging import MOST_STAGED, TIME_TO_LIVE, Block, GroupClosed, GroupFull
 
 GRACE: Final = 5.0
 """How long a group that failed waits for its store to drop what is staged, seconds."""
+
+
+MOST_LISTED: Final = 100
 
 
 @attrs.define(eq=False)
@@ -196,6 +200,28 @@ class GroupEmitter(ManyEmitter):
         if self._outbox is not None:
             return await self._outbox.groups.clear(id, wanted, CLEARED)
         return self._stages.clear(id, wanted)
+
+    async def staged_groups(self, *, limit: int = MOST_LISTED) -> tuple[StagedGroup, ...]:
+        """The groups in which something is staged, those first that are dropped first unless they are released.
+
+        On a durable module those of all processes, in memory those of this runtime.
+
+        Args:
+            limit: At most so many.
+
+        Raises:
+            InvalidOption: a limit that is none.
+            Unsupported: the event module has no groups.
+            RuntimeClosed, WrongThread, WrongBackend: it is not open here.
+            StoreBroken: the store can't be asked.
+
+        Cancellation: changes nothing.
+        """
+        check_count("limit", limit, "groups")
+        await self._before("staged_groups")
+        if self._outbox is not None:
+            return tuple(await self._outbox.groups.listing(limit))
+        return tuple(self._stages.listing(limit))
 
     async def _before(self, call: str) -> None:
         """Whether this may be called here; a checkpoint, before anything has been done."""

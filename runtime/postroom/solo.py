@@ -11,7 +11,7 @@ import anyio.lowlevel
 import attrs
 
 from .capabilities import Capability, Unsupported
-from .contract import Answer, Binding, Emit, News, Notice, Published
+from .contract import Answer, Binding, Emit, News, Notice, Published, StagedGroup
 from .errors import PostroomError
 from .names import tokens_of_pattern
 from .routes import Routes
@@ -88,6 +88,11 @@ class SoloStore:
         self._refuse_groups()
 
     async def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:
+        """Raises Unsupported; a checkpoint."""
+        await anyio.lowlevel.checkpoint()
+        self._refuse_groups()
+
+    async def groups(self, limit: int) -> list[StagedGroup]:
         """Raises Unsupported; a checkpoint."""
         await anyio.lowlevel.checkpoint()
         self._refuse_groups()

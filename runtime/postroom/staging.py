@@ -17,6 +17,7 @@ from postroom_actors import Port, Schedule
 from .deduplication import Deduplication
 from .errors import Closed
 from .event import Event
+from .listings import StagedGroup
 from .log import GROUP_EXPIRED, Log
 from .overtime import Alarm
 from .staged import CLEARED, Stage, StagedReceipt
@@ -80,6 +81,12 @@ class Stages:
     def find(self, id: str) -> Stage | None:
         """What is staged under this id; never an empty group."""
         return self._stages.get(id)
+
+    def listing(self, limit: int) -> list[StagedGroup]:
+        """The groups in which something is staged, those first that expire first; at most so many."""
+        found = sorted(self._stages.values(), key=lambda stage: (stage.expires_at, stage.id))[:limit]
+        left = [(stage, stage.expires_at - self.port.now()) for stage in found]
+        return [StagedGroup(stage.id, len(stage.receipts), None if left == math.inf else left) for stage, left in left]
 
     def room_in(self, id: str) -> int:
         """How many more events the group may hold."""

@@ -14,11 +14,11 @@ import anyio
 import pytest
 
 from postroom import Event, Runtime, subscriber
-from postroom.cli import main
 from postroom.modules.redis import RedisModule
 from postroom.modules.sqlite import SqliteModule
 from tests.servers.redis import redis_server
 
+from .asking import asked, asked_json
 from .processes import AT_WORK, environment, postroom, running
 
 STORE = ("--module", "sqlite:shop.db")
@@ -30,20 +30,6 @@ Capture = pytest.CaptureFixture[str]
 async def mailer(event: Event) -> None:
     if event.data == {"fail": True}:
         raise ValueError("no mail server")
-
-
-def asked(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
-    """Run one command here; its status, and what it has said."""
-    status = main([*map(str, arguments)])
-    said = capsys.readouterr()
-    return status, said.out, said.err
-
-
-def asked_json(capsys: Capture, *arguments: object) -> list[Any]:
-    """What one command says to programs."""
-    status, out, err = asked(capsys, *arguments, "--json")
-    assert (status, err) == (0, "")
-    return [json.loads(line) for line in out.splitlines()]
 
 
 async def _fill(path: Path, *datas: Any) -> None:
@@ -188,22 +174,6 @@ def test_the_data_of_an_emit_may_come_from_standard_input(
     assert asked(capsys, "emit", "order.placed", "-", "--wait", "0", *STORE)[0] == 1
 
 
-def test_groups_are_released_and_cleared_by_their_id(store: Path, capsys: Capture) -> None:
-    async def stage() -> None:
-        async with Runtime(module=SqliteModule("shop.db")) as runtime:
-            await runtime.emit("order.placed", 1, group="g1")
-            await runtime.emit("order.placed", 2, group="g2")
-            await runtime.emit("order.paid", 2, group="g2")
-
-    anyio.run(stage)
-    assert asked(capsys, "groups", "release", "g1", *STORE)[1] == "released 1 event(s) of g1\n"
-    assert asked_json(capsys, "groups", "clear", "g2", "--name", "order.paid", *STORE) == [
-        {"group": "g2", "cleared": 1}
-    ]
-    assert asked(capsys, "groups", "clear", "g2", *STORE)[1] == "dropped 1 event(s) of g2\n"
-    assert asked(capsys, "groups", "release", "g2", *STORE)[0] == 0
-
-
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -317,6 +287,7 @@ def test_a_service_in_memory_is_operated_over_its_control_socket(service: Path, 
     assert asked(capsys, "subscriptions", "pause", "nobody", *control)[0] == 1
     assert asked(capsys, "subscriptions", "resume", "worker", *control)[0] == 0
     assert asked(capsys, "subscriptions", "remove", "worker", *control)[0] == 1
+    assert asked(capsys, "groups", "list", *control)[:2] == (0, "nothing is staged\n")
     assert asked(capsys, "groups", "release", "g", *control)[0] == 0
 
 

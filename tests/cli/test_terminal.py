@@ -20,8 +20,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import anyio
 import pyte
 import pytest
+
+from postroom import Runtime
+from postroom.modules.sqlite import SqliteModule
 
 from .processes import AT_WORK, PATIENCE, ROOT, environment, running
 
@@ -130,7 +134,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "postroom").chmod(0o755)
     with running(folder, "run", "shop:runtime", "--control", "shop.sock") as service:
         service.wait_for(AT_WORK)
+        anyio.run(leave_staged, folder / "shop.db")
         yield folder
+
+
+async def leave_staged(path: Path) -> None:
+    """Stage what a process leaves behind that dies in the middle."""
+    async with Runtime(module=SqliteModule(path)) as runtime:
+        for group in ("checkout-3", "checkout-3", "checkout-4"):
+            await runtime.emit("reminder.due", group=group)
 
 
 def test_the_page_shows_what_a_terminal_shows(shop: Path) -> None:
@@ -151,7 +163,7 @@ def test_the_page_shows_what_a_terminal_shows(shop: Path) -> None:
             text = text.replace(f"$ {command}\n{said}```", f"$ {command}\n{screen}\n```")
         page.write_text(text, encoding="utf-8")
         return
-    assert len(screens) >= 7
+    assert len(screens) >= 10
     assert [normal(screen) for _, _, screen in screens] == [normal(said) for _, said, _ in screens]
 
 

@@ -10,7 +10,7 @@ import attrs
 
 from postroom_actors import Port
 
-from ..contract import EXPIRED, Answer, Notice, Published, StoredEvent
+from ..contract import EXPIRED, Answer, Notice, Published, StagedGroup, StoredEvent
 from ..errors import PostroomError
 from ..event import Event
 from ..receipt import Receipt
@@ -149,6 +149,13 @@ class StoredGroups:
         counts: list[int] = []
         await self._call("clear a group", lambda number: self._carrier.store.clear(group, names, reason), counts.append)
         return counts[0]
+
+    async def listing(self, limit: int) -> list[StagedGroup]:
+        """What is staged in the store.
+
+        Cancellation: changes nothing.
+        """
+        return await self._carrier.ask("list its groups", lambda: self._carrier.store.groups(limit))
 
     def heard(self, notice: Notice) -> bool:
         """Take up what became of something staged; whether that was staged here."""

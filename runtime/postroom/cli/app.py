@@ -8,13 +8,13 @@ from typing import Final
 
 from cyclopts import App, CycloptsError
 
-from ..errors import InvalidName, InvalidOption, PostroomError
+from ..errors import InvalidEventType, InvalidHandler, InvalidName, InvalidOption, PostroomError
 from ..store_errors import StoreBroken
 from . import commands
 from .output import complain
 from .statuses import DONE, NOT_DONE, USAGE, Refused
 
-TRIED_IN_VAIN: Final = (InvalidName, InvalidOption, StoreBroken)
+TRIED_IN_VAIN: Final = (InvalidEventType, InvalidHandler, InvalidName, InvalidOption, StoreBroken)
 """Errors by which nothing could be tried."""
 
 

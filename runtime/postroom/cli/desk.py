@@ -257,6 +257,11 @@ async def remove(desk: Desk, *, name: str) -> dict[str, Any]:
 # Groups
 
 
+async def groups(desk: Desk, *, limit: int) -> list[dict[str, Any]]:
+    found = await desk.runtime.staged_groups(limit=limit)
+    return [{"id": each.id, "events": each.events, "expires_in": each.expires_in} for each in found]
+
+
 async def release(desk: Desk, *, id: str) -> dict[str, Any]:
     receipts = await desk.runtime.release_group(id)
     return {"group": id, "released": [receipt.id for receipt in receipts]}
@@ -314,6 +319,7 @@ QUESTIONS: Final[Mapping[str, Callable[..., Awaitable[Any]]]] = {
     "pause": pause,
     "resume": resume,
     "remove": remove,
+    "groups": groups,
     "release": release,
     "clear": clear,
     "top": top,

@@ -56,6 +56,18 @@ def load(name: str) -> Loaded:
     return Loaded(name, module, cast("Runtime | Make", thing))
 
 
+def load_class(name: str) -> type[Any]:
+    """Import a class of the user's.
+
+    Raises:
+        Refused: there is none of this name, or importing it fails; says where.
+    """
+    _, thing = load_attribute(name, "class")
+    if not isinstance(thing, type):
+        raise Refused(f"{quoted(name)} is no class, but {quoted(thing)}")
+    return thing
+
+
 def load_attribute(name: str, what: str = "runtime") -> tuple[Any, Any]:
     """Import a module, and what `module:attribute` names in it.
 

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
@@ -18,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..quoting import HIDDEN, masked, printable
+from ..quoting import HIDDEN, masked, printable, quoted
+from .statuses import Refused
 
 WIDE: Final = 200
 """Columns of a table that nobody sees on a terminal."""
@@ -53,9 +55,21 @@ def without_secrets(value: Any) -> Any:
     return masked(value) if isinstance(value, str) else value
 
 
-def as_json(value: Any) -> str:
-    """One line of JSON, all of it printable ASCII."""
-    return json.dumps(value, ensure_ascii=True, default=str).replace("\x7f", "\\u007f")
+def as_json(value: Any, indent: int | None = None) -> str:
+    """JSON, all of it printable ASCII; one line, unless it is indented."""
+    return json.dumps(value, ensure_ascii=True, default=str, indent=indent).replace("\x7f", "\\u007f")
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write what a command has made into a file.
+
+    Raises:
+        Refused: it can't be written.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"{quoted(str(path))} can't be written: {error.strerror}") from error
 
 
 def complain(text: str) -> None:
@@ -105,6 +119,11 @@ class Output:
     def value(self, value: Any, *, reveal: bool = False) -> None:
         """One line of JSON."""
         sys.stdout.write(f"{as_json(value if reveal else without_secrets(value))}\n")
+        sys.stdout.flush()
+
+    def document(self, value: Any) -> None:
+        """JSON on many lines, for people and programs."""
+        sys.stdout.write(f"{as_json(value, indent=2)}\n")
         sys.stdout.flush()
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[object]], nothing: str) -> None:

@@ -73,6 +73,9 @@ def _other(wire: Wire, prefix: str, keys: set[str], pairs: Any, lent: Counter[st
     ids = sum(wire.ask("SCARD", prefix + key.replace("g:", "gi:", 1)) for key in groups)
     if staged != ids or bool(staged) != ("si" in keys):
         found.append(f"{staged} staged, {ids} ids, index: {'si' in keys}")
+    listed = {each.decode() for each in wire.ask("ZRANGE", prefix + "gx", 0, -1)}
+    if listed != {key.removeprefix("g:") for key in groups}:
+        found.append(f"groups {groups}, listed {listed}")
     living = {each.decode() for each in wire.ask("ZRANGE", prefix + "lease", 0, -1)}
     refused = {each.decode() for each in wire.ask("SMEMBERS", prefix + "ref")}
     if (set(pairs("mk")) | refused) - living:

@@ -17,6 +17,7 @@ from postroom.contract import (
     News,
     Published,
     Settlement,
+    StagedGroup,
     StoredLetter,
     StoredSubscription,
 )
@@ -128,6 +129,9 @@ class WatchedSession:
         count = await self.session.clear(group, names, reason)
         self.model.cleared(group, count)
         return count
+
+    async def groups(self, limit: int) -> list[StagedGroup]:
+        return await self.session.groups(limit)
 
     async def letters(self, subscription: str | None, after: str | None, limit: int) -> list[StoredLetter]:
         return await self.session.letters(subscription, after, limit)

@@ -7,11 +7,10 @@ import anyio
 import attrs
 from cyclopts import App, Parameter
 
-from ...quoting import quoted
 from ..drawing import graph_of, mermaid, svg
 from ..loading import load
-from ..output import Column, Output
-from ..statuses import DONE, NOT_DONE, Refused
+from ..output import Column, Output, write_file
+from ..statuses import DONE, NOT_DONE
 from ..wiring import Wiring, wiring_of
 
 
@@ -74,10 +73,7 @@ def graph(
         for line in text.splitlines():
             Output().line(line)
         return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Refused(f"{quoted(str(output))} can't be written: {error.strerror}") from error
+    write_file(output, text)
 
 
 def _wiring(app: str) -> Wiring:

@@ -1,15 +1,46 @@
-"""`postroom groups`: let go, or drop, what was staged together."""
+"""`postroom groups`: see, let go, or drop, what was staged together."""
 
 from collections.abc import Sequence
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
-from ..output import Output
+from ..output import Column, Output
 from ..statuses import DONE
 from ..targets import NOWHERE, Where, ask
 
 Json = Annotated[bool, Parameter(negative=())]
+
+
+COLUMNS = (Column("group", is_whole=True), Column("events", True), Column("dropped in", True))
+
+
+def show_list(
+    *,
+    limit: Annotated[int, Parameter(validator=Number(gte=1))] = 100,
+    json: Json = False,
+    where: Where = NOWHERE,
+) -> int:
+    """List the groups in which something is staged, those first that are dropped first.
+
+    Args:
+        limit: At most so many.
+        json: One object a line for programs.
+    """
+    found, out = ask(where, "groups", limit=limit), Output(json)
+    if json:
+        for each in found:
+            out.value(each)
+        return DONE
+    out.table(COLUMNS, [(each["id"], each["events"], _left(each["expires_in"])) for each in found], "nothing is staged")
+    if len(found) == limit:
+        out.line("there may be more: --limit")
+    return DONE
+
+
+def _left(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:,.0f} s"
 
 
 def release(id: str, /, *, json: Json = False, where: Where = NOWHERE) -> int:
@@ -53,6 +84,7 @@ def clear(
 def register(app: App) -> None:
     """Add the commands."""
     groups = App("groups", help="Groups of events that go out together, or not at all.")
+    groups.command(show_list, name="list")
     groups.command(release)
     groups.command(clear)
     app.command(groups)

@@ -17,6 +17,7 @@ from postroom.contract import (
     News,
     Published,
     Settlement,
+    StagedGroup,
     StoredLetter,
     StoredSubscription,
 )
@@ -122,6 +123,9 @@ class RedisSession:
     async def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:
         wanted = False if names is None else list(names)
         return cast("int", wire.answer(await self._call(scripts.CLEAR, group, wanted, reason)))
+
+    async def groups(self, limit: int) -> list[StagedGroup]:
+        return wire.groups(await self._call(scripts.GROUPS, limit))
 
     async def letters(self, subscription: str | None, after: str | None, limit: int) -> list[StoredLetter]:
         return wire.letters(await self._call(scripts.LETTERS, subscription or False, after or False, limit))

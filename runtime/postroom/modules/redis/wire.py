@@ -4,6 +4,7 @@ Units: microseconds on the wire, seconds here.
 """
 
 import hashlib
+import math
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -19,6 +20,7 @@ from postroom.contract import (
     Notice,
     Published,
     Settlement,
+    StagedGroup,
     Step,
     StoredEvent,
     StoredLetter,
@@ -164,3 +166,11 @@ def listing(reply: bytes) -> list[StoredSubscription]:
             StoredSubscription(own.name, own.patterns, waiting, delayed, lent, dead, tuple(sorted(servers)), paused)
         )
     return sorted(found, key=lambda each: each.name)
+
+
+def groups(reply: bytes) -> list[StagedGroup]:
+    """The groups in which something is staged."""
+    return [
+        StagedGroup(id, count, None if left == math.inf else left / 1_000_000)
+        for id, count, left in _answer.decode(reply)
+    ]

@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from postroom.contract import EXPIRED, Answer, Emit, Published, StoredEvent
+from postroom.contract import EXPIRED, Answer, Emit, Published, StagedGroup, StoredEvent
 from postroom.errors import ConflictingEvent, PostroomError
 from postroom.store_errors import GroupFull
 
@@ -15,6 +15,11 @@ from .transaction import Transaction
 
 MOST_STAGED: Final = 10_000
 """Events in one group."""
+
+_LISTING: Final = """
+SELECT name, (SELECT count(*) FROM staged WHERE in_group = g.id), expires_at FROM groups g
+ORDER BY expires_at IS NULL, expires_at, name LIMIT ?
+"""
 
 _events: Final = msgspec.msgpack.Decoder(StoredEvent)
 
@@ -111,6 +116,12 @@ def _clear(tx: Transaction, id: int, names: Collection[str] | None, reason: str)
         tx.db.executemany("DELETE FROM staged WHERE number = ?", [(row[0],) for row in dropped])
     notify_cleared(tx, [(row[1], row[2]) for row in dropped], reason)
     return len(dropped)
+
+
+def listing(tx: Transaction, limit: int) -> list[StagedGroup]:
+    """See the contract."""
+    rows = cast("list[Any]", tx.db.execute(_LISTING, (limit,)).fetchall())
+    return [StagedGroup(name, count, None if until is None else until - tx.now) for name, count, until in rows]
 
 
 def _forget(tx: Transaction, id: int) -> None:

@@ -17,6 +17,7 @@ from postroom.contract import (
     News,
     Published,
     Settlement,
+    StagedGroup,
     StoredLetter,
     StoredSubscription,
 )
@@ -158,6 +159,9 @@ class SqliteSession:
 
     async def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:
         return cast("int", await self._run(partial(groups.clear, group=group, names=names, reason=reason)))
+
+    async def groups(self, limit: int) -> list[StagedGroup]:
+        return cast("list[StagedGroup]", await self._run(partial(groups.listing, limit=limit)))
 
     async def letters(self, subscription: str | None, after: str | None, limit: int) -> list[StoredLetter]:
         return cast(

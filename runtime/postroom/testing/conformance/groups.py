@@ -4,6 +4,7 @@ import anyio
 
 from postroom.capabilities import Capability
 from postroom.errors import ConflictingEvent, NoSubscriber
+from postroom.event import Event
 from postroom.outcomes import Succeeded
 from postroom.staged import GroupCleared
 from postroom.staging import GroupClosed
@@ -124,6 +125,33 @@ async def an_id_is_staged_once(world: World) -> None:
     assert ledger.lines == [1]
 
 
+@check(Capability.GROUPS)
+async def groups_are_listed_as_they_stand(world: World) -> None:
+    """Those first that expire first, those last that never do; gone once released, cleared or expired."""
+    shop = await world.start()
+    short, long = 20 * world.moment, 60 * world.patience
+    async with shop.group("for ever", ttl=None) as for_ever, shop.group("long", ttl=long) as a_while:
+        assert await shop.staged_groups() == ()
+        await for_ever.emit("order.placed", 1)
+        await a_while.emit_many([Event("order.placed", 2), Event("order.paid", 3)])
+        async with shop.group("short", ttl=short) as soon_over:
+            await soon_over.emit("order.placed", 4)
+            listed = await shop.staged_groups()
+            assert [(each.id, each.events) for each in listed] == [("short", 1), ("long", 2), ("for ever", 1)]
+            assert [each.expires_in is None for each in listed] == [False, False, True]
+            assert 0 < (listed[0].expires_in or 0.0) <= short < (listed[1].expires_in or 0.0) <= long
+            assert [each.id for each in await shop.staged_groups(limit=1)] == ["short"]
+        assert await a_while.clear(["order.paid"]) == 1
+        assert [(each.id, each.events) for each in await shop.staged_groups()] == [("long", 1), ("for ever", 1)]
+        assert await for_ever.clear() == 1
+        assert [each.id for each in await shop.staged_groups()] == ["long"]
+    assert await shop.staged_groups() == ()
+    await shop.emit("order.placed", 5, group="left over")
+    assert [each.events for each in await shop.staged_groups()] == [1]
+    assert await shop.clear_group("left over") == 1
+    assert await shop.staged_groups() == ()
+
+
 @check(Capability.GROUPS, Capability.SHARED)
 async def a_group_is_released_by_another_process(world: World) -> None:
     """Its receipts settle where it was staged, and where it was released."""
@@ -132,6 +160,7 @@ async def a_group_is_released_by_another_process(world: World) -> None:
     two = await world.start(ledger.handler(then=lambda event, context: event.data))
     staged = [await one.emit("order.placed", n, group="g") for n in range(3)]
     await two.emit("order.placed", 3, group="g")
+    assert [(each.id, each.events) for each in await two.staged_groups()] == [("g", 4)]
     released = await two.release_group("g")
     assert [receipt.id for receipt in released[:3]] == [receipt.id for receipt in staged]
     for receipts in (staged, released):

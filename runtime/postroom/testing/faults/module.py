@@ -21,6 +21,7 @@ from postroom.contract import (
     News,
     Published,
     Settlement,
+    StagedGroup,
     Store,
     StoredLetter,
     StoredSubscription,
@@ -172,6 +173,9 @@ class FaultyStore:
 
     async def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:
         return await self._call("clear", lambda: self.store.clear(group, names, reason))
+
+    async def groups(self, limit: int) -> list[StagedGroup]:
+        return await self._call("groups", lambda: self.store.groups(limit))
 
     async def letters(self, subscription: str | None, after: str | None, limit: int) -> list[StoredLetter]:
         return await self._call("letters", lambda: self.store.letters(subscription, after, limit))

@@ -18,6 +18,7 @@ from postroom.contract import (
     News,
     Published,
     Settlement,
+    StagedGroup,
     StoredLetter,
     StoredSubscription,
 )
@@ -166,6 +167,9 @@ class ReferenceSession:
 
     async def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:
         return await self.step(lambda now: self.store.clear(group, names, reason))
+
+    async def groups(self, limit: int) -> list[StagedGroup]:
+        return await self.step(lambda now: self.store.staged(limit, now))
 
     async def letters(self, subscription: str | None, after: str | None, limit: int) -> list[StoredLetter]:
         return await self.step(lambda now: self.store.letters(subscription, after, limit))

@@ -14,7 +14,17 @@ import attrs
 import msgspec
 
 from postroom.codec import encode_outcome
-from postroom.contract import EXPIRED, Answer, Emit, Notice, Published, StoredEvent, StoredLetter, StoredSubscription
+from postroom.contract import (
+    EXPIRED,
+    Answer,
+    Emit,
+    Notice,
+    Published,
+    StagedGroup,
+    StoredEvent,
+    StoredLetter,
+    StoredSubscription,
+)
 from postroom.errors import ConflictingEvent, PostroomError
 from postroom.journal import RunState
 from postroom.outcomes import Cancelled
@@ -167,6 +177,11 @@ class ReferenceStore(Deliveries):
         for event, watcher in dropped:
             self._notify(watcher, Notice(event.id, cleared=reason))
         return len(dropped)
+
+    def staged(self, limit: int, now: float) -> list[StagedGroup]:
+        found = sorted(self.groups.items(), key=lambda each: (each[1].expires_at, each[0]))
+        left = [(id, group, group.expires_at - now) for id, group in found[:limit]]
+        return [StagedGroup(id, len(group.events), None if left == math.inf else left) for id, group, left in left]
 
     # What operators do
 

@@ -23,8 +23,8 @@ local function stage(group, events, ttl, most)
     end
   end
   if call('LLEN', key('g', group)) + count_new > most then return '\145\4' end
-  if count_new > 0 and call('EXISTS', key('g', group)) == 0 and ttl then
-    call('ZADD', P .. 'gx', score(now + ttl), group)
+  if count_new > 0 and call('EXISTS', key('g', group)) == 0 then
+    call('ZADD', P .. 'gx', ttl and score(now + ttl) or '+inf', group)
   end
   local texts, ids = {}, {}
   for i, event in ipairs(new) do
