@@ -5,7 +5,7 @@ Units: seconds.
 
 import enum
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import anyio
 import attrs
@@ -120,7 +120,7 @@ class Execution:
             self.reason = reason
             self.scope.cancel()
 
-    async def halt(self, path: str = "") -> None:
+    async def halt(self, path: str = "") -> NoReturn:
         """Never go on: something has stopped this run, or the nested one that `path` is in.
 
         Cancellation: is what it waits for.
@@ -130,6 +130,7 @@ class Execution:
             if path.startswith(prefix):
                 scope.cancel()
         await anyio.sleep_forever()
+        raise AssertionError("or nothing has stopped it")
 
     def park(self, mismatch: Mismatch) -> None:
         """The journal does not fit the code."""

@@ -15,6 +15,8 @@ import anyio.abc
 import anyio.lowlevel
 import attrs
 
+from postroom_actors import Verdict, interrupt_of, judge
+
 from ..codec import UnreadableRecord
 from ..event import Event
 from ..journal import NewRun, RunLoan, RunState, StoredRun
@@ -197,6 +199,10 @@ class Keeper:
             run = await self._opened(loan)
             if run is not None:
                 await self._drive(run)
+        except BaseException as error:
+            if judge(error) is not Verdict.INTERRUPTED:
+                raise
+            self.backstage.fall(interrupt_of(error))  # as itself, not in a group of this block's tasks
         finally:
             self._working.pop(loan.token, None)
             self.listener.holding.discard(loan.token)
