@@ -116,10 +116,22 @@ async def test_a_child_is_spawned_once_by_each_instance_and_as_the_one_before_wa
     assert "was declared otherwise" in str(refused[0])
 
 
-async def test_a_parent_ends_though_its_child_has_ended_before() -> None:
-    async with Runtime() as runtime:
-        parent = await runtime.spawn(Parent, name="parent")
-        await anyio.sleep(1)  # both have started
-        await runtime.subscriptions["parent.child"].stop()
-        await parent.stop()
+async def test_a_parent_ends_though_one_child_ends_by_itself_while_another_is_still_ending() -> None:
+    class Slow(Child):
+        async def stopped(self) -> None:
+            await anyio.sleep(2)
+
+    class Family(Parent):
+        async def started(self) -> None:
+            await self.spawn(Child, name="quick")
+            await self.spawn(Slow, name="slow")
+
+    async with Runtime() as runtime, anyio.create_task_group() as tasks:
+        parent = await runtime.spawn(Family, name="parent")
+        await anyio.sleep(1)  # all have started
+        quick = runtime.subscriptions["parent.quick"]
+        tasks.start_soon(parent.stop)
+        await anyio.sleep(1)
+        await quick.stop()
+        await anyio.sleep(2)
         assert not runtime.subscriptions

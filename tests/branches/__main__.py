@@ -6,6 +6,9 @@ Status: 0 if it is 100 percent, 1 if it is less or a test has failed, 2 for a co
 
 What the core is says `[tool.coverage.run]` in pyproject.toml. The tests run in two processes beside each other, and
 some seeds of the simulator with them.
+
+It takes Python 3.12 or newer: until 3.11 the trace function hears of more returns than calls where a cancellation is
+thrown into a coroutine, and the functions that run an event loop lose the lines behind it.
 """
 
 import argparse

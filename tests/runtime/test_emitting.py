@@ -353,3 +353,8 @@ async def test_attempts_are_those_that_were_made() -> None:
         waiting = await runtime.emit("n")
 
     assert [(await receipt).of("slow").attempts for receipt in (in_hand, waiting)] == [1, 0]
+
+
+async def test_the_answer_of_an_event_that_nobody_hears_is_nothing() -> None:
+    async with Runtime() as runtime:
+        assert await (await runtime.emit("nobody.hears")).answer() is None

@@ -252,6 +252,7 @@ async def test_what_is_asked_for_after_the_delivery_is_over_is_refused_also_wher
     async def book(event: Event, context: Context) -> None:
         contexts.append(context)
         others.start_soon(ask, Drawer)
+        await anyio.sleep(0.1)  # which has the lock now
         others.start_soon(ask, Till)
         await anyio.sleep(0.5)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import anyio
 import attrs
+import msgspec
 import pytest
 
 from postroom import (
@@ -289,3 +290,22 @@ async def test_an_event_that_is_imported_for_type_checkers_only_asks_for_nothing
         assert await runtime.request("n", 1) == 1
     with pytest.raises(InvalidHandler, match=r"'Elsewhere' can't be resolved .* import it at run time"):
         Runtime(subscribers=[subscriber("n")(unknown)])
+
+
+@event_type("stock.counted")
+@attrs.frozen
+class Counted:
+    tags: set[str]
+    count: Annotated[int, msgspec.Meta(description="of the shelf")] = 0
+
+
+async def test_sets_and_what_is_described_are_checked_as_what_they_are() -> None:
+    @subscriber("stock.counted")
+    async def take(counted: Counted) -> Counted:
+        return counted
+
+    async with Runtime(subscribers=[take]) as runtime:
+        assert await runtime.request("stock.counted", {"tags": ["a"], "count": 3}) == Counted({"a"}, 3)
+        assert (await runtime.emit_and_wait(Counted({"a"}, 3))).succeeded
+        with pytest.raises(InvalidPayload, match=r"\$.tags: expected `set`, got `frozenset`"):
+            await runtime.emit(Counted(frozenset("a")))  # type: ignore[arg-type]

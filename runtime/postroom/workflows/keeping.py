@@ -299,6 +299,10 @@ class Keeper:
 
     # Leaving
 
+    def cut_off(self) -> None:
+        """End at once, and leave the runs as their journal has them: nothing may be waited for any more."""
+        self._life.cancel()
+
     async def leave(self, drain_within: float) -> None:
         """Let what runs go on for a while; then hand it back, or undo it; then end.
 
