@@ -6,8 +6,22 @@ from typing import Any
 import anyio
 import pytest
 
-from postroom import Flow, InvalidOption, Retry, Runtime, WorkflowFailed, Workflows, constant, step, workflow
-from postroom.workflows import InvalidWorkflow
+from postroom import (
+    Event,
+    Flow,
+    InvalidOption,
+    Retry,
+    Runtime,
+    StepContext,
+    WorkflowFailed,
+    Workflows,
+    constant,
+    emit_event,
+    step,
+    subscriber,
+    workflow,
+)
+from postroom.workflows import InvalidWorkflow, WorkflowsClosed
 from tests.workflows.shop import Shop
 
 
@@ -158,3 +172,72 @@ async def test_a_schedule_for_days_that_never_come_is_over_at_once() -> None:
         await anyio.sleep(1)
         assert schedule.stopped
     assert not shop.log
+
+
+async def test_a_run_that_a_handler_starts_is_caused_by_what_the_handler_has() -> None:
+    seen: list[Event] = []
+
+    @workflow
+    async def order(flow: Flow) -> None:
+        await flow.emit("placed", id="chosen")
+
+    @subscriber("asked")
+    async def starts(event: Event) -> None:
+        await workflows.start(order)
+
+    @subscriber("placed")
+    async def hears(event: Event) -> None:
+        seen.append(event)
+
+    async with Runtime(subscribers=[starts, hears]) as runtime, Workflows(runtime) as workflows, Workflows(runtime):
+        await runtime.emit_and_wait("asked")
+        await anyio.sleep(1)
+    assert seen[0].id == "chosen"
+    assert seen[0].origin.trail == ("asked", "order")
+
+
+async def test_an_event_in_a_workflow_is_in_no_other_group() -> None:
+    @workflow
+    async def order(flow: Flow) -> None:
+        await flow.emit("placed", group="others")
+
+    async with Runtime() as runtime, Workflows(runtime) as workflows:
+        with pytest.raises(WorkflowFailed, match="an event in a workflow waits for the end of its run"):
+            await workflows.run(order)
+
+
+async def test_what_a_step_would_emit_after_its_end_is_refused() -> None:
+    contexts: list[StepContext] = []
+
+    @step
+    async def pay(context: StepContext) -> None:
+        contexts.append(context)
+
+    @workflow
+    async def order(flow: Flow) -> None:
+        await flow.run(pay)
+
+    async with Runtime() as runtime, Workflows(runtime) as workflows:
+        await workflows.run(order)
+        with pytest.raises(WorkflowsClosed, match="the step that emits is over"):
+            await contexts[0].emit("paid")
+
+
+async def test_the_emit_step_takes_an_async_function() -> None:
+    seen: list[object] = []
+
+    async def data(context: StepContext) -> dict[str, int]:
+        return {"attempt": context.attempt}
+
+    @subscriber("paid")
+    async def hears(event: Event) -> None:
+        seen.append(event.data)
+
+    @workflow
+    async def order(flow: Flow) -> None:
+        await flow.run(emit_event, "paid", data)
+
+    async with Runtime(subscribers=[hears]) as runtime, Workflows(runtime) as workflows:
+        await workflows.run(order)
+        await runtime.idle()
+    assert seen == [{"attempt": 1}]
