@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check goals soak coverage bench bench-sqlite bench-redis bench-workflows simulate bugbank crash webhooks model docs format clean
+.PHONY: help demo test test-all check goals soak coverage branches bench bench-sqlite bench-redis bench-workflows simulate bugbank crash webhooks model docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -63,7 +63,16 @@ goals: $(VENV)/.dev  ## the goals that each change has to reach, 5 minutes on 2 
 soak: $(VENV)/.dev  ## the goals of a night: more seeds, longer runs, killed processes, about an hour
 	@$(BIN)/python -m tests.goals --nightly $(ARGS)
 
-coverage: $(VENV)/.dev  ## which lines and branches of the core no test takes (ARGS="--only tests/actors")
+coverage:  ## which lines and branches of the core no test takes (ARGS="--only tests/actors"), on Python 3.12 or newer
+	@for version in 3.14 3.13 3.12; do \
+		for python in python$$version "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/$$version.*/bin/python; do \
+			if $$python -c 'import venv, ensurepip' >/dev/null 2>&1; then \
+				$(MAKE) --no-print-directory branches PYTHON="$$python" VENV=.venv-$$version; exit $$?; \
+			fi; \
+		done; \
+	done; echo "coverage loses lines around an event loop on Python 3.11; no newer one was found" >&2; exit 1
+
+branches: $(VENV)/.dev
 	@$(BIN)/python -m tests.branches $(ARGS)
 
 simulate: $(VENV)/.dev  ## random programs under seeded schedules (ARGS="--backend trio --seed 17", "--check-determinism 50")

@@ -295,18 +295,18 @@ class Actor(Generic[M]):
 
         Cancellation: as `Generators.close`.
         """
-        if hand.generators is not None:
-            await hand.generators.close()
-            hand.generators = None
+        assert hand.generators is not None, "asked by the caller, who would pay for a call for nothing"
+        await hand.generators.close()
+        hand.generators = None
 
     async def close_generators_after(self, hand: Hand[M], error: BaseException) -> BaseException:
         """Close the async generators that an attempt has left that raised `error`; returns the error that counts.
 
         Cancellation: is returned.
         """
-        if hand.generators is not None:
-            error = await close_after(hand.generators, error)
-            hand.generators = None
+        assert hand.generators is not None, "likewise"
+        error = await close_after(hand.generators, error)
+        hand.generators = None
         return error
 
     async def breathe(self, hand: Hand[M]) -> None:
@@ -336,7 +336,7 @@ class Actor(Generic[M]):
                 return
             case Verdict.CANCELLED:
                 behaviour.cancelled(message, started, ended)
-            case Verdict.INTERRUPTED:
+            case _:  # interrupted
                 behaviour.interrupted(message, interrupt_of(error))
                 self.interrupt()
         # Not `raise`: the error may be a group in which the handler's own errors hide beside the cancellation,

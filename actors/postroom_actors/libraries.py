@@ -31,10 +31,8 @@ def _asyncio_task() -> "asyncio.Task[Any] | None":
 def _innermost(trio_coroutine: Any, asyncio_coroutine: Any) -> Literal["trio", "asyncio"]:
     """Both are running, one inside the other: whose outermost frame is nearer to here."""
     frame = inspect.currentframe()
-    while frame is not None:
+    while frame is not None and frame is not asyncio_coroutine.cr_frame:
         if frame is trio_coroutine.cr_frame:
             return "trio"
-        if frame is asyncio_coroutine.cr_frame:
-            return "asyncio"
         frame = frame.f_back
-    return "trio"
+    return "asyncio"

@@ -119,7 +119,7 @@ class LivingActor(Actor[M], Generic[M]):
                 return
             case Verdict.CANCELLED:
                 self.lives.ended(None)
-            case Verdict.INTERRUPTED:
+            case _:  # interrupted
                 self.lives.interrupted(interrupt_of(error))
                 self.interrupt()
         await anyio.sleep_forever()  # not `raise`, for the reason given in `sort_out`; it is cancelled at once

@@ -9,8 +9,7 @@ Units: seconds, on the loop's clock.
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 import attrs
@@ -78,11 +77,6 @@ class Schedule(Generic[M]):
         """One that has come, and whose room is kept, has got in elsewhere."""
         self.kept -= 1
         self._admit()
-
-    def messages(self) -> Iterator[M]:
-        """Those that are set, in no order that means anything, then those in line."""
-        behind = (later.message for each in self._successions.values() for later in each.behind)
-        return chain((each.message for each in self._set.values()), behind, (later.message for later, _ in self.line))
 
     def set(
         self, due: float, message: M, admission: Admission | None = None, *, key: str | None = None

@@ -87,7 +87,7 @@ def affected(strategy: Strategy, failed: int, count: int) -> range:
             return range(failed, failed + 1)
         case Strategy.ONE_FOR_ALL:
             return range(count)
-        case Strategy.REST_FOR_ONE:
+        case _:  # the rest, for one
             return range(failed, count)
 
 

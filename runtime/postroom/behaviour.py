@@ -345,8 +345,8 @@ class SubscriptionBehaviour(Supervised):
             self._finish(delivery, was_taken=True)
         taken = [delivery for message in in_hand for delivery in deliveries_in(message)]
         for delivery in taken:
-            if isinstance(delivery.receipt, LoanReceipt):
-                delivery.receipt.lost = True
+            assert isinstance(delivery.receipt, LoanReceipt), "nothing else comes from a store"
+            delivery.receipt.lost = True
         if in_hand:
             self.end_hands()
         return len(taken), len(waiting)

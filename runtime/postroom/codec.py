@@ -247,7 +247,7 @@ def encode_outcome(outcome: Outcome) -> bytes:
         case Failed(exception=error):
             written.type, written.text = type_of(error), message_of(error)
             written.traceback = text_of(error)
-        case Dropped() | Expired() | Cancelled():
+        case _:  # dropped, expired or cancelled
             written.text = outcome.reason
     return _encoder.encode(written)
 

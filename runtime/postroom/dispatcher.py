@@ -179,11 +179,11 @@ class Dispatcher:
         pass
 
     def failed(self, message: object, error: BaseException, started: float, ended: float) -> None:
-        # Routing runs no user code: an error is a defect, and must end the runtime rather than lose a delivery.
-        raise error
+        # An error is a defect, and must end the runtime rather than lose a delivery.
+        raise AssertionError("routing runs no user code") from error
 
     def cancelled(self, message: Due, started: float, ended: float) -> None:
-        message[0].cancel(message[1])
+        raise AssertionError("routing never waits")
 
     def interrupted(self, message: Due, interrupt: BaseException) -> None:
         message[0].cancel(message[1])

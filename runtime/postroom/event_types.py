@@ -111,15 +111,12 @@ class EventType:
         return MappingProxyType({**others, **self.headers}) or NO_HEADERS
 
     def read(self, event: Event) -> Any:
-        """An instance from the data of `event`: that itself where it is one, or made from plain data of any version.
+        """An instance made from the data of `event`, which is no instance: plain data of any version.
 
         Raises:
             Unreadable: it is not what the class says, or of a version from which nothing leads here.
         """
-        data: Any = event.data
-        if data.__class__ is self.cls:
-            return data
-        data = self._lifted(data, self._version_of(event.headers))
+        data = self._lifted(event.data, self._version_of(event.headers))
         try:
             return msgspec.convert(data, self.cls, str_keys=True)  # as JSON has all of them
         except msgspec.ValidationError as error:

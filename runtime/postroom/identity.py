@@ -19,7 +19,9 @@ def unique_ids() -> Callable[[], str]:
 
 
 def _count(prefix: str) -> Iterator[str]:
-    for block in itertools.count():
+    blocks = itertools.count()
+    while True:
+        block = next(blocks)
         beginning = f"{prefix}-{block:x}"
         for suffix in _SUFFIXES:
             yield beginning + suffix

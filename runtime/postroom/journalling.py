@@ -157,6 +157,10 @@ class Backstage:
         """Raises RuntimeClosed or WrongThread, naming `call`."""
         self._runtime._check_open(call)
 
+    def fall(self, interrupt: BaseException) -> None:
+        """End the runtime, and have it raise `interrupt`."""
+        self._runtime._around.fall(interrupt)
+
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
         """A block in which a listener is told of what concerns runs."""

@@ -108,7 +108,7 @@ class Report(msgspec.Struct, frozen=True):
                     continue
                 case Failed():
                     error: Exception = outcome.exception
-                case Dropped() | Expired() | Cancelled():
+                case _:  # dropped, expired or cancelled
                     error = NotHandled(outcome.subscription, type(outcome).__name__.lower(), outcome.reason)
             names.append(f"{outcome.subscription} ({type(outcome).__name__.lower()})")
             errors.append(error)

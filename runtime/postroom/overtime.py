@@ -70,8 +70,7 @@ class Overtime:
 
     def look(self) -> None:
         """The alarm: name who is stuck, and set the next alarm if anybody is at work."""
-        if self._set:
-            self._set.pop()
+        self._set.pop()  # one for each alarm
         soonest = math.inf
         for hand in self._actor.hands:
             left = self._left(hand)

@@ -142,8 +142,8 @@ class BreakerAtWork:
 
     def look(self) -> None:
         """The alarm: it is time for a probe."""
-        if self.state is BreakerState.OPEN:
-            self._enter(BreakerState.PROBING, _Probe())
+        assert self.state is BreakerState.OPEN, "set as it opens, and nothing else ends that"
+        self._enter(BreakerState.PROBING, _Probe())
 
     def _is_probe(self, period: int) -> bool:
         return self.state is BreakerState.PROBING and period == self._period

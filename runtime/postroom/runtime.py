@@ -193,8 +193,6 @@ class Runtime(Journalling):
                         await self._begin()
                         yield
                         await self._drain()
-                    except GeneratorExit:
-                        raise
                     except BaseException as error:
                         # Kept, and raised below: on its way through the kernel it would become one of a group.
                         bodys_error = error
@@ -334,8 +332,8 @@ class Runtime(Journalling):
         self._stages.close()
         if self._outbox is not None:
             self._outbox.groups.close("the runtime closed")
-        if self._inbox is not None:
-            self._inbox.close()
+        assert self._inbox is not None, "it was open"
+        self._inbox.close()
         self._tell("closed")
         self._changes.end()
         self.dead_letters.watches.end()

@@ -143,9 +143,10 @@ class Scope:
             except BaseException as error:
                 if judge(error) is not Verdict.FAILURE:
                     raise
+                container._on_close.clear()  # what is left would be warned of, and can't be closed twice
                 self._services.log.write(SERVICES_FAILED, self.owner, type(error).__name__)
         if patience.cancelled_caught:
-            container._on_close.clear()  # what was cancelled half-way would be warned of, and can't be closed twice
+            container._on_close.clear()  # likewise
             self._services.log.write(SERVICES_SLOW, self.owner, grace)
 
 

@@ -123,7 +123,7 @@ class InstanceLives:
                     raise
                 case Verdict.INTERRUPTED:
                     self.interrupted(interrupt_of(error))
-                case Verdict.FAILURE:
+                case _:  # a failure
                     exception = self._behaviour.as_exception(error)
                     self._behaviour.teller.failed(Moment.STOPPING.value, exception)
                     self._supervisor.failure = exception

@@ -151,7 +151,7 @@ class Supervisor:
                 members = [self] if self.team is None or not decision.whole_team else [*self.team.members]
                 for member in members:
                     member.charge.stop_for(error, decision.reason)
-            case Directive.ESCALATE:
+            case _:  # escalate
                 self.failure = error
                 self.teller.escalated(decision.reason)
                 self.charge.escalate(error)

@@ -1,7 +1,7 @@
 """The actor's loop: hands, draining, interrupting, the end; and the guard around each message."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from contextvars import ContextVar
 
 import anyio
@@ -12,7 +12,10 @@ from postroom_actors import (
     Actor,
     Admission,
     BatchActor,
+    Hand,
     Kernel,
+    Lives,
+    LivingActor,
     Mailbox,
     Owner,
     TimeSlice,
@@ -122,6 +125,58 @@ async def test_several_hands_work_side_by_side() -> None:
         await anyio.sleep(1)
         assert diary.lines[-1] == ("ended", None)
         assert anyio.current_time() - start == pytest.approx(2.5)
+
+
+class Interrupted(list[Hand[int]]):
+    """The idle hands; as the first one lies down, a signal handler puts a message into their mailbox."""
+
+    def __init__(self, mailbox: Mailbox[int]) -> None:
+        self.messages = [1]
+        self.mailbox = mailbox
+
+    def append(self, hand: Hand[int]) -> None:
+        while self.messages:
+            self.mailbox.offer(self.messages.pop())
+        super().append(hand)
+
+
+@pytest.mark.parametrize("size", [None, 1])
+async def test_mail_that_comes_while_a_hand_lies_down_is_seen(size: int | None) -> None:
+    diary, batches, mailbox = Diary(handle), Batches(), Mailbox(Owner[int](), 100)
+    actor: Actor[int] = Actor("clerk", mailbox, diary)
+    if size is not None:
+        actor = batched = BatchActor("clerk", mailbox, diary, size=size, within=0)
+        batched.batches = batches
+    actor._idle = Interrupted(mailbox)
+    async with open_kernel() as kernel:
+        kernel.start(actor)
+        await anyio.sleep(2)
+        assert [*diary.lines, *batches.lines] == [("succeeded", 1 if size is None else (1,))]
+        kernel.cancel()
+
+
+async def test_a_hand_tells_tasks_apart_by_message_but_for_those_too_quick_to_have_started_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticks = [0.0]
+
+    async def takes(message: int) -> None:
+        ticks[0] += message
+
+    async with open_kernel() as kernel:
+        monkeypatch.setattr(kernel.port, "stopwatch", lambda: ticks[0])
+        actor: Actor[int] = Actor("clerk", Mailbox(Owner(), 100), Diary(takes))
+        kernel.start(actor)
+        await anyio.wait_all_tasks_blocked()
+        marks = []
+        for seconds in (0, 1):
+            actor.mailbox.offer(0)
+            actor.mailbox.offer(seconds)
+            hand = actor.hands[0]
+            await anyio.wait_all_tasks_blocked()
+            marks.append(hand.mark)
+        assert marks[0] is not marks[1]
+        kernel.cancel()
 
 
 async def test_an_interrupt_in_a_handler_ends_the_actor_and_nothing_else() -> None:
@@ -263,6 +318,49 @@ def test_a_slice_is_over_by_the_clock_or_by_count() -> None:
     assert [turn.is_over(10.0) for _ in range(MOST_PER_SLICE)].index(True) == MOST_PER_SLICE - 1
     turn.restart(10.0)
     assert not turn.is_over(10.0)
+
+
+class Defective(Diary):
+    """A behaviour with a mistake in it."""
+
+    def succeeded(self, message: int, result: object, started: float, ended: float) -> None:
+        raise LookupError("a mistake of ours")
+
+
+@attrs.define(eq=False)
+class OneLife(Lives):
+    """Instances of nothing, that are told of."""
+
+    grace: float = 1.0
+    ends: list[BaseException | None] = attrs.field(factory=list)
+
+    async def may_begin(self) -> None: ...
+
+    async def begin(self, scope: AsyncExitStack) -> None: ...
+
+    def begun(self) -> None: ...
+
+    async def end(self) -> None: ...
+
+    async def over(self) -> None: ...
+
+    def ended(self, error: BaseException | None) -> None:
+        self.ends.append(error)
+
+    def interrupted(self, interrupt: BaseException) -> None:
+        raise interrupt
+
+
+async def test_a_mistake_of_our_own_ends_the_kernel_and_is_no_failure_of_an_instance() -> None:
+    actor: LivingActor[int] = LivingActor("clerk", Mailbox(Owner(), 100), Defective(handle))
+    actor.lives = lives = OneLife()
+    with pytest.raises(ExceptionGroup) as caught:
+        async with open_kernel() as kernel:
+            kernel.start(actor)
+            actor.mailbox.offer(0)
+            await anyio.sleep(5)
+    assert [str(error) for error in caught.value.exceptions] == ["a mistake of ours"]
+    assert lives.ends == []
 
 
 @attrs.define(eq=False)

@@ -4,7 +4,7 @@ import anyio
 import attrs
 import pytest
 
-from postroom_actors import Admission, Mailbox, Overflow, current_port
+from postroom_actors import Admission, Mailbox, Overflow, Shut, current_port
 from postroom_actors.mailbox import NEWEST, OLDEST, REPLACED
 from tests.actors.letters import Clerk, Letter
 
@@ -381,3 +381,34 @@ async def test_of_two_that_wait_for_one_admission_the_last_to_go_abandons_it() -
         tasks.cancel_scope.cancel()
     assert admission.abandoned
     assert mailbox.abandoned == 1
+
+
+def test_what_is_handed_back_after_the_close_is_refused() -> None:
+    mailbox = Mailbox(clerk := Clerk(), 2)
+    mailbox.put(Letter(number=0))
+    letter = mailbox.take(0.0)
+    assert letter is not None
+    mailbox.close()
+    mailbox.hand_back(letter)
+    assert clerk.refusals == [0]
+    assert not mailbox.has_mail
+
+
+def test_a_gate_that_does_not_stand_can_be_removed() -> None:
+    mailbox = Mailbox(Clerk(), 2)
+    standing = Shut()
+    mailbox.add_gate(standing)
+    mailbox.remove_gate(Shut())
+    mailbox.put(Letter(number=0))
+    assert not mailbox.has_mail
+    mailbox.remove_gate(standing)
+    assert mailbox.has_mail
+
+
+def test_a_key_whose_messages_were_dropped_in_numbers_goes_on() -> None:
+    mailbox = Mailbox(clerk := Clerk(), 3, Overflow.DROP_OLDEST)
+    for number in range(100):
+        mailbox.put(Letter(number=number, key=str(number % 3)))
+    assert len(clerk.drops) == 97
+    assert take_all(mailbox) == [97, 98, 99]
+    assert mailbox.lanes is None

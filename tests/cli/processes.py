@@ -17,6 +17,9 @@ ROOT: Final = Path(__file__).parents[2]
 PATIENCE: Final = 120.0
 """Seconds for whatever is waited for."""
 
+LEAVE_WITHIN: Final = 15.0
+"""Seconds that a process has at the end of a test before it is killed."""
+
 AT_WORK: Final = "is at work"
 
 
@@ -79,7 +82,7 @@ class Service:
 
 @contextmanager
 def running(folder: Path, *arguments: object, env: Mapping[str, str] = {}) -> Iterator[Service]:
-    """A block in which a command runs; whatever is left of it at the end is killed."""
+    """A block in which a command runs; at the end it is told to end, and killed where it doesn't."""
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "postroom", *map(str, arguments)],
@@ -92,6 +95,15 @@ def running(folder: Path, *arguments: object, env: Mapping[str, str] = {}) -> It
     try:
         yield Service(folder, process)
     finally:
-        if process.poll() is None:
+        end(process)
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """End a process: kindly, since one that is killed can't say which lines it took; else by force."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(LEAVE_WITHIN)
+        except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

@@ -1,5 +1,6 @@
 """`postroom check` and `postroom graph`: what a service is wired to, and what nobody hears."""
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -110,3 +111,7 @@ def test_hostile_names_break_neither_kind_of_picture() -> None:
 def test_a_graph_without_nodes_can_be_drawn() -> None:
     ElementTree.fromstring(svg(Graph("nothing", (), ())))
     assert mermaid(Graph("nothing", (), ())) == "flowchart LR\n"
+
+
+def test_the_module_that_runs_as_a_program_can_be_imported_and_runs_nothing() -> None:
+    assert importlib.import_module("postroom.__main__").main is main

@@ -27,7 +27,7 @@ import pytest
 from postroom import Runtime
 from postroom.modules.sqlite import SqliteModule
 
-from .processes import AT_WORK, PATIENCE, ROOT, environment, running
+from .processes import AT_WORK, PATIENCE, ROOT, end, environment, running
 
 pytestmark = pytest.mark.slow
 
@@ -99,10 +99,8 @@ class Terminal:
         return "\n".join(line.rstrip() for line in self.screen.display).strip("\n")
 
     def close(self) -> None:
+        end(self.process)
         os.close(self._master)
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
 
 
 @contextmanager

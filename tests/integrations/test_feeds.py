@@ -179,3 +179,10 @@ async def test_one_stream_too_many_is_refused() -> None:
         await second.read(service)
         first.gone.set()
     assert second.sent[0]["status"] == 503
+
+
+async def test_an_event_of_a_new_key_takes_the_place_of_the_oldest_where_no_other_of_its_key_waits() -> None:
+    feed = Feed(2, "coalesce")
+    for number, key in enumerate("abc"):
+        feed.put(event(number, key))
+    assert await taken(feed) == ['{"missed":1}', "1", "2"]

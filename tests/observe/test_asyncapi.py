@@ -182,3 +182,13 @@ def test_bad_arguments_are_refused() -> None:
         asyncapi([], title="Shop", sends=[int])
     with pytest.raises(InvalidOption, match="subscribers"):
         asyncapi([print], title="Shop")  # type: ignore[list-item]  # that is the point
+
+
+def test_a_type_of_which_no_schema_can_be_made_is_refused_by_name() -> None:
+    @event_type("odd.thing")
+    @attrs.frozen
+    class OddThing:
+        odd: "Elsewhere"  # type: ignore[name-defined]  # noqa: F821 - that is the point
+
+    with pytest.raises(InvalidEventType, match="no JSON Schema can be made of these"):
+        asyncapi([], title="odd", version="1", sends=[OddThing])

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from postroom import Event, InvalidOption, NotPortable, Runtime, subscriber
 from postroom.observe.cloudevents import InvalidCloudEvent, Mode, from_cloudevent, from_http, to_cloudevent, to_http
+from postroom.portable import LARGEST
 
 SMALLEST = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "order.placed"}
 
@@ -178,3 +179,14 @@ async def test_what_was_read_is_emitted_as_any_event() -> None:
     async with Runtime(subscribers=[handle]) as runtime:
         await runtime.emit_and_wait(from_cloudevent({**SMALLEST, "data": {"a": 1}}))
     assert (seen[0].id, seen[0].data) == ("1", {"a": 1})
+
+
+def test_attributes_that_are_numbers_or_booleans_are_read_as_their_texts() -> None:
+    document = {"specversion": "1.0", "id": "1", "source": "/a", "type": "n", "count": 3, "urgent": True}
+    headers = from_cloudevent(document).headers
+    assert {"3", "true"} <= set(headers.values())
+
+
+def test_a_document_that_is_too_large_is_refused_before_it_is_read() -> None:
+    with pytest.raises(InvalidCloudEvent, match="is the most"):
+        from_http({"content-type": "application/cloudevents+json"}, b" " * (2 * LARGEST + 1))

@@ -16,6 +16,7 @@ from postroom import (
     Runtime,
     RuntimeClosed,
     Supervision,
+    WrongThread,
     constant,
     on,
     subscriber,
@@ -134,3 +135,17 @@ async def test_a_snapshot_from_a_thread_is_refused_in_the_loops_own_and_where_no
 def test_a_number_of_labels_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidOption):
         RuntimeCollector(Runtime(), most_subscriptions=0)
+
+
+async def test_a_runtime_that_closes_while_it_is_read_is_read_as_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Runtime(subscribers=[ledger]) as runtime:
+        await runtime.emit_and_wait("order.placed")
+        open_runtime = runtime
+
+    def not_here() -> None:
+        monkeypatch.undo()
+        raise WrongThread("snapshot")
+
+    monkeypatch.setattr(Runtime, "snapshot", lambda self: not_here())
+    (snapshot,) = [RuntimeCollector(open_runtime)._snapshot()]
+    assert snapshot.stats.succeeded == 1

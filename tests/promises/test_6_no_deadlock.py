@@ -21,6 +21,7 @@ from postroom import (
     Event,
     Failed,
     Outcome,
+    Receipt,
     Retry,
     Runtime,
     Subscriber,
@@ -469,3 +470,33 @@ def test_what_is_refused_would_last_for_ever_and_nothing_else_does(
         assert (hand, message) in waiting, f"a false alarm: {hand.actor.name} waited for {wait.label}, and went on"
     if all(shape.overflow == "wait" for shape in program):  # where a newer event may take a place, nothing is certain
         assert bool(pending) == bool(refusals.noted), "something lasts for ever, and nobody was told"
+
+
+async def test_a_wait_for_an_event_in_line_behind_the_waiters_own_key_is_a_deadlock_though_a_worker_is_free() -> None:
+    go = anyio.Event()
+    receipts: list[Receipt] = []
+    told: list[str] = []
+
+    @subscriber("n", capacity=1, concurrency=2)
+    async def work(event: Event) -> None:
+        if event.data == "asks":
+            await go.wait()
+            try:
+                await receipts[0]
+            except WouldDeadlock as error:
+                told.append(str(error))
+
+    async def release() -> None:
+        async with runtime.group() as group:
+            receipts.append(await group.emit("n", "in line", key="other"))
+
+    async with Runtime(subscribers=[work]) as runtime, anyio.create_task_group() as outside:
+        await runtime.emit("n", "asks", key="own")
+        await anyio.wait_all_tasks_blocked()
+        await runtime.emit("n", "behind it, and all that the mailbox holds", key="own")
+        outside.start_soon(release)
+        await anyio.wait_all_tasks_blocked()
+        assert not receipts[0].staged
+        go.set()
+    assert len(told) == 1
+    assert receipts[0].settled

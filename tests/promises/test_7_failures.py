@@ -1,5 +1,7 @@
 """Promise 7: a failure costs one attempt of one delivery; then a dead letter keeps all there is to know."""
 
+from typing import Any
+
 import anyio
 import pytest
 
@@ -158,3 +160,37 @@ async def test_a_letter_of_somebody_who_left_is_kept() -> None:
         with pytest.raises(UnknownSubscription):
             await runtime.dead_letters.replay(letter)
         assert await runtime.dead_letters.list() == (letter,)
+
+
+async def test_a_handler_that_returns_too_late_has_timed_out_and_what_it_left_unawaited_warns_of_nothing() -> None:
+    async def later() -> None: ...
+
+    @subscriber("n", timeout=1)
+    async def late(event: Event) -> Any:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(5)
+        return later()
+
+    async with Runtime(subscribers=[late]) as runtime:
+        outcome = (await runtime.emit_and_wait("n")).of("late")
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.exception, HandlerTimeout)
+
+
+class Unshowable(SyntaxError):
+    """An error of the user's whose traceback can't be shown."""
+
+    @property
+    def lineno(self) -> int:  # type: ignore[override]
+        raise LookupError
+
+
+async def test_an_error_whose_traceback_cannot_be_shown_is_kept_by_its_name() -> None:
+    async def bad(event: Event) -> None:
+        raise Unshowable
+
+    async with Runtime() as runtime:
+        await runtime.spawn(bad, "n")
+        await runtime.emit_and_wait("n")
+        (letter,) = await runtime.dead_letters.list()
+    assert letter.traceback == "Unshowable (its traceback can't be shown: LookupError)"

@@ -903,3 +903,24 @@ async def test_failures_at_both_ends_of_the_breakers_time_count() -> None:
 def test_a_backoff_that_is_no_function_is_refused(backoff: Any) -> None:
     with pytest.raises(InvalidOption, match="backoff"):
         Supervision(backoff=backoff)
+
+
+async def test_an_interrupt_in_a_start_ends_the_runtime_and_comes_out() -> None:
+    class Clerk(Actor):
+        async def started(self) -> None:
+            raise SystemExit(3)
+
+        @on("n")
+        async def handle(self, event: Event) -> None: ...
+
+    with pytest.raises(SystemExit):
+        async with Runtime() as runtime:
+            await runtime.spawn(Clerk)
+            await anyio.sleep(10)
+
+
+def test_only_actors_can_be_siblings() -> None:
+    async def handler(event: Event) -> None: ...
+
+    with pytest.raises(InvalidHandler, match="only actors can be siblings"):
+        Siblings([subscriber("n")(handler)])

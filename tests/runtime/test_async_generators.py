@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from postroom import (
@@ -220,3 +221,45 @@ def test_14_the_hooks_of_the_loop_are_there_again_after_the_last_of_overlapping_
         assert sys.get_asyncgen_hooks() == before
 
     run(library, program)
+
+
+async def test_an_interrupt_in_a_generator_that_a_failed_handler_leaves_ends_the_runtime() -> None:
+    async def stream() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+        finally:
+            raise SystemExit(3)
+
+    async def leaves(event: Event) -> None:
+        async for _ in stream():
+            raise LookupError
+
+    with pytest.raises(SystemExit):
+        async with Runtime() as runtime:
+            await runtime.spawn(leaves, "n")
+            await runtime.emit("n")
+            await anyio.sleep(10)
+
+
+@pytest.mark.filterwarnings("ignore:Async generator .* was garbage collected:ResourceWarning")  # trio's own
+@pytest.mark.parametrize("anyio_backend", ["trio", "asyncio"])  # real time: a virtual clock knows of no thread
+async def test_a_generator_that_a_worker_thread_lets_go_of_is_closed_by_the_loop(anyio_backend: str) -> None:
+    closed = anyio.Event()
+    held: list[AsyncGenerator[int, None]] = []
+
+    async def stream() -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+        finally:
+            closed.set()
+
+    async def lends(event: Event) -> None:
+        held.append(stream())
+        await held[0].__anext__()
+        await anyio.to_thread.run_sync(held.clear)
+
+    async with Runtime() as runtime:
+        await runtime.spawn(lends, "n")
+        assert (await runtime.emit_and_wait("n")).succeeded
+        with anyio.fail_after(10):
+            await closed.wait()

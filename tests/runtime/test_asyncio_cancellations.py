@@ -1,11 +1,13 @@
 """What only asyncio knows: cancellations that no scope has asked for (scenario 6)."""
 
 import asyncio
+from typing import Any
 
 import anyio
 import pytest
 
-from postroom import Event, Failed, HandlerAborted, Runtime, Succeeded
+from postroom import Batch, Event, Failed, HandlerAborted, Runtime, Succeeded
+from postroom_actors.slices import MOST_PER_SLICE
 
 
 @pytest.fixture
@@ -45,3 +47,52 @@ async def test_a_handler_that_cancels_its_own_task_harms_no_other_delivery() -> 
         receipts = [await runtime.emit("a", data) for data in ("bad", "good", "worse", "good")]
         reports = [await receipt for receipt in receipts]
     assert [type(report.outcomes[0]) for report in reports] == [Succeeded, Succeeded, Failed, Succeeded]
+
+
+async def test_a_handler_of_batches_that_cancels_its_own_task_harms_no_other_batch() -> None:
+    async def cancels_itself(events: list[Event]) -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        if events[0].data == "bad":
+            task.cancel()
+        return "done"
+
+    async with Runtime() as runtime:
+        await runtime.spawn(cancels_itself, "a", batch=Batch(size=1))
+        receipts = [await runtime.emit("a", data) for data in ("bad", "good", "good")]
+        reports = [await receipt for receipt in receipts]
+    assert [type(report.outcomes[0]) for report in reports] == [Succeeded] * 3
+
+
+@pytest.mark.parametrize("batch", [None, Batch(size=1)])
+async def test_a_task_of_a_handler_that_is_cancelled_between_two_messages_goes_on(batch: Batch | None) -> None:
+    tasks: list[asyncio.Task[Any]] = []
+
+    async def handler(events: Any) -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+        return "done"
+
+    async with Runtime() as runtime:
+        await runtime.spawn(handler, "a", batch=batch)
+        await runtime.emit_and_wait("a")
+        await anyio.wait_all_tasks_blocked()
+        tasks[0].cancel()  # while it sleeps
+        await anyio.wait_all_tasks_blocked()
+        assert (await runtime.emit_and_wait("a")).succeeded
+
+
+async def test_a_task_that_is_cancelled_while_it_lets_others_run_goes_on() -> None:
+    async def handler(event: Event) -> str:
+        if event.data == MOST_PER_SLICE - 1:  # the last one of its slice; what comes then is not in hand any more
+            task = asyncio.current_task()
+            assert task is not None
+            asyncio.get_running_loop().call_soon(task.cancel)
+        return "done"
+
+    async with Runtime() as runtime:
+        await runtime.spawn(handler, "a", capacity=10_000)
+        receipts = [await runtime.emit("a", number) for number in range(MOST_PER_SLICE + 5)]
+        reports = [await receipt for receipt in receipts]
+    assert all(report.succeeded for report in reports)

@@ -3,7 +3,19 @@
 import anyio
 import pytest
 
-from postroom import Batch, BatchFailure, Context, Event, HandlerAborted, Retry, Runtime, constant, subscriber
+from postroom import (
+    Batch,
+    BatchFailure,
+    Cancelled,
+    Context,
+    Event,
+    HandlerAborted,
+    Receipt,
+    Retry,
+    Runtime,
+    constant,
+    subscriber,
+)
 from postroom.errors import InvalidOption
 
 pytestmark = pytest.mark.anyio
@@ -161,3 +173,16 @@ async def test_a_batch_is_cancelled_by_its_timeout_as_one() -> None:
 def test_a_batch_that_cannot_be_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(InvalidOption):
         Batch(**options)  # type: ignore[arg-type]
+
+
+async def test_an_interrupt_in_a_handler_of_batches_ends_the_runtime_and_all_of_the_batch() -> None:
+    @subscriber("n", batch=Batch(size=2))
+    async def handler(events: list[Event]) -> None:
+        raise SystemExit(3)
+
+    receipts: list[Receipt] = []
+    with pytest.raises(SystemExit):
+        async with Runtime(subscribers=[handler]) as runtime:
+            receipts.extend([await runtime.emit("n") for _ in range(2)])
+            await anyio.sleep(10)
+    assert [type(each.report().of("handler")) for each in receipts] == [Cancelled] * 2

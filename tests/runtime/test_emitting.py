@@ -353,3 +353,21 @@ async def test_attempts_are_those_that_were_made() -> None:
         waiting = await runtime.emit("n")
 
     assert [(await receipt).of("slow").attempts for receipt in (in_hand, waiting)] == [1, 0]
+
+
+async def test_the_answer_of_an_event_that_nobody_hears_is_nothing() -> None:
+    async with Runtime() as runtime:
+        assert await (await runtime.emit("nobody.hears")).answer() is None
+
+
+async def test_a_handler_is_told_that_it_may_have_begun_with_an_event_before() -> None:
+    seen: list[bool] = []
+
+    @subscriber("n", retry=Retry(attempts=2, backoff=constant(1)))
+    async def handler(event: Event, context: Context) -> None:
+        seen.append(context.redelivered)
+        raise LookupError
+
+    async with Runtime(subscribers=[handler]) as runtime:
+        await runtime.emit_and_wait("n")
+    assert seen == [False, True]

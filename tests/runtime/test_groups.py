@@ -815,3 +815,14 @@ async def test_in_a_store_every_receipt_of_the_same_staged_event_hears_what_beca
             await runtime.release_group("g")
             assert [(await receipt).succeeded for receipt in receipts] == [True, True]
     assert heard.data == ([] if dropped else [1])
+
+
+async def test_the_report_of_an_event_that_was_dropped_from_its_group_says_so() -> None:
+    async with Runtime() as runtime:
+        group = runtime.group("g")
+        async with group:
+            receipt = await group.emit("n")
+            assert receipt.report().outcomes == ()
+            await group.clear()
+        with pytest.raises(GroupCleared):
+            receipt.report()

@@ -1,11 +1,13 @@
 """How a runtime's block ends: what the handlers may still do, and who is named when it takes too long."""
 
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import nullcontext
 
 import anyio
 import pytest
 
-from postroom import Cancelled, ConflictingEvent, Event, Retry, Runtime, constant, subscriber
+from postroom import Cancelled, ConflictingEvent, Event, Retry, Runtime, RuntimeClosed, Workflows, constant, subscriber
 
 
 @subscriber("a", name="stubborn")
@@ -72,3 +74,16 @@ async def test_stopping_while_a_due_retry_is_on_its_way_leaves_nothing_pending()
         await runtime.subscriptions["fail"].stop(drain=False)
         assert (runtime.stats.pending, runtime.stats.cancelled) == (0, 1)
         assert receipt.settled
+
+
+@pytest.mark.parametrize("with_workflows", [False, True])
+async def test_a_runtime_in_an_async_generator_that_is_closed_closes_with_it(with_workflows: bool) -> None:
+    async def fixture() -> AsyncGenerator[Runtime, None]:
+        async with Runtime() as runtime, Workflows(runtime) if with_workflows else nullcontext():
+            yield runtime
+
+    generator = fixture()
+    runtime = await generator.__anext__()
+    await generator.aclose()
+    with pytest.raises(RuntimeClosed):
+        await runtime.emit("n")

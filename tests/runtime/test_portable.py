@@ -197,3 +197,37 @@ async def test_typed_events_reach_their_handlers_in_a_portable_runtime_and_bad_o
             await runtime.emit(Shipped(1))  # type: ignore[arg-type]
     assert seen == [order] * 4
     assert all(each is not order for each in seen)
+
+
+@attrs.frozen(eq=False)
+class ByIdentity:
+    """Two of them are never equal."""
+
+    number: int
+
+
+@attrs.frozen(eq=False)
+class Incomparable:
+    """Its comparison is a mistake of the user's."""
+
+    number: int
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        raise LookupError
+
+
+@pytest.mark.parametrize("data", [ByIdentity(1), Incomparable(1)])
+def test_what_is_not_equal_to_its_copy_is_refused(data: object) -> None:
+    with pytest.raises(NotPortable, match="would not come back from JSON as it was"):
+        portable_copy(data)
+
+
+@attrs.frozen
+class Prices:
+    by_number: dict[int, float]
+
+
+def test_keys_that_are_no_strings_come_back_where_their_type_is_known() -> None:
+    assert portable_copy(Prices({1: 2.5, 2: 3.0})) == Prices({1: 2.5, 2: 3.0})

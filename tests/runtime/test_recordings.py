@@ -131,3 +131,18 @@ async def test_what_is_dropped_at_once_is_told_at_once() -> None:
             assert recording.of(waits).pending == ["blocked"]
             assert "blocked: dropped at 0.000 s, the mailbox was full" in str(recording.tree(dropped))
             gate.set()
+
+
+async def test_a_tree_with_very_many_lines_is_cut_where_it_is_shown() -> None:
+    async def causes(event: Event, context: Context) -> None:
+        for _ in range(1200):
+            await context.emit("effect")
+
+    async with Runtime() as runtime:
+        await runtime.spawn(causes, "cause")
+        with runtime.recording() as recording:
+            receipt = await runtime.emit("cause")
+            await runtime.idle()
+    shown = str(recording.tree(receipt)).splitlines()
+    assert len(shown) <= 1001
+    assert shown[-1] == "… and more"

@@ -224,3 +224,53 @@ async def test_a_context_that_outlives_its_delivery_gives_no_services() -> None:
 def test_what_is_no_registry_is_refused() -> None:
     with pytest.raises(InvalidOption, match="must be a registry"):
         Runtime(services={})  # type: ignore[arg-type]  # on purpose
+
+
+async def test_a_service_that_fails_to_close_is_told_of_and_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    def open_till() -> Iterator[Till]:
+        yield Till()
+        raise GeneratorExit
+
+    registry = svcs.Registry()
+    registry.register_factory(Till, open_till)
+
+    @subscriber("sold")
+    async def book(event: Event, context: Context) -> str:
+        await context.get(Till)
+        return "handled"
+
+    async with Runtime(subscribers=[book], services=registry) as runtime:
+        assert await runtime.request("sold") == "handled"
+    assert [record for record in caplog.records if "GeneratorExit" in record.getMessage()]
+
+
+async def test_what_is_asked_for_after_the_delivery_is_over_is_refused_also_where_the_asking_began_before() -> None:
+    refused: list[str] = []
+    contexts: list[Context] = []
+
+    @subscriber("sold")
+    async def book(event: Event, context: Context) -> None:
+        contexts.append(context)
+        others.start_soon(ask, Drawer)
+        await anyio.sleep(0.1)  # which has the lock now
+        others.start_soon(ask, Till)
+        await anyio.sleep(0.5)
+
+    async def ask(service: type) -> None:
+        try:
+            await contexts[0].get(service)
+        except ServicesClosed as error:
+            refused.append(str(error))
+
+    async def open_drawer() -> Drawer:
+        await anyio.sleep(1)
+        return Drawer()
+
+    registry = registry_of([])
+    registry.register_factory(Drawer, open_drawer)
+    async with anyio.create_task_group() as others, Runtime(subscribers=[book], services=registry) as runtime:
+        await runtime.emit_and_wait("sold")
+        await ask(Till)
+        await anyio.sleep(5)
+    assert len(refused) == 2
+    assert all("Till" in each for each in refused)

@@ -178,3 +178,40 @@ def test_a_snapshot_adds_up_at_every_moment(names: list[str], library: str) -> N
 
     backend, options = virtual_backend("trio" if library == "trio" else "asyncio")
     anyio.run(main, backend=backend, backend_options=options)
+
+
+async def test_who_waits_for_what_stands_behind_a_key_waits_for_the_worker_that_has_the_key() -> None:
+    gate = anyio.Event()
+
+    async def slow(event: Event) -> None:
+        await gate.wait()
+
+    async def asks(event: Event) -> None:
+        await second
+
+    async with Runtime() as runtime:
+        await runtime.spawn(slow, "n", name="slow", concurrency=2)
+        await runtime.spawn(asks, "ask", name="asks")
+        await runtime.emit("n", key="k")
+        second = await runtime.emit("n", key="k")
+        await runtime.emit("ask")
+        await anyio.wait_all_tasks_blocked()
+        (hand,) = runtime.snapshot().of("asks").in_hand
+        gate.set()
+    assert hand.waits_for == "the outcome of n in slow"
+    assert hand.waits_on == ("slow",)
+
+
+async def test_who_waits_for_a_staged_event_waits_for_the_release_of_its_group() -> None:
+    async def asks(event: Event) -> None:
+        await staged
+
+    async with Runtime() as runtime:
+        await runtime.spawn(asks, "ask", name="asks")
+        async with runtime.group("orders") as group:
+            staged = await group.emit("n")
+            asking = await runtime.emit("ask")
+            await anyio.wait_all_tasks_blocked()
+            (before,) = runtime.snapshot().of("asks").in_hand
+        assert (await asking).succeeded
+    assert (before.waits_for, before.waits_on) == ("", ())

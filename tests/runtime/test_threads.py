@@ -253,7 +253,7 @@ def _in_a_child(check: Callable[[], None]) -> int:
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 async def test_77_after_a_fork_the_child_is_refused_and_the_parent_goes_on(anyio_backend: str) -> None:
     def check() -> None:
-        with pytest.raises(ForkedProcess):
+        with pytest.raises(ForkedProcess, match="start it with `spawn` instead of `fork`"):
             runtime.emit_nowait("double", 1)
         with pytest.raises(ForkedProcess):
             runtime.emit_from_thread("double", 1)

@@ -1,10 +1,13 @@
 """Typed events: checked where they are emitted, read as what a handler annotates, lifted from older versions."""
 
 import datetime
-from typing import Any
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import anyio
 import attrs
+import msgspec
 import pytest
 
 from postroom import (
@@ -203,3 +206,106 @@ async def test_a_replayed_event_keeps_its_timeout() -> None:
         await runtime.emit_and_wait("n")  # the new reader has begun, and knows of no timeout
         report = await (await runtime.dead_letters.replay((await runtime.dead_letters.list())[0]))
     assert isinstance(report.outcomes[0], Failed)
+
+
+@event_type("order.gapped", version=3, upcast={2: lambda d: d})
+@attrs.frozen
+class Gapped:
+    name: str
+
+
+def _refuse(data: object, *_: object) -> None:
+    raise LookupError("a rule of its own")
+
+
+@event_type("order.checked")
+@attrs.frozen
+class Checked:
+    name: str
+    __attrs_post_init__ = _refuse
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "data", "message"),
+    [
+        (Gapped, "order.gapped", {"name": "a"}, "it has version 1, from which no upcast leads to version 3"),
+        (Checked, "order.checked", {"name": "a"}, "a rule of its own"),
+    ],
+)
+async def test_74_what_cannot_be_made_of_data_is_a_failure_that_says_why(
+    kind: Any, name: str, data: Any, message: str
+) -> None:
+    async def reads(event: Any) -> None: ...
+
+    reads.__annotations__["event"] = kind
+    async with Runtime(subscribers=[subscriber(name, name="reads")(reads)]) as runtime:
+        outcome = (await runtime.emit_and_wait(name, data)).of("reads")
+    assert isinstance(outcome, Failed)
+    assert message in str(outcome.exception)
+
+
+class Unreadable(Mapping[int, Any]):
+    """A mapping that can't be read."""
+
+    def __getitem__(self, key: int) -> Any: ...
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Any:
+        raise LookupError
+
+
+def test_steps_between_versions_that_cannot_be_read_are_refused() -> None:
+    with pytest.raises(InvalidEventType, match=r"upcast can't be read \(LookupError\)"):
+        event_type("n", version=2, upcast=Unreadable())(Item)
+
+
+def test_a_handler_of_batches_that_is_annotated_with_one_event_is_refused() -> None:
+    async def handler(order: OrderPlaced) -> None: ...
+
+    with pytest.raises(InvalidHandler, match=r"annotate list\[OrderPlaced\] instead of OrderPlaced"):
+        Runtime(subscribers=[subscriber("order.placed", batch=Batch(size=2))(handler)])
+
+
+async def test_an_annotation_that_carries_more_is_read_as_what_it_is_of() -> None:
+    async def handler(order: Annotated[OrderPlaced, "the customer's own"]) -> OrderPlaced:
+        return order
+
+    async with Runtime(subscribers=[subscriber("order.placed")(handler)]) as runtime:
+        assert await runtime.request("order.placed", {"id": "1", "items": [{"price": 3}]}) == ORDER
+
+
+async def test_an_event_that_is_imported_for_type_checkers_only_asks_for_nothing_and_another_name_is_refused() -> None:
+    async def takes(event: "Event") -> object:
+        return event.data
+
+    async def unknown(event: "Elsewhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821 - that is the point
+
+    known = dict(takes.__globals__)
+    known.pop("Event")
+    blind = types.FunctionType(takes.__code__, known, "takes")
+    blind.__annotations__ = {"event": "Event"}
+    async with Runtime(subscribers=[subscriber("n")(blind)]) as runtime:
+        assert await runtime.request("n", 1) == 1
+    with pytest.raises(InvalidHandler, match=r"'Elsewhere' can't be resolved .* import it at run time"):
+        Runtime(subscribers=[subscriber("n")(unknown)])
+
+
+@event_type("stock.counted")
+@attrs.frozen
+class Counted:
+    tags: set[str]
+    count: Annotated[int, msgspec.Meta(description="of the shelf")] = 0
+
+
+async def test_sets_and_what_is_described_are_checked_as_what_they_are() -> None:
+    @subscriber("stock.counted")
+    async def take(counted: Counted) -> Counted:
+        return counted
+
+    async with Runtime(subscribers=[take]) as runtime:
+        assert await runtime.request("stock.counted", {"tags": ["a"], "count": 3}) == Counted({"a"}, 3)
+        assert (await runtime.emit_and_wait(Counted({"a"}, 3))).succeeded
+        with pytest.raises(InvalidPayload, match=r"\$.tags: expected `set`, got `frozenset`"):
+            await runtime.emit(Counted(frozenset("a")))  # type: ignore[arg-type]

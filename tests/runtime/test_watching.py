@@ -175,3 +175,23 @@ async def test_a_stopped_subscription_is_not_cut_short_by_the_runtime() -> None:
             await runtime.emit("n")
             await subscription.stop(drain=False)
         assert "cut_short" not in {change.kind for change in await read(changes)}
+
+
+async def test_two_who_read_one_watch_side_by_side_share_what_comes_and_end_with_it() -> None:
+    seen: list[str] = []
+
+    async def read() -> None:
+        async for change in changes:
+            seen.append(change.kind)
+
+    async with anyio.create_task_group() as tasks:
+        async with Runtime() as runtime:
+            watch = runtime.watch()
+            changes = await watch.__aenter__()
+            tasks.start_soon(read)
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            await runtime.spawn(lambda event: None, "n", name="n")
+        await watch.__aexit__(None, None, None)
+    assert len(seen) == len([*dict.fromkeys(seen)])
+    assert "closed" in seen

@@ -182,7 +182,8 @@ class Publisher:
             self.is_asking = True
             if isinstance(errand, Submission):
                 await self._publish(self._together(errand))
-            elif isinstance(errand, Call):
+            else:
+                assert isinstance(errand, Call), "errands are submissions and calls"
                 await self._call(errand)
             self.is_asking = False
             self.answered()

@@ -27,7 +27,7 @@ class StoredTarget:
     need: Callable[[str, Receipt], Need] = attrs.field(repr=False)
 
     def needs_to_admit(self, admission: Admission) -> Sequence[Need]:
-        return ()
+        raise AssertionError("a store says itself where there is no room")
 
     def need_to_settle(self, receipt: Receipt) -> Need:
         return self.need(self.name, receipt)

@@ -211,8 +211,7 @@ class Driver:
                 for each in (look, wait, give_up):
                     tasks.start_soon(each)
         missing = {path for path in run.seeking if path not in run.replay.undone}
-        if run.reason is Reason.TIMED_OUT:
-            run.reason = None
+        assert run.reason is not Reason.TIMED_OUT, "there is no limit while it seeks"
         if missing and run.reason is None:
             run.park(Mismatch(f"step {sorted(missing)[0]}, to be undone,", "ends without asking for it"))
         run.seeking, run.stash.muted = None, False

@@ -112,13 +112,14 @@ class Workflows(Administration):
                     self._state = "open"
                     try:
                         yield
-                    except GeneratorExit:
-                        raise
                     except BaseException as error:
                         # Kept, and raised below: on its way through the task group it would become one of a group.
                         bodys_error = error
                     self._state = "being left"
-                    await keeper.leave(self.drain_within if bodys_error is None else 0.0)
+                    if isinstance(bodys_error, GeneratorExit):  # a generator around the block is closed, or forgotten
+                        keeper.cut_off()
+                    else:
+                        await keeper.leave(self.drain_within if bodys_error is None else 0.0)
         except BaseException as error:
             others = error
         finally:

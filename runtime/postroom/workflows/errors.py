@@ -1,7 +1,5 @@
 """What workflows raise."""
 
-from typing import Any
-
 import attrs
 
 from ..errors import Closed, PostroomError, Rejected
@@ -193,9 +191,3 @@ class WorkflowsClosed(Closed):
 
     def __str__(self) -> str:
         return f"no workflow can be run here: the block of `Workflows` is {self.state}"
-
-
-def cut(value: Any) -> str:
-    """A text as errors keep it."""
-    text = str(value)
-    return text if len(text) <= 200 else text[:199] + "…"

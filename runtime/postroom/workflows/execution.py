@@ -7,7 +7,7 @@ import enum
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import anyio
 import attrs
@@ -138,7 +138,7 @@ class Execution:
             self.reason = reason
             self.scope.cancel()
 
-    async def halt(self, path: str = "") -> None:
+    async def halt(self, path: str = "") -> NoReturn:
         """Never go on: something has stopped this run, or the nested one that `path` is in.
 
         Cancellation: is what it waits for.
@@ -148,6 +148,7 @@ class Execution:
             if path.startswith(prefix):
                 scope.cancel()
         await anyio.sleep_forever()
+        raise AssertionError("or nothing has stopped it")
 
     @contextmanager
     def waiting(self, due: float = math.inf) -> Iterator[None]:

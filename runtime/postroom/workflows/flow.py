@@ -15,8 +15,6 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom_actors import Verdict, judge
-
 from ..checks import check_number
 from ..codec import message_of, type_of
 from ..errors import InvalidOption
@@ -194,8 +192,6 @@ class Flow:
             if prefix not in run.expired:
                 await run.recorded(entry(Kind.TIMED_OUT, path, Moment(run.times.now())))
         except Exception as failure:
-            if judge(failure) is not Verdict.FAILURE:
-                raise
             error = failure
         finally:
             run.expired.pop(prefix, None)

@@ -16,6 +16,8 @@ import anyio.abc
 import anyio.lowlevel
 import attrs
 
+from postroom_actors import Verdict, interrupt_of, judge
+
 from ..codec import UnreadableRecord
 from ..event import Event
 from ..journal import NewRun, RunLoan, RunState, StoredRun
@@ -205,6 +207,10 @@ class Keeper:
             run = await self._opened(loan)
             if run is not None:
                 await self._drive(run)
+        except BaseException as error:
+            if judge(error) is not Verdict.INTERRUPTED:
+                raise
+            self.backstage.fall(interrupt_of(error))  # as itself, not in a group of this block's tasks
         finally:
             self._working.pop(loan.token, None)
             self.listener.holding.discard(loan.token)
@@ -327,6 +333,10 @@ class Keeper:
                     run.refresh(entries)
 
     # Leaving
+
+    def cut_off(self) -> None:
+        """End at once, and leave the runs as their journal has them: nothing may be waited for any more."""
+        self._life.cancel()
 
     async def leave(self, drain_within: float) -> None:
         """Let what runs go on for a while; then hand it back, or undo it; then end.

@@ -5,7 +5,7 @@ from typing import Any
 from ..codec import RemoteFailure
 from ..journal import RunState, StoredRun
 from .driver import Ended
-from .errors import UnknownRun, WorkflowCancelled, WorkflowFailed, WorkflowNeedsAttention, WorkflowParked
+from .errors import WorkflowCancelled, WorkflowFailed, WorkflowNeedsAttention, WorkflowParked
 from .records import Result, read, read_value
 
 
@@ -42,4 +42,4 @@ def outcome_of(id: str, ended: Ended) -> Any:
             error = WorkflowFailed(id, ended.workflow, undoing.step, undoing.type, undoing.message)
             cause = ended.error or RemoteFailure(undoing.type, undoing.message, undoing.traceback)
             raise error from cause
-    raise UnknownRun(id, "it is not over")
+    raise AssertionError("it is not over")

@@ -67,9 +67,3 @@ class Place:
 def scope_of(path: str) -> str:
     """The prefix of the scope that a path is in."""
     return path[: path.rfind("/") + 1]
-
-
-def name_of(path: str) -> str:
-    """The name of the step at a path."""
-    last = path[path.rfind("/") + 1 :]
-    return re.split(r"[#\[]", last, maxsplit=1)[0]

@@ -36,7 +36,7 @@ def slots_of(cron: str | None, every: float | None) -> Slots:
     def next_slot(after: float) -> float:
         try:
             return next(CronSim(expression, datetime.fromtimestamp(after, UTC))).timestamp()
-        except StopIteration:  # such as the 30th of February
+        except StopIteration:  # such as a second Monday that is the 1st or the 29th
             return math.inf
 
     try:

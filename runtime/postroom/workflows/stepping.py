@@ -71,7 +71,6 @@ async def _again(run: Execution, step: Step[Any], path: str, known: Done | Failu
     except UnreadableRecord as error:
         run.park(Mismatch(f"step {path}, which finished,", f"can't read what it returned ({error})"))
         await run.halt()
-        raise
     run.over(path, step, known, undo)
     run.hold(path, [run.stash.hold(path, read_event(each)) for each in known.events])
     return output
