@@ -17,22 +17,23 @@ import msgspec
 from postroom_actors import Need, Port, Wait
 
 from ..behaviour import SubscriptionBehaviour
-from ..codec import UnreadableRecord, decode_event, decode_outcome, digest_of, encode_event
-from ..contract import Binding, News, Notice, Published, Store, StoredEvent, StoredSubscription
+from ..codec import UnreadableRecord, decode_event, decode_outcome
+from ..contract import News, Notice, Published, Store, StoredEvent, StoredSubscription
 from ..deadlock import ROOM, own_hand
-from ..event import HEAD_STARTS, Event
+from ..event import Event
 from ..loans import LentDelivery
 from ..log import LEASE_LOST, REFUSED, Log
 from ..needs import need_to_settle
 from ..outcomes import Outcome
 from ..receipt import Receipt
-from ..recordings import emitter_of
+from ..recordings import emitters_of
 from ..subscriber import Subscriber
 from .fetching import Fetcher
 from .persistence import Persistence
 from .publishing import Publisher, Submission
 from .receipts import NOBODY, Receipts, StoredReceipt, StoredTarget
 from .settling import Settler
+from .storing import binding_of, stored_event
 
 T = TypeVar("T")
 
@@ -77,6 +78,7 @@ class Carrier:
     session: str = attrs.field(kw_only=True)
     _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
+    _last_targets: tuple[tuple[str, ...], tuple[StoredTarget, ...]] = attrs.field(default=((), ()), init=False)
     _receipts: Receipts = attrs.field(factory=Receipts, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -97,7 +99,7 @@ class Carrier:
 
     # Emitting
 
-    def submit(self, events: Iterable[tuple[Event, Event | None]], require: bool = False) -> list[StoredReceipt]:
+    def submit(self, events: Sequence[tuple[Event, Event | None]], require: bool = False) -> list[StoredReceipt]:
         """Send events to the store, all together; never waits.
 
         Args:
@@ -110,10 +112,9 @@ class Carrier:
             NotPortable, BackoffNotPortable: one of them can't be stored; nothing was sent.
         """
         stored = [stored_event(event, given, require) for event, given in events]
-        hand = own_hand(self.port)
-        submission = Submission(self.port, hand, events=[each for each, _ in stored])
-        submission.emitters = [emitter_of(event) for _, event in stored]
-        submission.receipts = [self.receipt_of(event, submission) for _, event in stored]
+        submission = Submission(self.port, own_hand(self.port), events=stored)
+        submission.emitters = emitters_of([event for event, _ in events])
+        submission.receipts = [self.receipt_of(event, submission) for event, _ in events]
         self.publisher.send(submission)
         return list(submission.receipts)
 
@@ -135,14 +136,16 @@ class Carrier:
             event = decode_event(published.body, event.id, published.accepted_at)
         if event.accepted_at != published.accepted_at:
             event = msgspec.structs.replace(event, accepted_at=published.accepted_at)
-        receipt.accept(event, [self._target(name) for name in published.targets])
-        first = self._receipts.firsts.get(event.id)
+        receipt.accept(event, self._targets_of(published))
+        firsts = self._receipts.firsts
+        first = firsts.get(event.id)
         if first is not None:
             receipt.share(first)
         else:
-            self._receipts.firsts[event.id] = receipt
-        for encoded in published.outcomes.values():
-            self._tell(event.id, encoded)
+            firsts.add(event.id, receipt)
+        if published.outcomes:
+            for encoded in published.outcomes.values():
+                self._tell(event.id, encoded)
         if is_new:
             self.recorded(receipt, emitter)
 
@@ -152,9 +155,9 @@ class Carrier:
         Its event is the same, so what is heard of it goes to those first, as long as they wait for it.
         """
         receipt = self.receipt_of(event)
-        receipt.accept(event, [self._target(name) for name in published.targets])
+        receipt.accept(event, self._targets_of(published))
         for name in published.targets:
-            self._receipts.replays[event.id, name] = receipt
+            self._receipts.replays.add((event.id, name), receipt)
             if name in self.fetcher.served:
                 self.fetcher.expect(name)
         self.recorded(receipt, None)
@@ -165,15 +168,24 @@ class Carrier:
 
         Only for those who have nothing to do meanwhile: it is for them that a trip less is worth a look in vain.
         """
-        for name in dict.fromkeys(event.name for event in events if not event.delay):
-            self.fetcher.expect_for(name)
+        if self.fetcher.served:
+            for name in dict.fromkeys(event.name for event in events if not event.delay):
+                self.fetcher.expect_for(name)
 
     def accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
         """The store has accepted an event, which `emitter` has emitted."""
         self.adopt(receipt, published, is_new=published.body is None, emitter=emitter)
-        for name in published.targets:
-            if name in self.fetcher.served:
-                self.fetcher.was_accepted(name, receipt.id)
+        served = self.fetcher.served
+        if served:
+            for name in published.targets:
+                if name in served:
+                    self.fetcher.was_accepted(name, receipt.id)
+
+    def _targets_of(self, published: Published) -> tuple[StoredTarget, ...]:
+        names = published.targets
+        if names != self._last_targets[0]:  # what was published together mostly goes to the same
+            self._last_targets = (names, tuple(map(self._target, names)))
+        return self._last_targets[1]
 
     def _target(self, name: str) -> StoredTarget:
         target = self._targets.get(name)
@@ -217,7 +229,7 @@ class Carrier:
         self.fetcher.paused(name, token)
 
     def _tell(self, event: str, encoded: bytes) -> bool:
-        if event not in self._receipts.firsts and not self._receipts.replays:
+        if self._receipts.firsts.get(event) is None and not self._receipts.replays.refs:
             return False
         try:
             outcome = decode_outcome(encoded)
@@ -371,26 +383,3 @@ class Carrier:
         """
         while self.settler.queue:
             await self.settler.write()
-
-
-def stored_event(event: Event, given: Event | None, require: bool) -> tuple[StoredEvent, Event]:
-    """An event as a store takes it; and as its receipt has it."""
-    stored = StoredEvent(
-        event.id,
-        event.name,
-        encode_event(event),
-        None if given is None else digest_of(given),
-        event.key,
-        HEAD_STARTS[event.priority],
-        event.delay or 0.0,
-        require,
-    )
-    return stored, event
-
-
-def binding_of(subscriber: Subscriber[..., Any]) -> Binding:
-    """A subscriber as a store knows it. Where it drops, its backlog is bounded as its mailbox would be."""
-    backlog = subscriber.backlog
-    if backlog is None and subscriber.overflow != "wait":
-        backlog = subscriber.capacity
-    return Binding(subscriber.name, subscriber.patterns, backlog, subscriber.overflow)

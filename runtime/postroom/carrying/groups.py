@@ -16,9 +16,10 @@ from ..event import Event
 from ..receipt import Receipt
 from ..staged import Stage, StagedReceipt
 from ..staging import Block
-from .carrier import Carrier, stored_event
+from .carrier import Carrier
 from .publishing import Call
 from .receipts import StoredReceipt
+from .storing import stored_event
 
 T = TypeVar("T")
 
@@ -84,7 +85,7 @@ class StoredGroups:
         Raises:
             NotPortable, BackoffNotPortable: nothing was sent.
         """
-        stored = [stored_event(event, given, require)[0] for event, given in events]
+        stored = [stored_event(event, given, require) for event, given in events]
         stage = self._stage_of(group)
         receipts = [
             RemotelyStagedReceipt(event, (), stage=stage, draft=given, require=require) for event, given in events
