@@ -105,8 +105,9 @@ async def a_replay_has_the_key_and_the_head_start_of_its_letter(world: World) ->
     async with world.session() as store:
         bare = Bare(store)
         await bare.bind()
-        await bare.publish("keyed", "urgent")
-        keyed, urgent = await bare.fetch()
+        await bare.publish("keyed", key="k")
+        await bare.publish("urgent", head_start=0.0)
+        urgent, keyed = await bare.fetch()
         letters = [Letter("no", None, "", "", 1, "k"), Letter("no", None, "", "", 1, None, 0.0)]
         steps = [
             Settlement(loan.token, Step.SETTLED, b"{}", letter)
