@@ -21,7 +21,7 @@ from postroom_actors import Port, current_message
 
 from .capabilities import Capability, check_capability
 from .carried import Carried
-from .carrying.carrier import stored_event
+from .carrying.stored import stored_event
 from .codec import decode_event
 from .contract import Answer, Emit, Notice, Published, StoredEvent
 from .drafts import caused, event_in_hand, run_in_hand

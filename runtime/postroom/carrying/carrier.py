@@ -17,10 +17,10 @@ import msgspec
 from postroom_actors import Need, Port, Wait
 
 from ..behaviour import SubscriptionBehaviour
-from ..codec import UnreadableRecord, decode_event, decode_outcome, digest_of, encode_event
-from ..contract import Binding, News, Notice, Published, Store, StoredEvent, StoredSubscription
-from ..deadlock import ROOM, own_hand
-from ..event import HEAD_STARTS, Event
+from ..codec import UnreadableRecord, decode_event, decode_outcome
+from ..contract import News, Notice, Published, Store, StoredEvent, StoredSubscription
+from ..deadlock import ROOM, own_hand, refuse_circles
+from ..event import Event
 from ..loans import LentDelivery
 from ..log import LEASE_LOST, REFUSED, Log
 from ..needs import need_to_settle
@@ -33,6 +33,7 @@ from .persistence import Persistence
 from .publishing import Publisher, Submission
 from .receipts import NOBODY, Receipts, StoredReceipt, StoredTarget
 from .settling import Settler
+from .stored import binding_of, stored_event
 
 T = TypeVar("T")
 
@@ -188,9 +189,11 @@ class Carrier:
         return need_to_settle(behaviour.actor, receipt)
 
     def _room_in(self, name: str) -> Wait:
-        behaviour = self.fetcher.served.get(name)
-        alone = behaviour is not None and name not in self.elsewhere
-        return Wait(ROOM, f"room in the backlog of {name}", lambda: (behaviour.actor,) if alone and behaviour else ())
+        def needs() -> Sequence[Need]:
+            behaviour = self.fetcher.served.get(name)
+            return () if behaviour is None or name in self.elsewhere else (behaviour.actor,)
+
+        return Wait(ROOM, f"room in the backlog of {name}", needs)
 
     # What comes back
 
@@ -259,9 +262,7 @@ class Carrier:
 
     async def _heard(self, news: News) -> None:
         if news.lost:
-            self._lost()
-            await self.bind([each.subscriber for each in self.fetcher.served.values()], serve=True)
-            self.fetcher.expect()  # nobody has told it of mail meanwhile
+            await self._begin_anew()
         for notice in news.notices:
             if not self._noticed(notice) and self.publisher.is_asking:
                 self._early.append(partial(self._noticed, notice))
@@ -289,15 +290,36 @@ class Carrier:
         for take_up in early:
             take_up()
 
-    def _lost(self) -> None:
+    async def _begin_anew(self) -> None:
+        """The session was taken for dead: drop what it had, and register again."""
         self.settler.forget()
         in_hand, waiting = self.lost()
         self.runs_lost()
         self.fetcher.lose_all()
         self._log.write(LEASE_LOST, in_hand, waiting)
+        await self.bind([each.subscriber for each in self.fetcher.served.values()], serve=True)
+        self.fetcher.expect()  # nobody has told it of mail meanwhile
 
     async def _learn_routes(self) -> None:
-        self.elsewhere = frozenset(each.name for each in await self.listing() if set(each.served_by) - {self.session})
+        """See who serves what, since that decides which waits of handlers may end.
+
+        Where others don't serve any more what they did, handlers may wait for each other by now. Where this session
+        serves nobody, then its lease had run out, and it was told so by a call whose reply got lost; where it only
+        doesn't serve one that it should, then that one has left and come back, and the leaving came late.
+        """
+        before, served = self.elsewhere, dict(self.fetcher.served)
+        found = await self.listing()
+        self.elsewhere = frozenset(each.name for each in found if set(each.served_by) - {self.session})
+        if before - self.elsewhere:
+            refuse_circles(hand for each in self.fetcher.served.values() for hand in each.actor.hands)
+        here = {each.name for each in found if self.session in each.served_by}
+        forgotten = [
+            each for name, each in served.items() if name not in here and self.fetcher.served.get(name) is each
+        ]
+        if forgotten and not here:
+            await self._begin_anew()
+        else:
+            await self.bind([each.subscriber for each in forgotten], serve=True)
 
     # The life of subscriptions
 
@@ -371,26 +393,3 @@ class Carrier:
         """
         while self.settler.queue:
             await self.settler.write()
-
-
-def stored_event(event: Event, given: Event | None, require: bool) -> tuple[StoredEvent, Event]:
-    """An event as a store takes it; and as its receipt has it."""
-    stored = StoredEvent(
-        event.id,
-        event.name,
-        encode_event(event),
-        None if given is None else digest_of(given),
-        event.key,
-        HEAD_STARTS[event.priority],
-        event.delay or 0.0,
-        require,
-    )
-    return stored, event
-
-
-def binding_of(subscriber: Subscriber[..., Any]) -> Binding:
-    """A subscriber as a store knows it. Where it drops, its backlog is bounded as its mailbox would be."""
-    backlog = subscriber.backlog
-    if backlog is None and subscriber.overflow != "wait":
-        backlog = subscriber.capacity
-    return Binding(subscriber.name, subscriber.patterns, backlog, subscriber.overflow)

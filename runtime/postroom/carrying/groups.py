@@ -16,9 +16,10 @@ from ..event import Event
 from ..receipt import Receipt
 from ..staged import Stage, StagedReceipt
 from ..staging import Block
-from .carrier import Carrier, stored_event
+from .carrier import Carrier
 from .publishing import Call
 from .receipts import StoredReceipt
+from .stored import stored_event
 
 T = TypeVar("T")
 
