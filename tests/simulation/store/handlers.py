@@ -10,6 +10,9 @@ import anyio.lowlevel
 import attrs
 
 from postroom import Context, Event, Retry, Subscriber, constant, subscriber
+from postroom.delivery import Delivery
+from postroom.loans import LoanReceipt
+from postroom_actors import current_message
 
 from ..failures import Boom, is_cancellation
 from .generator import NAMES
@@ -53,7 +56,7 @@ class StoreHandler:
         if life.killed:  # only its cancellation has not come yet
             await anyio.sleep_forever()
         world.say(f"{life.name} {name} begins {event.id} attempt {context.attempt}")
-        run = model.begin(life.session, name, event, context.attempt)
+        run = model.begin(life.session, name, event, context.attempt, token_of(current_message(), event))
         began = world.now()
         how = "raised"
         try:
@@ -109,13 +112,12 @@ class StoreHandler:
     def waits_in_turn(self) -> Iterator[None]:
         """A block in which a handler waits for what others do with its event.
 
-        A circle of waits through several processes is seen by none of them, so there it may wait for ever. That holds
-        for one process after a kill as well: until its lease has run out, the dead one counts as one that may help, and
-        nobody looks again afterwards. Setting things right ends that.
+        A circle of waits through several processes is seen by none of them, so there it may wait for ever. Setting
+        things right ends that.
         """
         process = self.life.process
         with anyio.CancelScope() as scope:
-            if process.program.processes > 1 or process.was_killed:
+            if process.program.processes > 1:
                 process.may_hang.append(scope)
             yield
 
@@ -126,4 +128,13 @@ class StoreHandler:
             return None
         world.nested -= 1
         number = crc32(f"{event.id} {self.spec.name}".encode())
-        return StoreDraft(name=NAMES[number % len(NAMES)], actions=("ok", "slow", "raise")[number // 8 % 3])
+        name = event.name if number % 2 else NAMES[number // 2 % len(NAMES)]
+        return StoreDraft(name=name, actions=("ok", "slow", "raise")[number // 8 % 3])
+
+
+def token_of(message: "Delivery | list[Delivery]", event: Event) -> int:
+    """The token of the loan under which an event is handled."""
+    deliveries = message if isinstance(message, list) else [message]
+    (receipt,) = (each.receipt for each in deliveries if each.event.id == event.id)
+    assert isinstance(receipt, LoanReceipt)
+    return receipt.token

@@ -31,7 +31,7 @@ class Run:
     """One run of a handler.
 
     Attributes:
-        token: Of the loan; 0 where the lease had run out.
+        token: Of the loan under which it runs.
         ended: How: `returned`, `edge` or `late` about its timeout, `raised`, `cancelled` or `killed`.
     """
 
@@ -99,6 +99,10 @@ class StoreModel:
         specs: By name.
         store_is_well: It takes what is settled within the time that the end of a runtime has for that.
         changes: Counts what has changed in the store.
+        tokens: Of all loans there ever were.
+        first_bound: What each session has registered first.
+        unaware: Sessions whose lease has run out, and which have not registered again: they may not know.
+        void: Tokens of loans that were lost with the lease of their session, or made while that was unaware.
     """
 
     complain: Callable[[str], None]
@@ -115,7 +119,9 @@ class StoreModel:
     deliveries: dict[tuple[str, str], Held] = attrs.field(factory=dict)
     tokens: dict[int, Held] = attrs.field(factory=dict)
     leases: dict[str, float] = attrs.field(factory=dict)
-    lost_at: dict[str, float] = attrs.field(factory=dict)
+    first_bound: dict[str, set[str]] = attrs.field(factory=dict)
+    unaware: set[str] = attrs.field(factory=set)
+    void: set[int] = attrs.field(factory=set)
     groups: dict[str, list[tuple[StoredEvent, str]]] = attrs.field(factory=dict)
     _numbers: dict[str, tuple[int, object]] = attrs.field(factory=dict)
 
@@ -133,8 +139,10 @@ class StoreModel:
         """The store has taken a session for dead."""
         if not self.may_lose(session):
             self.complain(f"the lease of {session} ran out at {now:g}, and its process lives")
-        self.lost_at[session] = now
+        self.unaware.add(session)
         for one in self.of(session):
+            assert one.token is not None
+            self.void.add(one.token)
             if one.runs and one.runs[-1].session == session and one.runs[-1].ended is None:
                 self.sometimes.hit("lease ran out in a handler")
             one.let_go()
@@ -153,7 +161,7 @@ class StoreModel:
         """A session has let the store take back what it does not hold."""
         for one in self.of(session):
             was_handled = one.in_loan and one.in_loan[-1].ended == "returned"
-            if was_handled and one.token not in holding and session not in self.lost_at:
+            if was_handled and one.token not in holding and one.token not in self.void:
                 self.complain(f"{session} has handled {one}, and lets it be taken back")
         self.take_back(session, holding)
 
@@ -183,8 +191,11 @@ class StoreModel:
 
     # Accepting
 
-    def bound(self, bindings: Sequence[Binding]) -> None:
+    def bound(self, session: str, bindings: Sequence[Binding], *, serve: bool) -> None:
+        names = {each.name for each in bindings}
         self.registered.update({each.name: each for each in bindings})
+        if serve and names >= self.first_bound.setdefault(session, names):
+            self.unaware.discard(session)
 
     def published(self, emit: Emit, answer: Answer, *, is_new: bool) -> None:
         """The store has answered for some events, which are accepted together or not at all."""
@@ -293,6 +304,8 @@ class StoreModel:
         one.session = one.last = session
         one.token, one.lent_with = loan.token, loan.attempts
         self.tokens[loan.token] = one
+        if session in self.unaware:
+            self.void.add(loan.token)
         self.changes += 1
 
     def check_key(self, one: Held, session: str) -> None:
@@ -338,20 +351,19 @@ class StoreModel:
     def over(self, one: Held, settlement: Settlement, outcome: Outcome) -> None:
         """A delivery has its outcome: what its handler did must allow that."""
         most = self.specs[one.subscription].attempts
-        run = one.runs[-1] if one.runs else None
-        is_own = run is not None and run.token == settlement.token
-        if run is not None and is_own and run.ended is None:
+        run = next((run for run in reversed(one.runs) if run.token == settlement.token), None)
+        if run is not None and run.ended is None:
             self.complain(f"{one} settled {type(outcome).__name__}, and its handler runs")
         match outcome:
             case Succeeded():
-                if run is None or not is_own or run.ended not in ("returned", "edge"):
+                if run is None or run.ended not in ("returned", "edge"):
                     self.complain(f"{one} succeeded, and no handler has returned")
             case Failed() if settlement.letter is None:
                 self.complain(f"{one} failed, and no dead letter was kept")
             case Failed(exception=error):
-                if not is_own and one.losses >= self.losses:
+                if run is None and one.losses >= self.losses:
                     self.sometimes.hit("lost too often")
-                elif not is_own or run is None or run.ended == "returned":
+                elif run is None or run.ended == "returned":
                     self.complain(f"{one} failed with {error!r}, and its handler has not")
                 elif outcome.attempts < most:
                     self.complain(f"{one} failed after {outcome.attempts} attempts of {most}")
@@ -364,16 +376,15 @@ class StoreModel:
 
     # Handlers
 
-    def begin(self, session: str, name: str, event: Event, attempt: int) -> Run | None:
-        """The handler of a living process begins."""
-        one = self.deliveries.get((event.id, name))
-        now, lost_at = self.now(), self.lost_at.get(session, -1.0)
-        if one is None:
-            self.complain(f"{session} handles {event.id} of {name}, which never was")
+    def begin(self, session: str, name: str, event: Event, attempt: int, token: int) -> Run | None:
+        """The handler of a living process begins, under a loan."""
+        one, lent = self.deliveries.get((event.id, name)), self.tokens.get(token)
+        if one is None or lent is None:
+            self.complain(f"{session} handles {event.id} of {name}, which never was, or was not lent to anybody")
             return None
-        has_it = one.session == session
-        if not has_it and lost_at < 0:
-            self.complain(f"{session} handles {one}, which it was not lent")
+        has_it = (one.session, one.token) == (session, token)
+        if not has_it and (token not in self.void or session not in self.unaware):
+            self.complain(f"{session} handles {one}, which it has not")
         if has_it and attempt != one.lent_with + len(one.in_loan) + 1:
             self.complain(f"{one} begins attempt {attempt} after {one.lent_with} and {len(one.in_loan)} in its loan")
         if has_it and one.losses >= self.losses:
@@ -383,13 +394,13 @@ class StoreModel:
         for run in one.runs:
             if run.ended is None:
                 self.sometimes.hit("two live runs")
-                if self.lost_at.get(run.session, -1.0) < run.began:
+                if run.token not in self.void:
                     self.complain(f"{one} is handled by {session}, and {run.session} handles it still")
             elif run.ended == "returned":
                 self.sometimes.hit("ran twice")
         if attempt > 1 and one.runs and one.runs[-1].session != session:
             self.sometimes.hit("retried elsewhere")
-        run = Run(session, one.token if has_it and one.token is not None else 0, now)
+        run = Run(session, token, self.now())
         one.runs.append(run)
         return run
 
@@ -400,7 +411,7 @@ class StoreModel:
             self.complain(f"at rest, and these are not over: {', '.join(left)}")
         for one in self.deliveries.values():
             # How many runs a loan may have was looked at when each began: no more than attempts are left.
-            loans = len({run.token for run in one.runs if run.token})  # 0 where the lease had run out, unheard of
+            loans = len({run.token for run in one.runs})
             if loans > 1 + one.losses + one.returns:
                 self.complain(f"{one} was handled in {loans} loans, of which {one.losses + one.returns} came back")
             if isinstance(one.outcome, Succeeded) and not any(run.ended in ("returned", "edge") for run in one.runs):

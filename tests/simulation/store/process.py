@@ -33,6 +33,7 @@ class Life:
         killed: It is dead, though some of its tasks have not ended yet. Nothing that they do counts.
         may_break: Its store has broken, or it has slept: its block may end with an error, its lease may run out.
         last_fault: When its store began to fail last.
+        has_begun: Its tasks can be started.
     """
 
     process: "StoreProcess"
@@ -51,6 +52,7 @@ class Life:
     may_break: bool = False
     has_stalled: bool = False
     last_fault: float = -1000.0
+    has_begun: bool = False
 
     def check(self) -> None:
         """As of `world.Process`: the store is looked at by all processes together."""
@@ -134,7 +136,7 @@ class StoreProcess:
         with life.scope:
             try:
                 async with anyio.create_task_group() as tasks:
-                    life.tasks = tasks
+                    life.tasks, life.has_begun = tasks, True
                     try:
                         async with life.runtime:
                             life.is_open = True
@@ -162,7 +164,7 @@ class StoreProcess:
 
     def check_end(self, life: Life) -> None:
         """It has left in peace: all that it had handled is written, if its store had let it."""
-        if self.model.of(life.session) and life.session not in self.model.lost_at:
+        if self.model.of(life.session) and life.session not in self.model.unaware:
             self.world.complain(f"{life.name} has left, and has deliveries still")
         stats = life.runtime.stats
         ended = stats.succeeded + stats.failed + stats.dropped + stats.expired + stats.cancelled + stats.returned
@@ -205,15 +207,22 @@ class StoreProcess:
         """What goes wrong with the calls of one life."""
         faults, random = self.program.faults, Random(f"{self.random.random()} {life.name}")
 
-        def plan(number: int, call: str) -> Fault | None:
-            lasts = self.world.now() < life.last_fault + faults.lasts
-            if self.healed.is_set() or life.killed or not (lasts or random.random() < faults.rate):
+        def drawn(call: str) -> Fault | None:
+            if faults.only and call not in faults.only:
                 return None
-            fault = random.choice(faults.kinds)
-            if call == "bind" and fault is Fault.BROKEN:
+            if random.random() < faults.deadly:
+                return random.choice(faults.deaths)
+            lasts = self.world.now() < life.last_fault + faults.lasts
+            if not lasts and random.random() >= faults.rate:
                 return None
             if not lasts:
                 life.last_fault = self.world.now()
+            return random.choice(faults.kinds)
+
+        def plan(number: int, call: str) -> Fault | None:
+            fault = None if self.healed.is_set() or life.killed else drawn(call)
+            if fault is None or (call == "bind" and fault is Fault.BROKEN):
+                return None
             self.world.say(f"{life.name} {call}: {fault}")
             if fault is Fault.BROKEN:
                 life.may_break = True

@@ -125,22 +125,37 @@ class Faults:
         kinds: In which ways.
         slowness: Seconds that a slow call takes more.
         lasts: Seconds after each fault in which every call goes wrong.
+        only: The calls that go wrong; all where there are none.
+        deadly: How many of the calls end their process, or its store.
+        deaths: In which ways.
     """
 
     rate: float = 0.0
     kinds: tuple[Fault, ...] = ()
     slowness: float = 1.0
     lasts: float = 0.0
+    only: tuple[str, ...] = ()
+    deadly: float = 0.0
+    deaths: tuple[Fault, ...] = ()
 
     @property
     def are_mild(self) -> bool:
         """Whether a runtime that ends has the time to write all that it has handled."""
-        return not self.rate or (self.kinds == (Fault.SLOW,) and self.slowness < 1)
+        if self.deadly and Fault.BROKEN in self.deaths:
+            return False
+        if not self.rate or (self.only and "settle" not in self.only):
+            return True
+        return self.kinds == (Fault.SLOW,) and self.slowness < 1
 
 
 @attrs.frozen(kw_only=True)
 class StoreProgram:
-    """All that a run does, but for the order in which its tasks run."""
+    """All that a run does, but for the order in which its tasks run.
+
+    Attributes:
+        pace: Steps between two operations; None for as many as it takes until nothing can run before time goes on.
+        revives_after: Seconds after which a process that has ended begins anew; None for never.
+    """
 
     processes: int = 1
     specs: tuple[StoreSpec, ...] = ()
@@ -148,5 +163,7 @@ class StoreProgram:
     faults: Faults = Faults()
     losses: int = 3
     tick: float = 0.0
+    pace: int | None = 0
+    revives_after: float | None = None
     drain_within: float = 3.0
     cleanup_within: float = 1.0

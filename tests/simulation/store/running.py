@@ -121,7 +121,26 @@ class Cluster:
     def start(self, process: StoreProcess) -> None:
         """Start a process, unless it runs."""
         if process.life is None:
-            self.tasks.start_soon(process.live, process.begin())
+            self.tasks.start_soon(self.live, process, process.begin())
+
+    async def live(self, process: StoreProcess, life: Life) -> None:
+        """A life, and the next one where the program wants one, before all is set right."""
+        await process.live(life)
+        seconds = self.program.revives_after
+        if seconds is not None and not process.healed.is_set() and self.world.failure is None:
+            await anyio.sleep(seconds)
+            if not process.healed.is_set():
+                self.start(process)
+
+    async def pause(self) -> None:
+        """Let others go on, as long as the program says."""
+        pace = self.program.pace
+        if pace is None:
+            await anyio.sleep(0.001)
+            return
+        until = self.world.trace.steps + pace
+        while self.world.trace.steps < until:
+            await anyio.lowlevel.checkpoint()
 
     async def run(self, operation: StoreOperation) -> None:
         """Begin an operation; return when the next one may."""
@@ -132,7 +151,7 @@ class Cluster:
                 await anyio.sleep(seconds)
             case Start():
                 self.start(process)
-            case _ if life is None or not hasattr(life, "tasks") or life.is_closed:
+            case _ if life is None or not life.has_begun or life.is_closed:
                 return
             case Kill(after=0):
                 process.kill(life, "killed with deliveries")
@@ -219,8 +238,17 @@ class Cluster:
             self.world.complain("the store has nothing left, and a runtime is not idle")
         await anyio.sleep(5)
         for life in lives:
+            self.check_served(life)
             self.check_told(life)
             life.left.set()
+
+    def check_served(self, life: Life) -> None:
+        """The store knows whom each process serves."""
+        wanted = {spec.name for spec in self.program.specs if life.process.number in spec.served_by}
+        for session in life.sessions:
+            served = self.store.sessions[session].serves if session in self.store.sessions else set[str]()
+            if served != wanted:
+                self.world.complain(f"{life.name} serves {sorted(served)}, and should serve {sorted(wanted)}")
 
     def check_told(self, life: Life) -> None:
         """Every receipt has settled, since all its deliveries have."""
@@ -256,6 +284,7 @@ async def _main(world: World, program: StoreProgram, seed: int) -> None:
                 world.processes.append(cluster)
                 for operation in program.operations:
                     await cluster.run(operation)
+                    await cluster.pause()
                 await cluster.heal()
         if all_of_it.cancelled_caught:
             waiting = [what for _, what, _ in world.waiting.values()]

@@ -83,7 +83,7 @@ class WatchedSession:
 
     async def bind(self, bindings: Sequence[Binding], *, serve: bool) -> None:
         await self.session.bind(bindings, serve=serve)
-        self.model.bound(bindings)
+        self.model.bound(self.id, bindings, serve=serve)
 
     async def leave(self, names: Collection[str]) -> None:
         await self.session.leave(names)
