@@ -155,10 +155,18 @@ DURABLE: Final = (
     ),
     Bug(
         name="told-in-vain",
-        mistake="a session that was told by a lost reply that its lease had run out serves nobody any more",
-        where="postroom.carrying.carrier:Carrier._learn_routes",
-        old="if forgotten and not here:",
-        new="if False:",
+        mistake="that a lease has run out is told once, though the reply may get lost",
+        where="postroom.testing.reference.module:ReferenceSession.news",
+        old="own.mail = own.room = own.routes = False",
+        new="own.mail = own.room = own.routes = False\n            own.lost = None",
+        world="store",
+    ),
+    Bug(
+        name="further-attempts-at-the-lost",
+        mistake="what fails after its lease was lost is tried again in the process that has lost it",
+        where="postroom.loans:is_lost",
+        old="delivery.receipt.lost",
+        new="False",
         world="store",
     ),
     # groups and keys

@@ -7,6 +7,7 @@ Units: seconds.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -20,6 +21,7 @@ from ..behaviour import SubscriptionBehaviour
 from ..codec import UnreadableRecord, decode_event, decode_outcome
 from ..contract import News, Notice, Published, Store, StoredEvent, StoredSubscription
 from ..deadlock import ROOM, own_hand, refuse_circles
+from ..errors import RuntimeClosed
 from ..event import Event
 from ..loans import LentDelivery
 from ..log import LEASE_LOST, REFUSED, Log
@@ -76,6 +78,9 @@ class Carrier:
     refused: int = attrs.field(default=0, init=False)
     _stirred: anyio.Event | None = attrs.field(default=None, init=False)  # where somebody waits for any change
     session: str = attrs.field(kw_only=True)
+    _registry: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
+    _asking: dict[anyio.CancelScope, None] = attrs.field(factory=dict, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
     _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
     _receipts: Receipts = attrs.field(factory=Receipts, init=False)
@@ -303,32 +308,32 @@ class Carrier:
     async def _learn_routes(self) -> None:
         """See who serves what, since that decides which waits of handlers may end.
 
-        Where others don't serve any more what they did, handlers may wait for each other by now. Where this session
-        serves nobody, then its lease had run out, and it was told so by a call whose reply got lost; where it only
-        doesn't serve one that it should, then that one has left and come back, and the leaving came late.
+        Where others don't serve any more what they did, handlers may wait for each other by now.
         """
-        before, served = self.elsewhere, dict(self.fetcher.served)
+        before = self.elsewhere
         found = await self.listing()
         self.elsewhere = frozenset(each.name for each in found if set(each.served_by) - {self.session})
         if before - self.elsewhere:
             refuse_circles(hand for each in self.fetcher.served.values() for hand in each.actor.hands)
-        here = {each.name for each in found if self.session in each.served_by}
-        forgotten = [
-            each for name, each in served.items() if name not in here and self.fetcher.served.get(name) is each
-        ]
-        if forgotten and not here:
-            await self._begin_anew()
-        else:
-            await self.bind([each.subscriber for each in forgotten], serve=True)
 
     # The life of subscriptions
 
     async def ask(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the store for something that is harmless when asked twice.
 
+        Raises:
+            RuntimeClosed: the runtime has ended; it was done or not.
+
         Cancellation: it was done or not.
         """
-        return await self._persistence.until_done(what, ask)
+        with anyio.CancelScope() as scope:
+            self._asking[scope] = None
+            try:
+                if not self._closed:
+                    return await self._persistence.until_done(what, ask)
+            finally:
+                del self._asking[scope]
+        raise RuntimeClosed("closed")
 
     async def listing(self) -> Sequence[StoredSubscription]:
         """What is registered in the store.
@@ -344,15 +349,21 @@ class Carrier:
         """
         if subscribers:
             bindings = [binding_of(each) for each in subscribers]
-            await self._persistence.until_done("register subscriptions", lambda: self.store.bind(bindings, serve=serve))
+            async with self._registry:
+                await self.ask("register subscriptions", lambda: self.store.bind(bindings, serve=serve))
 
-    async def leave(self, name: str) -> None:
-        """Serve a subscription no longer.
+    async def leave(self, behaviour: SubscriptionBehaviour) -> None:
+        """Serve a subscription no longer; unless another one has its name by now, which is served.
 
         Cancellation: that is so, here; the store learns of it by the end of the session.
         """
-        self.fetcher.leave(name)
-        await self.ask("take a subscription back", lambda: self.store.leave([name]))
+        name = behaviour.name
+        if self.fetcher.served.get(name) is behaviour:
+            self.fetcher.leave(name)
+        async with self._registry:  # no call to leave may arrive after one to register anew
+            if name not in self.fetcher.served and not self._closed:
+                with suppress(RuntimeClosed):
+                    await self.ask("take a subscription back", lambda: self.store.leave([name]))
 
     async def pause(self, name: str, paused: bool) -> None:
         """Pause a subscription in all processes, or resume it.
@@ -382,6 +393,9 @@ class Carrier:
 
     def close(self) -> None:
         """The runtime has ended: nothing more will be heard."""
+        self._closed = True
+        for scope in tuple(self._asking):
+            scope.cancel()
         self.publisher.close()
         for receipt in self._receipts.all():
             receipt.close()

@@ -8,10 +8,14 @@ import attrs
 from postroom.testing.faults import Fault
 
 from .program import (
+    Alter,
+    Change,
     Faults,
     How,
     Kill,
+    Kind,
     Leave,
+    Overflows,
     ReplaySome,
     Send,
     StageSome,
@@ -29,7 +33,8 @@ NAMES: Final = ("a", "b", "a.x")
 PATTERNS: Final = ("a", "b", "a.*", "**")
 FEATURES: Final = (
     "keys", "ids", "priorities", "delays", "retries", "concurrency", "kills", "leaves", "stalls", "groups", "replays",
-    "backlogs", "nested", "failures", "long", "timeouts", "cancels", "faults", "ticks", "poison",
+    "backlogs", "nested", "failures", "long", "timeouts", "cancels", "faults", "ticks", "poison", "changes", "pauses",
+    "spurious", "drops", "batches", "actors",
 )  # fmt: skip
 KINDS: Final = (Fault.BUSY, Fault.FULL, Fault.LOST_REQUEST, Fault.LOST_REPLY, Fault.SLOW, Fault.TWICE)
 DEATHS: Final = (Fault.CRASH, Fault.CRASH_AFTER, Fault.BROKEN)
@@ -63,8 +68,14 @@ THEMES: Final = (
     Theme(features=("kills", "nested"), alone=True),
     Theme(features=("keys", "kills", "concurrency", "retries", "failures")),
     Theme(features=("stalls", "long", "retries", "failures")),
+    Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REQUEST,)),
+    Theme(features=("faults", "quiet"), only=("news",), kinds=(Fault.LOST_REPLY,)),
+    Theme(features=("changes", "long", "concurrency")),
+    Theme(features=("changes", "faults", "pauses"), only=("leave", "bind", "pause"), kinds=(Fault.SLOW, Fault.BUSY)),
+    Theme(features=("drops", "keys", "failures", "replays")),
+    Theme(features=("batches", "actors", "failures", "retries", "stalls")),
 )
-CALLS: Final = ("publish", "fetch", "settle", "news", "reclaim", "bind")
+CALLS: Final = ("publish", "fetch", "settle", "news", "reclaim", "bind", "leave", "subscriptions")
 
 
 def generate_for_store(seed: int) -> StoreProgram:
@@ -90,7 +101,8 @@ class _Generator:
         operations: list[StoreOperation] = [Start(process=number) for number in range(self.processes)]
         if random.random() < 0.8:  # else what comes first finds processes that are not open yet
             operations.append(Wait(seconds=0.1))
-        operations += [self.operation() for _ in range(random.choice((4, 8, 16, 30)))]
+        lengths = (2, 4) if "quiet" in self.theme.features else (4, 8, 16, 30)
+        operations += [self.operation() for _ in range(random.choice(lengths))]
         return StoreProgram(
             processes=self.processes,
             specs=specs,
@@ -100,6 +112,7 @@ class _Generator:
             tick=random.choice((1e-6, 1e-5)) if self.has("ticks") else 0.0,
             pace=random.choice((0, 1, 5, 20, None)),
             revives_after=random.choice((None, 0.0, 1.0, 20.0)),
+            spurious=random.choice((0.1, 0.5)) if self.has("spurious") else 0.0,
             drain_within=random.choice((0.0, 0.5, 3.0)),
             cleanup_within=random.choice((0.0, 1.0)),
         )
@@ -129,16 +142,25 @@ class _Generator:
         random = self.random
         everybody = range(self.processes)
         some = tuple(number for number in everybody if random.random() < 0.7)
+        kinds: list[Kind] = ["function"]
+        kinds += ["batch"] if self.has("batches") else []
+        kinds += ["actor"] if self.has("actors") else []
+        kind = random.choice(kinds)
+        overflows: tuple[Overflows, ...] = ("drop_oldest", "drop_newest", "coalesce", "wait")
         return StoreSpec(
             name=name,
             patterns=tuple(dict.fromkeys(random.choices(PATTERNS, k=random.choice((1, 1, 2))))),
             served_by=some or tuple(everybody),
             capacity=random.choice((1, 2, 4)),
-            concurrency=random.choice((1, 2)) if self.has("concurrency") else 1,
+            concurrency=random.choice((1, 2)) if self.has("concurrency") and kind != "actor" else 1,
             attempts=random.choice((1, 2, 3)) if self.has("retries") else 1,
             backoff=random.choice((0.0, 1.0, 20.0)),
             timeout=random.choice((None, 2.0)) if self.has("timeouts") else None,
             backlog=random.choice((None, 1, 2)) if self.has("backlogs") else None,
+            overflow=random.choice(overflows) if self.has("drops") else "wait",
+            kind=kind,
+            batch=(random.choice((2, 3)), random.choice((0.0, 0.5))),
+            restarts=kind == "actor" and random.random() < 0.5,
         )
 
     def operation(self) -> StoreOperation:
@@ -171,8 +193,13 @@ class _Generator:
                 then = random.choice(thens)
                 drafts = tuple(self.new_draft() for _ in range(random.randint(1, 3)))
                 return StageSome(process=process, drafts=drafts, id=random.choice("gh"), then=then)
+            case "replays":
+                return ReplaySome(process=process, after=random.choice((0.0, 0.0, 0.5)))
             case _:
-                return ReplaySome(process=process)
+                changes: tuple[Change, ...] = (
+                    ("pause", "resume") if kind == "pauses" else ("drain", "stop", "start", "start")
+                )
+                return Alter(process=process, which=random.randrange(3), change=random.choice(changes))
 
     def draft(self) -> StoreDraft:
         """An event; where it has an id, mostly the very one that had it before."""
@@ -200,9 +227,10 @@ class _Generator:
         known += ["again_wait"] * 3 if "nested" in self.theme.features else []
         known += ["long", "long"] if self.has("long") else []
         known += ["stubborn"] if self.has("stalls") or self.has("timeouts") else []
+        known += ["part"] if self.has("batches") and self.has("failures") else []
         known += ["die"] if self.has("poison") else []
         return ",".join(self.random.choices(known, k=self.random.choice((1, 1, 2, 3))))
 
 
-_OPTIONAL: Final = {"kills": 3, "leaves": 2, "stalls": 2, "groups": 3, "replays": 2}
+_OPTIONAL: Final = {"kills": 3, "leaves": 2, "stalls": 2, "groups": 3, "replays": 2, "changes": 4, "pauses": 3}
 """Operations of features, and how often they come beside the others."""

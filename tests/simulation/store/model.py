@@ -6,12 +6,13 @@ not know how either works.
 Units: seconds of virtual time.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 import attrs
 
-from postroom import Event, Failed, Outcome, Succeeded
+from postroom import Dropped, Event, Failed, Outcome, Succeeded
 from postroom.codec import decode_event, decode_outcome
 from postroom.contract import Answer, Binding, Emit, Loan, Published, Settlement, Step, StoredEvent, StoredLetter
 from postroom.errors import PostroomError
@@ -20,72 +21,12 @@ from postroom.testing.reference.sessions import WINDOW
 
 from ..model import matches
 from .program import StoreSpec
+from .records import Held, Run
+from .records import Loan as InHand
 from .sometimes import StoreSometimes
 
 FUZZ: Final = 0.001
 """Seconds by which two looks at the clock may differ."""
-
-
-@attrs.define(eq=False)
-class Run:
-    """One run of a handler.
-
-    Attributes:
-        token: Of the loan under which it runs.
-        ended: How: `returned`, `edge` or `late` about its timeout, `raised`, `cancelled` or `killed`.
-    """
-
-    session: str
-    token: int
-    began: float
-    ended: str | None = None
-
-
-@attrs.define(eq=False)
-class Held:
-    """One delivery in the store.
-
-    Attributes:
-        due: When it may be lent for the first time.
-        session, token: Of the loan that it is in.
-        last: The session that had it last.
-        attempts: Failed ones that the store knows of.
-        lent_with: Those that it knew of when it lent this loan.
-        losses: Loans that ended with the lease of their session.
-        returns: Loans that ended otherwise without an outcome.
-        outcome: Once it is over.
-        first_outcome: That of the delivery before, where this is the replay of a dead letter; else its own.
-    """
-
-    event: StoredEvent
-    subscription: str
-    due: float
-    session: str | None = None
-    token: int | None = None
-    last: str | None = None
-    attempts: int = 0
-    lent_with: int = 0
-    losses: int = 0
-    returns: int = 0
-    outcome: Outcome | None = None
-    earlier: Outcome | None = None
-    runs: list[Run] = attrs.field(factory=list)
-
-    def __str__(self) -> str:
-        key = "" if self.event.key is None else f" key {self.event.key}"
-        return f"{self.event.id}{key} for {self.subscription}"
-
-    @property
-    def first_outcome(self) -> Outcome | None:
-        return self.earlier or self.outcome
-
-    @property
-    def in_loan(self) -> list[Run]:
-        """The runs of the loan that it is in."""
-        return [run for run in self.runs if run.token == self.token]
-
-    def let_go(self) -> None:
-        self.session = self.token = None
 
 
 @attrs.define(eq=False)
@@ -102,6 +43,9 @@ class StoreModel:
         tokens: Of all loans there ever were.
         first_bound: What each session has registered first.
         unaware: Sessions whose lease has run out, and which have not registered again: they may not know.
+        paused: Subscriptions of which nothing is lent.
+        drops: Deliveries that a full backlog has let go in this very step of the store.
+        times_lost, told: How often the lease of a session has run out, and how often of these it was told.
         void: Tokens of loans that were lost with the lease of their session, or made while that was unaware.
     """
 
@@ -121,7 +65,11 @@ class StoreModel:
     leases: dict[str, float] = attrs.field(factory=dict)
     first_bound: dict[str, set[str]] = attrs.field(factory=dict)
     unaware: set[str] = attrs.field(factory=set)
+    times_lost: Counter[str] = attrs.field(factory=Counter)
+    told: Counter[str] = attrs.field(factory=Counter)
     void: set[int] = attrs.field(factory=set)
+    paused: set[str] = attrs.field(factory=set)
+    drops: list[tuple[str, str]] = attrs.field(factory=list)
     groups: dict[str, list[tuple[StoredEvent, str]]] = attrs.field(factory=dict)
     _numbers: dict[str, tuple[int, object]] = attrs.field(factory=dict)
 
@@ -140,6 +88,7 @@ class StoreModel:
         if not self.may_lose(session):
             self.complain(f"the lease of {session} ran out at {now:g}, and its process lives")
         self.unaware.add(session)
+        self.times_lost[session] += 1
         for one in self.of(session):
             assert one.token is not None
             self.void.add(one.token)
@@ -194,8 +143,13 @@ class StoreModel:
     def bound(self, session: str, bindings: Sequence[Binding], *, serve: bool) -> None:
         names = {each.name for each in bindings}
         self.registered.update({each.name: each for each in bindings})
-        if serve and names >= self.first_bound.setdefault(session, names):
+        has_heard = self.told[session] == self.times_lost[session]
+        if serve and has_heard and names >= self.first_bound.setdefault(session, names):
             self.unaware.discard(session)
+
+    def told_lost(self, session: str) -> None:
+        """The store tells a session that its lease had run out. It registers again before it asks for more news."""
+        self.told[session] = self.times_lost[session]
 
     def published(self, emit: Emit, answer: Answer, *, is_new: bool) -> None:
         """The store has answered for some events, which are accepted together or not at all."""
@@ -211,6 +165,25 @@ class StoreModel:
                     self.sometimes.hit("known twice")
             elif is_new:
                 self.accept(event, published)
+
+    def dropped(self) -> None:
+        """A step of the store is over: look at what it has dropped, which its overflow policy must allow."""
+        drops, self.drops = self.drops, []
+        for at, (id, name) in enumerate(drops):
+            one, spec = self.deliveries[id, name], self.specs[name]
+            later = set(drops[at + 1 :])
+            waiting = [
+                each
+                for each in self.open
+                if each.subscription == name and each.session is None and (each.event.id, name) not in later
+            ]
+            self.sometimes.hit(f"dropped by {spec.overflow}")
+            if one.outcome is not None or one.session is not None:
+                self.complain(f"{one} was dropped, and is over or lent")
+            elif (why := _wrong_drop(one, waiting, spec)) is not None:
+                self.complain(f"{one} was dropped by {spec.overflow}, and {why}")
+            one.outcome = Dropped(name, spec.overflow, one.attempts, 0.0)
+            self.changes += 1
 
     def accept(self, event: StoredEvent, published: Published) -> None:
         """An event was accepted."""
@@ -285,6 +258,8 @@ class StoreModel:
     def lent(self, session: str, loan: Loan) -> None:
         """A delivery was lent to a session."""
         now, one = self.now(), self.deliveries.get((loan.id, loan.subscription))
+        if loan.subscription in self.paused:
+            self.complain(f"{loan.id} was lent to {session}, and {loan.subscription} is paused")
         if one is None or one.outcome is not None:
             self.complain(f"{loan.id} of {loan.subscription} was lent, and is over, or never was")
             return
@@ -376,8 +351,9 @@ class StoreModel:
 
     # Handlers
 
-    def begin(self, session: str, name: str, event: Event, attempt: int, token: int) -> Run | None:
+    def begin(self, session: str, name: str, event: Event, loan: InHand) -> Run | None:
         """The handler of a living process begins, under a loan."""
+        token, attempt = loan.token, loan.attempt
         one, lent = self.deliveries.get((event.id, name)), self.tokens.get(token)
         if one is None or lent is None:
             self.complain(f"{session} handles {event.id} of {name}, which never was, or was not lent to anybody")
@@ -394,7 +370,7 @@ class StoreModel:
         for run in one.runs:
             if run.ended is None:
                 self.sometimes.hit("two live runs")
-                if run.token not in self.void:
+                if run.token not in self.void and token not in self.void:
                     self.complain(f"{one} is handled by {session}, and {run.session} handles it still")
             elif run.ended == "returned":
                 self.sometimes.hit("ran twice")
@@ -416,6 +392,21 @@ class StoreModel:
                 self.complain(f"{one} was handled in {loans} loans, of which {one.losses + one.returns} came back")
             if isinstance(one.outcome, Succeeded) and not any(run.ended in ("returned", "edge") for run in one.runs):
                 self.complain(f"{one} succeeded, and was never handled")
+
+
+def _wrong_drop(one: Held, waiting: Sequence[Held], spec: StoreSpec) -> str | None:
+    """Why a delivery should not have been dropped, of those that wait after the step; None where it should."""
+    bound = spec.bound
+    others = [each for each in waiting if each is not one]
+    match spec.overflow:
+        case "drop_oldest" if bound is not None and waiting[0] is one and len(others) >= bound:
+            return None
+        case "drop_newest" if bound is not None and waiting[-1] is one and len(others) >= bound:
+            return None
+        case "coalesce" if bound is not None and any(each.event.key == one.event.key for each in others):
+            behind = waiting[waiting.index(one) + 1 :]
+            return None if any(each.event.key == one.event.key for each in behind) else "none of its key came later"
+    return f"there wait {[str(each) for each in others]} of {bound}"
 
 
 def marker_of(event: StoredEvent) -> str:

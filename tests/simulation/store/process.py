@@ -17,9 +17,11 @@ from postroom.testing.faults import Fault, FaultyModule
 from postroom.testing.reference import ReferenceModule, ReferenceStore
 
 from ..world import World
-from .handlers import StoreHandler, declared_for_store
+from .changing import Changing
+from .declaring import declared_for_store
+from .handlers import StoreHandler
 from .model import StoreModel
-from .program import StoreProgram
+from .program import StoreProgram, StoreSpec
 from .sending import Sending
 from .watching import WatchedModule
 
@@ -42,6 +44,7 @@ class Life:
     module: ReferenceModule = attrs.field(init=False)
     faulty: FaultyModule = attrs.field(init=False)
     sending: Sending = attrs.field(init=False)
+    changing: Changing = attrs.field(init=False)
     tasks: anyio.abc.TaskGroup = attrs.field(init=False)
     scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
     left: anyio.Event = attrs.field(factory=anyio.Event)
@@ -96,22 +99,23 @@ class StoreProcess:
     def name(self) -> str:
         return f"p{self.number}"
 
+    @property
+    def specs(self) -> list[StoreSpec]:
+        """The subscriptions that it serves."""
+        return [spec for spec in self.program.specs if self.number in spec.served_by]
+
     def begin(self) -> Life:
         """Make the next life, which is to be lived."""
         self.lives += 1
         life = Life(self, f"{self.name}.{self.lives}")
         life.module = ReferenceModule(self.store)
         life.faulty = FaultyModule(
-            WatchedModule(life.module, self.model),
+            WatchedModule(life.module, self.model, self.spurious_of(life)),
             self.plan_of(life),
             crash=lambda: self.kill(life, "crashed in a call"),
             slowness=self.program.faults.slowness,
         )
-        subscribers = [
-            declared_for_store(spec, StoreHandler(spec, life))
-            for spec in self.program.specs
-            if self.number in spec.served_by
-        ]
+        subscribers = [declared_for_store(spec, StoreHandler(spec, life)) for spec in self.specs]
         life.runtime = Runtime(
             module=life.faulty,
             subscribers=subscribers,
@@ -122,7 +126,7 @@ class StoreProcess:
             ids=self.world.new_id,
             random=Random(f"runtime {life.name}"),
         )
-        life.sending = Sending(life)
+        life.sending, life.changing = Sending(life), Changing(life)
         self.life = life
         if self.was_killed:
             self.world.sometimes.hit("restarted")
@@ -202,6 +206,11 @@ class StoreProcess:
         for session in life.sessions:
             if session in self.store.sessions:
                 self.store.sessions[session].lease_until = -1.0
+
+    def spurious_of(self, life: Life) -> Callable[[], bool]:
+        """Whether there is news of nothing in one life."""
+        random = Random(f"news of {life.name} {self.random.random()}")
+        return lambda: not self.healed.is_set() and random.random() < self.program.spurious
 
     def plan_of(self, life: Life) -> Callable[[int, str], Fault | None]:
         """What goes wrong with the calls of one life."""

@@ -12,6 +12,9 @@ from postroom.testing.faults import Fault
 
 How: TypeAlias = Literal["emit", "and_wait", "many"]
 Then: TypeAlias = Literal["release", "clear", "leave"]
+Kind: TypeAlias = Literal["function", "batch", "actor"]
+Overflows: TypeAlias = Literal["wait", "drop_oldest", "drop_newest", "coalesce"]
+Change: TypeAlias = Literal["pause", "resume", "drain", "stop", "start"]
 
 
 @attrs.frozen(kw_only=True)
@@ -20,7 +23,8 @@ class StoreSpec:
 
     Attributes:
         served_by: Numbers of processes.
-        losses: As of `Runtime`; the same for all.
+        batch: The most events in a batch, and how long one is waited for.
+        restarts: An actor is restarted when it fails.
     """
 
     name: str
@@ -32,6 +36,15 @@ class StoreSpec:
     backoff: float = 1.0
     timeout: float | None = None
     backlog: int | None = None
+    overflow: Overflows = "wait"
+    kind: Kind = "function"
+    batch: tuple[int, float] = (2, 0.0)
+    restarts: bool = False
+
+    @property
+    def bound(self) -> int | None:
+        """How many deliveries may wait for it in the store."""
+        return self.capacity if self.backlog is None and self.overflow != "wait" else self.backlog
 
 
 @attrs.frozen(kw_only=True)
@@ -106,7 +119,17 @@ class StageSome(StoreOperation):
 
 @attrs.frozen(kw_only=True)
 class ReplaySome(StoreOperation):
-    """Replay the oldest dead letter."""
+    """Replay the oldest dead letter, some seconds after it was listed."""
+
+    after: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Alter(StoreOperation):
+    """Pause or resume a subscription; stop it, at once or drained, or start it again."""
+
+    which: int = 0
+    change: Change = "pause"
 
 
 @attrs.frozen(kw_only=True)
@@ -154,6 +177,7 @@ class StoreProgram:
 
     Attributes:
         pace: Steps between two operations; None for as many as it takes until nothing can run before time goes on.
+        spurious: How often there is news of nothing.
         revives_after: Seconds after which a process that has ended begins anew; None for never.
     """
 
@@ -165,5 +189,6 @@ class StoreProgram:
     tick: float = 0.0
     pace: int | None = 0
     revives_after: float | None = None
+    spurious: float = 0.0
     drain_within: float = 3.0
     cleanup_within: float = 1.0

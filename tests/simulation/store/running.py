@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom import PostroomError
+from postroom import PostroomError, UnknownDeadLetter
 from postroom.testing.reference import ReferenceStore
 
 from .. import schedules
@@ -23,6 +23,7 @@ from .generator import generate_for_store
 from .model import StoreModel
 from .process import Life, StoreProcess
 from .program import (
+    Alter,
     Kill,
     Leave,
     ReplaySome,
@@ -184,8 +185,12 @@ class Cluster:
                         await (life.sending.send if how == "emit" else life.sending.send_and_wait)(draft)
             case StageSome():
                 await self.stage(life, operation)
-            case ReplaySome():
-                await self.replay(life)
+            case ReplaySome(after=after):
+                await self.replay(life, after)
+            case Alter(which=which, change=change):
+                specs = life.process.specs
+                if specs:
+                    await life.changing.change(specs[which % len(specs)], change)
             case _:
                 raise AssertionError(operation)
 
@@ -204,11 +209,14 @@ class Cluster:
         except PostroomError as error:
             self.world.say(f"{life.name} stages: {type(error).__name__}")
 
-    async def replay(self, life: Life) -> None:
+    async def replay(self, life: Life, after: float) -> None:
         try:
             letters = await life.runtime.dead_letters.list()
+            await anyio.sleep(after)
             if letters:
                 await life.runtime.dead_letters.replay(letters[0])
+        except UnknownDeadLetter:
+            self.world.sometimes.hit("replayed too late")
         except PostroomError as error:
             self.world.say(f"{life.name} replays: {type(error).__name__}")
 
@@ -224,6 +232,8 @@ class Cluster:
                 self.start(process)
             await anyio.sleep(30)
         lives = [process.life for process in self.processes if process.life is not None]
+        for life in lives:
+            await life.changing.set_right()
         with anyio.move_on_after(TIME_TO_REST) as patience:
             while self.store.deliveries:
                 await anyio.sleep(1)

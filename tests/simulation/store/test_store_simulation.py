@@ -18,6 +18,7 @@ from ..schedules import BACKENDS, Backend
 from .generator import generate_for_store
 from .model import StoreModel
 from .program import StoreSpec
+from .records import Loan as InHand
 from .sometimes import StoreSometimes
 
 
@@ -75,7 +76,7 @@ class Told:
         self.model.settled(session, Settlement(token, Step.SETTLED, outcome), was_taken=was_taken)
 
     def handle(self, session: str = "one", ended: str | None = "returned", token: int = 1) -> None:
-        run = self.model.begin(session, "s", Event("a", "ok", id="e1"), 1, token)
+        run = self.model.begin(session, "s", Event("a", "ok", id="e1"), InHand(token, 1))
         assert run is not None
         run.ended = ended
 
@@ -170,6 +171,7 @@ def test_a_process_that_is_not_aware_that_its_lease_has_run_out_may_handle_what_
     told.model.reclaimed("one", ())
     told.handle("one", token=2)
     assert not told.objections
+    told.model.told_lost("one")
     told.model.bound("one", [Binding("s", ("a",))], serve=True)
     told.lend("one", 3, losses=1)
     told.model.reclaimed("one", ())

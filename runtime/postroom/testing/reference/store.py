@@ -42,7 +42,7 @@ class ReferenceStore(Deliveries):
             before = self.lapsed.pop(session, None)
             if before is not None:
                 own.notices, own.numbers, own.last = before.notices, before.numbers, before.last
-            own.lost = own.routes = True
+            own.lost, own.routes = next(own.numbers), True
             own.tell()
         own.lease_until = now + self.lease
 
