@@ -347,6 +347,7 @@ class StoreModel:
             case _:
                 self.complain(f"{one} ended as {outcome!r}, which nobody asked for")
         one.outcome = outcome
+        one.in_doubt = one.session if settlement.token in self.void else None
         one.let_go()
 
     # Handlers
