@@ -58,19 +58,19 @@ class StoreHandler:
             await anyio.sleep_forever()
         loans = loans_in_hand()
         ids = " ".join(event.id for event in events)
-        world.say(f"{life.name} {name} begins {ids} attempt {[loans[event.id].attempt for event in events]}")
+        world.say(f"{life.name} {name} begins {ids} attempt {[loan.attempt for loan in loans]}")
         self.live += 1
         if self.live > self.spec.concurrency + self.late:
             world.complain(f"{name} handles {self.live} at the same time in {life.name}")
         life.changing.check_may_begin(name, ids)
         if len(events) > 1:
             world.sometimes.hit("batch")
-        runs = [model.begin(life.session, name, event, loans[event.id]) for event in events]
+        runs = [model.begin(life.session, name, event, loan) for event, loan in zip(events, loans, strict=True)]
         began = world.now()
         how = "raised"
         spared: frozenset[str] = frozenset()
         try:
-            await self.act(events, context, loans[events[0].id].attempt)
+            await self.act(events, context, loans[0].attempt)
             how = self.how_timely(world.now() - began)
         except BatchFailure as error:
             spared = frozenset(event.id for event in events) - frozenset(error.failures)
@@ -150,11 +150,14 @@ class StoreHandler:
         return StoreDraft(name=name, actions=("ok", "slow", "raise")[number // 8 % 3])
 
 
-def loans_in_hand() -> dict[str, Loan]:
-    """Under which loan, and in which attempt, each event is handled that the caller has in hand."""
+def loans_in_hand() -> list[Loan]:
+    """Under which loan, and in which attempt, each of the events is handled that the caller has in hand.
+
+    An event may be there twice: lent again to a process that has not heard yet that its lease had run out.
+    """
     message = current_message()
-    loans: dict[str, Loan] = {}
+    loans: list[Loan] = []
     for delivery in message if isinstance(message, list) else [message]:
         assert isinstance(delivery.receipt, LoanReceipt)
-        loans[delivery.event.id] = Loan(delivery.receipt.token, delivery.attempt)
+        loans.append(Loan(delivery.receipt.token, delivery.attempt))
     return loans

@@ -255,6 +255,14 @@ class StoreModel:
 
     # Lending and settling
 
+    def asked(self, session: str, demand: Collection[str]) -> None:
+        """A session asks for what waits; what that is, is told by `lent`."""
+        taken = {(each.subscription, each.event.key) for each in self.open if each.session not in (None, session)}
+        for one in self.open:
+            place = (one.subscription, one.event.key)
+            if one.subscription in demand and one.session is None and one.event.key is not None and place in taken:
+                self.sometimes.hit("waited behind its key")
+
     def lent(self, session: str, loan: Loan) -> None:
         """A delivery was lent to a session."""
         now, one = self.now(), self.deliveries.get((loan.id, loan.subscription))

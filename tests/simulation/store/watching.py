@@ -110,6 +110,7 @@ class WatchedSession:
 
     async def fetch(self, demand: Mapping[str, int]) -> Fetched:
         fetched = await self.session.fetch(demand)
+        self.model.asked(self.id, demand)
         for loan in fetched.loans:
             self.model.lent(self.id, loan)
         return fetched
