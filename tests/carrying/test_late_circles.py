@@ -142,3 +142,28 @@ async def test_a_handler_that_waits_for_room_in_its_own_backlog_is_told_when_the
         with anyio.fail_after(30):
             await runtime.idle()
     assert told == ["room in the backlog of work"]
+
+
+@pytest.mark.parametrize("waits_for", ["room", "the outcome"])
+async def test_an_idle_worker_that_gets_nothing_more_helps_nobody(waits_for: str) -> None:
+    """All that the subscription may hold waits behind the key of the one that waits."""
+    told: list[str] = []
+
+    @subscriber("n", capacity=2, concurrency=2, backlog=1 if waits_for == "room" else None)
+    async def work(event: Event, context: Context) -> None:
+        if event.data != "outer":
+            return
+        try:
+            for number in range(3 if waits_for == "room" else 1):
+                receipt = await context.emit("n", number)
+            if waits_for != "room":
+                await receipt
+        except WouldDeadlock as error:
+            told.append(error.wait)
+
+    store = ReferenceStore()
+    async with Runtime(module=ReferenceModule(store), subscribers=[work]) as runtime:
+        await runtime.emit_many([Event("n", "outer", key="k"), Event("n", "behind", key="k")])
+        with anyio.fail_after(30):
+            await runtime.idle()
+    assert len(told) == 1

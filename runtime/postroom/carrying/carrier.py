@@ -15,25 +15,24 @@ import anyio
 import attrs
 import msgspec
 
-from postroom_actors import Need, Port, Wait
+from postroom_actors import Port
 
 from ..behaviour import SubscriptionBehaviour
 from ..codec import UnreadableRecord, decode_event, decode_outcome
 from ..contract import News, Notice, Published, Store, StoredEvent, StoredSubscription
-from ..deadlock import ROOM, own_hand, refuse_circles
+from ..deadlock import own_hand
 from ..errors import RuntimeClosed
 from ..event import Event
 from ..loans import LentDelivery
 from ..log import LEASE_LOST, REFUSED, Log
-from ..needs import need_to_settle
 from ..outcomes import Outcome
-from ..receipt import Receipt
 from ..recordings import emitter_of
 from ..subscriber import Subscriber
+from .company import Company
 from .fetching import Fetcher
 from .persistence import Persistence
 from .publishing import Publisher, Submission
-from .receipts import NOBODY, Receipts, StoredReceipt, StoredTarget
+from .receipts import Receipts, StoredReceipt, StoredTarget
 from .settling import Settler
 from .stored import binding_of, stored_event
 
@@ -55,7 +54,7 @@ class Carrier:
         run_heard, runs_mail, runs_lost: Told of runs of workflows: of one that was written to or is over; that there
             may be some to take up; that all that this session had are lost.
         staged_heard: Told of what became of something staged; whether that was staged here.
-        elsewhere: Subscriptions that other processes serve, as far as is known.
+        company: The other processes.
     """
 
     store: Store
@@ -74,7 +73,7 @@ class Carrier:
     publisher: Publisher = attrs.field(init=False)
     settler: Settler = attrs.field(init=False)
     fetcher: Fetcher = attrs.field(init=False)
-    elsewhere: frozenset[str] = attrs.field(default=frozenset(), init=False)
+    company: Company = attrs.field(init=False)
     refused: int = attrs.field(default=0, init=False)
     _stirred: anyio.Event | None = attrs.field(default=None, init=False)  # where somebody waits for any change
     session: str = attrs.field(kw_only=True)
@@ -87,7 +86,13 @@ class Carrier:
 
     def __attrs_post_init__(self) -> None:
         self.publisher = Publisher(
-            self.store, self.port, self._persistence, self._sending, self.accepted, self._room_in, self._answered
+            self.store,
+            self.port,
+            self._persistence,
+            self._sending,
+            self.accepted,
+            lambda name: self.company.room_in(name),
+            self._answered,
         )
         self.settler = Settler(
             self.store,
@@ -100,6 +105,7 @@ class Carrier:
             self._look,
         )
         self.fetcher = Fetcher(self.store, self.port, self._persistence, self.settler, self.hand_over, self.losses)
+        self.company = Company(self.session, self.fetcher)
 
     # Emitting
 
@@ -184,21 +190,8 @@ class Carrier:
     def _target(self, name: str) -> StoredTarget:
         target = self._targets.get(name)
         if target is None:
-            target = self._targets[name] = StoredTarget(name, self.port, self._need)
+            target = self._targets[name] = StoredTarget(name, self.port, self.company.need)
         return target
-
-    def _need(self, name: str, receipt: Receipt) -> Need:
-        behaviour = self.fetcher.served.get(name)
-        if behaviour is None or name in self.elsewhere:
-            return NOBODY  # another process may handle it, now or later
-        return need_to_settle(behaviour.actor, receipt)
-
-    def _room_in(self, name: str) -> Wait:
-        def needs() -> Sequence[Need]:
-            behaviour = self.fetcher.served.get(name)
-            return () if behaviour is None or name in self.elsewhere else (behaviour.actor,)
-
-        return Wait(ROOM, f"room in the backlog of {name}", needs)
 
     # What comes back
 
@@ -272,7 +265,7 @@ class Carrier:
             if not self._noticed(notice) and self.publisher.is_asking:
                 self._early.append(partial(self._noticed, notice))
         if news.routes:
-            await self._learn_routes()
+            self.company.learn(await self.listing())
         if news.room:
             self.publisher.try_again()
         if news.mail:
@@ -304,17 +297,6 @@ class Carrier:
         self._log.write(LEASE_LOST, in_hand, waiting)
         await self.bind([each.subscriber for each in self.fetcher.served.values()], serve=True)
         self.fetcher.expect()  # nobody has told it of mail meanwhile
-
-    async def _learn_routes(self) -> None:
-        """See who serves what, since that decides which waits of handlers may end.
-
-        Where others don't serve any more what they did, handlers may wait for each other by now.
-        """
-        before = self.elsewhere
-        found = await self.listing()
-        self.elsewhere = frozenset(each.name for each in found if set(each.served_by) - {self.session})
-        if before - self.elsewhere:
-            refuse_circles(hand for each in self.fetcher.served.values() for hand in each.actor.hands)
 
     # The life of subscriptions
 

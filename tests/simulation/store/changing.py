@@ -54,10 +54,11 @@ class Changing:
         life, name, mark = self.life, spec.name, self.life.process.world.sometimes.hit
         subscription = life.runtime.subscriptions.get(name)
         if change == "start":
-            if subscription is None and life.is_open:
+            # While the one before ends, the name is refused or free, whichever comes first.
+            if (subscription is None or self.changes[name] > 1) and life.is_open:
+                await life.runtime.spawn(declared_for_store(spec, StoreHandler(spec, life)))
                 self.stopped.discard(name)
                 self.paused.discard(name)
-                await life.runtime.spawn(declared_for_store(spec, StoreHandler(spec, life)))
                 mark("started again")
             return
         if subscription is None:
@@ -74,7 +75,7 @@ class Changing:
         if any(each.subscription == name for each in life.process.model.of(life.session)):
             mark("drained with deliveries" if change == "drain" else "stopped with deliveries")
         await subscription.stop(drain=change == "drain")
-        if self.changes[name] == 1:
+        if name not in life.runtime.subscriptions:
             self.stopped.add(name)
 
     async def set_right(self) -> None:
@@ -89,7 +90,9 @@ class Changing:
                         await self._change(spec, "start")
                     except DuplicateSubscription:
                         await anyio.sleep(1)
-                if not life.is_closing:
+                # Not where it isn't paused: that brings mail to all, also to those who have missed some.
+                is_paused = spec.name in life.process.model.paused
+                if not life.is_closing and (is_paused or life.runtime.subscriptions[spec.name].stats.paused):
                     await self.change(spec, "resume")
         if patience.cancelled_caught:
             life.process.world.complain(f"{life.name} has not come to serve all of its subscriptions")

@@ -21,8 +21,9 @@ def declared_for_store(spec: StoreSpec, handler: StoreHandler) -> Subscriber[...
     }
     if spec.kind == "actor":
         restart = Supervision(default="restart", intensity=1000) if spec.restarts else None
-        made = partial(actor_class(spec.patterns), handler)
-        return subscriber(**options, supervision=restart)(made)  # type: ignore[no-any-return, call-overload]
+        kind: Any = actor_class(spec.patterns)
+        actor: Subscriber[..., Any] = subscriber(**options, supervision=restart)(partial(kind, handler))
+        return actor
 
     async def handle(event: Event, context: Context) -> Any:
         return await handler.handle([event], context)
@@ -34,7 +35,8 @@ def declared_for_store(spec: StoreSpec, handler: StoreHandler) -> Subscriber[...
     if spec.kind == "batch":
         options["batch"] = Batch(size=spec.batch[0], within=spec.batch[1])
     function: Any = handle_batch if spec.kind == "batch" else handle
-    return subscriber(*spec.patterns, **options)(function)  # type: ignore[no-any-return]
+    made: Subscriber[..., Any] = subscriber(*spec.patterns, **options)(function)
+    return made
 
 
 @lru_cache(maxsize=64)

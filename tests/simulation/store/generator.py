@@ -61,14 +61,17 @@ PLAIN: Final = Theme(features=())
 THEMES: Final = (
     Theme(features=("faults",), only=("publish",), kinds=(Fault.LOST_REPLY, Fault.BUSY)),
     Theme(features=("faults",), only=("publish",), kinds=(Fault.LOST_REPLY,), deadly=True),
+    Theme(features=("faults",), only=("publish",), kinds=(Fault.LOST_REPLY,), alone=True, deadly=True),
     Theme(features=("faults", "stalls"), only=("publish", "fetch"), kinds=(Fault.LOST_REPLY, Fault.SLOW)),
     Theme(features=("faults", "stalls", "retries", "failures"), only=("news",), kinds=(Fault.LOST_REPLY,)),
     Theme(features=("faults", "leaves"), only=("settle", "fetch"), kinds=(Fault.BUSY, Fault.LOST_REPLY)),
     Theme(features=("faults", "failures", "retries"), only=("settle",), kinds=(Fault.BUSY, Fault.LOST_REQUEST)),
     Theme(features=("kills", "nested"), alone=True),
+    Theme(features=("kills", "nested", "backlogs"), alone=True),
     Theme(features=("keys", "kills", "concurrency", "retries", "failures")),
     Theme(features=("stalls", "long", "retries", "failures")),
     Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REQUEST,)),
+    Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REQUEST,), alone=True),
     Theme(features=("faults", "quiet"), only=("news",), kinds=(Fault.LOST_REPLY,)),
     Theme(features=("changes", "long", "concurrency")),
     Theme(features=("changes", "faults", "pauses"), only=("leave", "bind", "pause"), kinds=(Fault.SLOW, Fault.BUSY)),
@@ -135,7 +138,7 @@ class _Generator:
             lasts=random.choice((0.0, 0.0, 0.5, 7.0)),
             only=only,
             deadly=random.choice((0.1, 0.3) if theme.deadly else (0.0, 0.01, 0.05)),
-            deaths=tuple(each for each in DEATHS if random.random() < 0.7) or DEATHS,
+            deaths=tuple(each for each in DEATHS if random.random() < (0.4 if theme.deadly else 0.7)) or DEATHS,
         )
 
     def spec(self, name: str) -> StoreSpec:

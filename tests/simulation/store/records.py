@@ -45,8 +45,8 @@ class Held:
         losses: Loans that ended with the lease of their session.
         returns: Loans that ended otherwise without an outcome.
         outcome: Once it is over.
-        in_doubt: The session that has settled it before it heard that its lease had run out. What it hears then makes it
-            forget what it had, and no store tells a session what that has settled itself.
+        in_doubt: The session that has settled it, and had not heard yet that its lease had run out. What it hears then
+            makes it forget what it had, and no store tells a session what that has settled itself.
         first_outcome: That of the delivery before, where this is the replay of a dead letter; else its own.
     """
 
