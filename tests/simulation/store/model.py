@@ -42,6 +42,7 @@ class StoreModel:
         changes: Counts what has changed in the store.
         tokens: Of all loans there ever were.
         first_bound: What each session has registered first.
+        settlings: How often each session has settled something.
         unaware: Sessions whose lease has run out, and which have not registered again: they may not know.
         paused: Subscriptions of which nothing is lent.
         drops: Deliveries that a full backlog has let go in this very step of the store.
@@ -64,6 +65,7 @@ class StoreModel:
     tokens: dict[int, Held] = attrs.field(factory=dict)
     leases: dict[str, float] = attrs.field(factory=dict)
     first_bound: dict[str, set[str]] = attrs.field(factory=dict)
+    settlings: Counter[str] = attrs.field(factory=Counter)
     unaware: set[str] = attrs.field(factory=set)
     times_lost: Counter[str] = attrs.field(factory=Counter)
     told: Counter[str] = attrs.field(factory=Counter)
@@ -88,6 +90,9 @@ class StoreModel:
         if not self.may_lose(session):
             self.complain(f"the lease of {session} ran out at {now:g}, and its process lives")
         self.unaware.add(session)
+        for one in self.deliveries.values():
+            if one.settled_in == (session, self.settlings[session]):
+                one.in_doubt = session
         self.times_lost[session] += 1
         for one in self.of(session):
             assert one.token is not None
@@ -318,6 +323,10 @@ class StoreModel:
             return
         if not was_taken:
             self.sometimes.hit("settle refused")
+            if one is not None and one.settled_in is not None and one.settled_in[0] == session:
+                one.settled_in = (session, self.settlings[session])
+            if one is not None and session in self.unaware:
+                one.in_doubt = session
             return
         assert one is not None
         self.changes += 1
@@ -355,7 +364,9 @@ class StoreModel:
             case _:
                 self.complain(f"{one} ended as {outcome!r}, which nobody asked for")
         one.outcome = outcome
-        one.in_doubt = one.session if settlement.token in self.void else None
+        assert one.session is not None
+        one.settled_in = (one.session, self.settlings[one.session])
+        one.in_doubt = one.session if settlement.token in self.void else one.in_doubt
         one.let_go()
 
     # Handlers

@@ -42,7 +42,7 @@ SITUATIONS: Final = {
     "restarted an actor": "an actor was restarted",
     # what comes of it
     "retried elsewhere": "an attempt was made in another process than the one before",
-    "outcome in doubt": "a settlement was done, and its process had dropped it, since it heard late of a lost lease",
+    "outcome in doubt": "a lease ran out before its process had heard whether a settlement was taken",
     "settled elsewhere": "a receipt heard of an outcome from another process",
     "receipt closed": "a receipt's runtime ended while its deliveries were stored",
     "cancelled on its way": "an emit was cancelled while the store was asked",

@@ -117,6 +117,7 @@ class WatchedSession:
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         taken = await self.session.settle(settlements)
+        self.model.settlings[self.id] += 1
         for settlement, was_taken in zip(settlements, taken, strict=True):
             self.model.settled(self.id, settlement, was_taken=was_taken)
         return taken
