@@ -97,8 +97,12 @@ class Changing:
         if patience.cancelled_caught:
             life.process.world.complain(f"{life.name} has not come to serve all of its subscriptions")
 
-    def check_may_begin(self, name: str, event: str) -> None:
-        """A handler begins."""
-        for what, names in (("paused", self.paused), ("stopped", self.stopped)):
-            if name in names and not self.life.is_closing:
-                self.life.process.world.complain(f"{name} begins {event} in {self.life.name}, and is {what} there")
+    def check_may_begin(self, spec: StoreSpec, event: str) -> None:
+        """A handler begins. A batch may be in hand since before a pause: it is put together for some time."""
+        world = self.life.process.world
+        if self.life.is_closing:
+            return
+        if spec.name in self.paused and spec.kind != "batch":
+            world.complain(f"{spec.name} begins {event} in {self.life.name}, and is paused there")
+        if spec.name in self.stopped:
+            world.complain(f"{spec.name} begins {event} in {self.life.name}, and is stopped there")

@@ -76,6 +76,9 @@ THEMES: Final = (
     Theme(features=("changes", "long", "concurrency")),
     Theme(features=("changes", "faults", "pauses"), only=("leave", "bind", "pause"), kinds=(Fault.SLOW, Fault.BUSY)),
     Theme(features=("drops", "keys", "failures", "replays")),
+    Theme(features=("failures", "replays")),
+    Theme(features=("faults",), only=("publish",), kinds=(Fault.BUSY, Fault.FULL)),
+    Theme(features=("batches", "failures")),
     Theme(features=("batches", "actors", "failures", "retries", "stalls")),
 )
 CALLS: Final = ("publish", "fetch", "settle", "news", "reclaim", "bind", "leave", "subscriptions")
@@ -230,10 +233,10 @@ class _Generator:
         known += ["again_wait"] * 3 if "nested" in self.theme.features else []
         known += ["long", "long"] if self.has("long") else []
         known += ["stubborn"] if self.has("stalls") or self.has("timeouts") else []
-        known += ["part"] if self.has("batches") and self.has("failures") else []
+        known += ["part"] * 3 if self.has("batches") and self.has("failures") else []
         known += ["die"] if self.has("poison") else []
         return ",".join(self.random.choices(known, k=self.random.choice((1, 1, 2, 3))))
 
 
-_OPTIONAL: Final = {"kills": 3, "leaves": 2, "stalls": 2, "groups": 3, "replays": 2, "changes": 4, "pauses": 3}
+_OPTIONAL: Final = {"kills": 3, "leaves": 2, "stalls": 2, "groups": 3, "replays": 3, "changes": 4, "pauses": 3}
 """Operations of features, and how often they come beside the others."""

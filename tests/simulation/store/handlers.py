@@ -62,7 +62,7 @@ class StoreHandler:
         self.live += 1
         if self.live > self.spec.concurrency + self.late:
             world.complain(f"{name} handles {self.live} at the same time in {life.name}")
-        life.changing.check_may_begin(name, ids)
+        life.changing.check_may_begin(self.spec, ids)
         if len(events) > 1:
             world.sometimes.hit("batch")
         runs = [model.begin(life.session, name, event, loan) for event, loan in zip(events, loans, strict=True)]
