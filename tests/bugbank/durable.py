@@ -88,14 +88,6 @@ DURABLE: Final = (
         world="store",
     ),
     Bug(
-        name="idle-behind-a-key",
-        mistake="a worker that gets nothing more, since all that is lent waits behind a key, counts as a help",
-        where="postroom.carrying.company:Company._needs_to_fetch",
-        old="return [tuple(hand for hand in actor.hands if hand.message is not None)]",
-        new="return []",
-        world="store",
-    ),
-    Bug(
         name="leaves-after-it-has-come-back",
         mistake="a subscription that has ended is taken back from the store after it was registered anew",
         where="postroom.carrying.carrier:Carrier.leave",
@@ -109,22 +101,6 @@ DURABLE: Final = (
         where="postroom.carrying.carrier:Carrier.close",
         old="scope.cancel()",
         new="pass",
-        world="store",
-    ),
-    Bug(
-        name="replaced-twice",
-        mistake="a worker that goes on after it was ended gets one more successor each time",
-        where="postroom_actors.kernel:Kernel.replace",
-        old=" and not hand.is_over",
-        new="",
-        world="store",
-    ),
-    Bug(
-        name="takes-more-after-its-end",
-        mistake="a worker that was ended, and could not hear it, takes one more message",
-        where="postroom_actors.actor:Actor.serve",
-        old="if hand.is_over:",
-        new="if False:",
         world="store",
     ),
     Bug(
