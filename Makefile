@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INPUTS := pyproject.toml constraints.txt
 export PYTHONPATH := runtime:actors:.
 
-.PHONY: help demo test test-all check goals soak coverage bench bench-sqlite bench-redis simulate bugbank crash webhooks model docs format clean
+.PHONY: help demo test test-all check goals soak coverage bench bench-sqlite bench-redis bench-workflows simulate bugbank crash webhooks model docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -45,6 +45,7 @@ check: $(VENV)/.dev  ## format, lint, types, import direction
 
 bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json --against ../other")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+	@test -n "$(ARGS)" || $(BIN)/python -m tests.benchmarks.workflows
 
 bench-sqlite: $(VENV)/.dev  ## wall time on SQLite beside the same rows by hand, the store alone and a runtime (ARGS="--backend trio --events 5000")
 	@$(BIN)/python -m tests.benchmarks.stores $(ARGS)
@@ -52,6 +53,9 @@ bench-sqlite: $(VENV)/.dev  ## wall time on SQLite beside the same rows by hand,
 
 bench-redis: $(VENV)/.dev  ## wall time on Redis beside a raw socket and BullMQ (ARGS="--backend trio --events 5000")
 	@$(BIN)/python -m tests.benchmarks.redis --bullmq $(ARGS)
+
+bench-workflows: $(VENV)/.dev  ## workflows a second on SQLite and Redis beside the same journal writes by hand (ARGS="--store redis")
+	@$(BIN)/python -m tests.benchmarks.workflows $(ARGS)
 
 goals: $(VENV)/.dev  ## the goals that each change has to reach, 5 minutes on 2 cores (ARGS="--only R4,R18", "--list")
 	@$(BIN)/python -m tests.goals $(ARGS)
@@ -71,8 +75,8 @@ bugbank: $(VENV)/.dev  ## plant real mistakes, one at a time; the simulator must
 crash: $(VENV)/.dev  ## kill -9, SIGTERM, lost leases, bad networks and stepped clocks on SQLite and Redis, 12 minutes
 	@$(BIN)/python -m tests.crash sqlite
 	@$(BIN)/python -m tests.crash redis
-	@$(BIN)/python -m tests.crash workflows
 	@for store in sqlite redis; do \
+		$(BIN)/python -m tests.crash workflows --store $$store && \
 		$(BIN)/python -m tests.crash worker --store $$store && \
 		$(BIN)/python -m tests.shutdown --store $$store && \
 		$(BIN)/python -m tests.lease --store $$store || exit 1; \

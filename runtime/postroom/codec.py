@@ -86,7 +86,7 @@ class _Body(msgspec.Struct, omit_defaults=True, rename={"version": "v"}):
     """What is written of an event; its id and the time of its acceptance are the store's."""
 
     name: str
-    data: msgspec.Raw
+    data: Any
     version: int = VERSION
     key: str | None = None
     headers: dict[str, str] = {}
@@ -103,8 +103,15 @@ class _Body(msgspec.Struct, omit_defaults=True, rename={"version": "v"}):
     trail: tuple[str, ...] = ()
 
 
+class _Unread(_Body):
+    """One whose data is looked at before it is read."""
+
+    data: msgspec.Raw
+
+
 _encoder: Final = msgspec.json.Encoder()
 _bodies: Final = msgspec.json.Decoder(_Body)
+_unread: Final = msgspec.json.Decoder(_Unread)
 _anything: Final = msgspec.json.Decoder()
 
 
@@ -145,11 +152,15 @@ def decode_event(body: bytes, id: str, accepted_at: float) -> Event:
     if len(body) > 2 * LARGEST:
         raise UnreadableRecord("event", f"it takes {len(body)} bytes, and {2 * LARGEST} is the most")
     try:
-        read = _bodies.decode(body)
-        if len(read.data) > LARGEST:
-            raise UnreadableRecord("event", f"its data takes {len(read.data)} bytes, and {LARGEST} is the most")
-        check_depth(read.data)
-        data = _anything.decode(read.data)
+        if len(body) <= LARGEST and body.count(b"[") + body.count(b"{") <= DEEPEST:
+            read = _bodies.decode(body)
+            data = read.data
+        else:
+            read = _unread.decode(body)
+            if len(read.data) > LARGEST:
+                raise UnreadableRecord("event", f"its data takes {len(read.data)} bytes, and {LARGEST} is the most")
+            check_depth(read.data)
+            data = _anything.decode(read.data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise UnreadableRecord("event", str(error)) from error
     if read.version not in (VERSION, VERSION - 1):

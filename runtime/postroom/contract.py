@@ -140,6 +140,7 @@ class Letter(msgspec.Struct, frozen=True):
         reason, error, traceback: Texts; `error` is the class of what was raised, None where nothing was.
         message: Of what was raised.
         attempts: How many were made.
+        key, head_start: Of the event, as in `StoredEvent`: a replay has them again. Unknown of what can't be read.
     """
 
     reason: str
@@ -147,6 +148,8 @@ class Letter(msgspec.Struct, frozen=True):
     message: str
     traceback: str
     attempts: int
+    key: str | None = None
+    head_start: float = 5.0
 
 
 class StoredLetter(msgspec.Struct, frozen=True):
@@ -340,8 +343,8 @@ class Store(Protocol):
         ...
 
     async def replay(self, number: int, letter: str) -> Published | None:
-        """Make a dead letter's event a new delivery for its subscription, and forget the letter; None where there is
-        no such letter, or its subscription is not registered."""
+        """Make a dead letter's event a new delivery for its subscription, due now, with the letter's key and head
+        start, and forget the letter; None where there is no such letter, or its subscription is not registered."""
         ...
 
     async def discard(self, letters: Collection[str]) -> int:

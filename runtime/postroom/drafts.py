@@ -59,7 +59,7 @@ def event_of(
         tokens_of_name(name)
         assert isinstance(name, str), "as just checked"
         name = str.__str__(name)  # the text of a subclass, such as a member of an enumeration
-    chosen = checked(options)
+    chosen = checked(options) if options else options
     chosen_id = chosen.get("id")
     headers = chosen.get("headers") or NO_HEADERS
     if declared is not None:

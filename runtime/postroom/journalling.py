@@ -21,7 +21,7 @@ from postroom_actors import Port, current_message
 
 from .capabilities import Capability, check_capability
 from .carried import Carried
-from .carrying.stored import stored_event
+from .carrying.storing import stored_event
 from .codec import decode_event
 from .contract import Answer, Emit, Notice, Published, StoredEvent
 from .drafts import caused, event_in_hand, run_in_hand
@@ -62,7 +62,7 @@ class RunEvent(msgspec.Struct, frozen=True):
         Raises:
             NotPortable, BackoffNotPortable: it can't be stored.
         """
-        return stored_event(self.event, self.given, self.require)[0]
+        return stored_event(self.event, self.given, self.require)
 
 
 @attrs.define(eq=False)

@@ -8,7 +8,6 @@ Units: bytes of JSON in UTF-8.
 """
 
 import math
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final, TypeAlias
 
@@ -27,7 +26,11 @@ LARGEST: Final = 1024 * 1024
 _LEAST_INT: Final = -(2**63)
 _MOST_INT: Final = 2**64 - 1
 
-_LONG_NUMBER: Final = re.compile(rb"\d{19}")
+_DIGITS: Final = bytes(ord("0") if 48 <= byte <= 57 else 0 for byte in range(256))
+_LONG_NUMBER: Final = b"0" * 19
+"""What a number of so many digits is once all are the same: much quicker to find than by a regular expression."""
+
+_PLAIN: Final = frozenset({dict, list, str, int, float, bool, type(None)})
 
 _UNCHANGED: Final = "would not come back from JSON as it was"
 
@@ -97,7 +100,7 @@ def _is_sure(data: Any, copy: Any, encoded: bytes) -> bool:
     # with too few containers for one too deep.
     return (
         encoded.count(b"[") + encoded.count(b"{") <= DEEPEST
-        and _LONG_NUMBER.search(encoded) is None
+        and _LONG_NUMBER not in encoded.translate(_DIGITS)
         and _equal(copy, data)
     )
 
@@ -120,7 +123,7 @@ def _equal(one: object, other: object) -> bool:
 
 def _has_fields(value: object) -> bool:
     kind = type(value)
-    return (
+    return kind not in _PLAIN and (
         hasattr(kind, "__attrs_attrs__") or hasattr(kind, "__dataclass_fields__") or isinstance(value, msgspec.Struct)
     )
 

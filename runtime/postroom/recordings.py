@@ -7,7 +7,7 @@ Units: seconds on the loop's clock.
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -152,6 +152,11 @@ def emitter_of(event: Event) -> str | None:
         return None
     causes = {delivery.event.id for delivery in deliveries_in(hand.message)}
     return hand.actor.name if event.cause in causes else None
+
+
+def emitters_of(events: Sequence[Event]) -> list[str | None]:
+    """Of each of several events, as `emitter_of`."""
+    return [None] * len(events) if current_hand() is None else [emitter_of(event) for event in events]
 
 
 @attrs.frozen(eq=False)

@@ -123,7 +123,7 @@ DURABLE: Final = (
         name="letter-lost",
         mistake="a delivery that is given up on leaves no dead letter in the store",
         where="postroom.carrying.settling:Settler.settled",
-        old="letter = None if loan.grave is None else letter_of(loan.grave)",
+        old="letter = None if loan.grave is None else letter_of(loan, loan.grave)",
         new="letter = None",
         world="store",
     ),

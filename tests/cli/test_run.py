@@ -10,6 +10,8 @@ from typing import Final
 
 import pytest
 
+from tests.modules.sqlite.test_migration import old_file
+
 from .processes import AT_WORK, postroom, running
 
 pytestmark = pytest.mark.slow
@@ -93,11 +95,14 @@ def test_76_a_signal_while_the_code_is_imported_ends_it_and_nothing_has_begun(tm
 
 
 @BACKENDS
-def test_76_a_signal_while_the_store_is_being_made_ends_it_and_leaves_a_store_that_can_be_used(
-    tmp_path: Path, backend: str
+@pytest.mark.parametrize("before", ["no file", "a file of version 1"])
+def test_76_a_signal_while_the_store_is_made_or_migrated_ends_it_and_leaves_a_store_that_can_be_used(
+    tmp_path: Path, backend: str, before: str
 ) -> None:
+    if before == "a file of version 1":
+        old_file(tmp_path / "shop.db").close()
     other = sqlite3.connect(tmp_path / "shop.db", isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")  # so that the making of the schema waits, in the store's own thread
+    other.execute("BEGIN EXCLUSIVE")  # so that the making of the tables waits, in the store's own thread
     with running(tmp_path, "run", f"{SERVICE}:durable", "--backend", backend) as service:
         until = time.monotonic() + 3
         while not (tmp_path / "shop.db-wake").exists() and time.monotonic() < until:
@@ -105,6 +110,8 @@ def test_76_a_signal_while_the_store_is_being_made_ends_it_and_leaves_a_store_th
         sent = service.signal()
         status = service.status()
         assert time.monotonic() - sent < SOON
+    version = other.execute("PRAGMA user_version").fetchone()
+    assert version == (0 if before == "no file" else 1,)
     other.execute("ROLLBACK")
     other.close()
     assert status in (0, 1, -signal.SIGTERM)  # where the signal came before anything had begun, it is the system's end

@@ -1,6 +1,6 @@
-"""A process that runs a workflow on a SQLite file, and kills itself with `kill -9` at a point that it is told.
+"""A process that runs a workflow on a store, and kills itself with `kill -9` at a point that it is told.
 
-Run: python -m tests.crash.shopping NAME FILE BOOKS BACKEND OUTCOME POINT LEASE
+Run: python -m tests.crash.shopping NAME PLACE BOOKS BACKEND OUTCOME POINT LEASE
 Says: `point N` at each point; `ended STATE` once the run has ended.
 
 Effects are rows in the file BOOKS, under the idempotency key of their step, as a payment provider would have them.
@@ -31,8 +31,8 @@ from postroom import (
     subscriber,
     workflow,
 )
-from postroom.modules.sqlite import SqliteModule
 from tests.processes.child import say
+from tests.processes.stores import module_at
 
 STEPS = ("reserve", "pay", "ship")
 EVENTS = ("order.begun", "order.paid", "order.ended")
@@ -122,11 +122,10 @@ def shop(points: Points, books: Books, outcome: str) -> tuple[Any, Any]:
     return order, hear
 
 
-async def main(path: Path, books: Books, outcome: str, deadly: int, lease: float) -> None:
+async def main(place: str, books: Books, outcome: str, deadly: int, lease: float) -> None:
     order, hear = shop(Points(deadly), books, outcome)
-    module: Any = SqliteModule(path, lease=lease)
     async with (
-        Runtime(module=module, subscribers=[hear], losses=1000) as runtime,
+        Runtime(module=module_at(place, lease), subscribers=[hear], losses=1000) as runtime,
         Workflows(runtime, [order]) as workflows,
     ):
         try:
@@ -140,5 +139,5 @@ async def main(path: Path, books: Books, outcome: str, deadly: int, lease: float
 
 if __name__ == "__main__":
     logging.getLogger("postroom").setLevel(logging.ERROR)
-    _, _, file, ledger, backend, outcome, point, lease = sys.argv
-    anyio.run(main, Path(file), Books(Path(ledger)), outcome, int(point), float(lease), backend=backend)
+    _, _, place, ledger, backend, outcome, point, lease = sys.argv
+    anyio.run(main, place, Books(Path(ledger)), outcome, int(point), float(lease), backend=backend)

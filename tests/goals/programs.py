@@ -32,6 +32,7 @@ class Program:
 
 CHANGE: Final = (  # in each part the longest first
     Program(["R4"], "tests.cancel_everywhere"),
+    Program(["R4 workflows"], "tests.cancel_everywhere.workflows"),
     Program(["R12"], "tests.soak --only overload --seconds 30"),
     Program(["R5"], "tests.fault_everywhere"),
     Program(["R3"], "tests.bugbank --jobs 1"),
@@ -52,6 +53,7 @@ NIGHT: Final = (
     Program(["R1-store"], "tests.simulation --store --first-seed today --seeds 50000 --require-sometimes"),
     Program(["R4"], "tests.cancel_everywhere --seeds 20"),
     Program(["R4 pairs"], "tests.cancel_everywhere --pairs"),
+    Program(["R4 workflows"], "tests.cancel_everywhere.workflows --seeds 20"),
     Program(["R12"], "tests.soak --only overload --seconds 300"),
     Program(["R22"], "tests.branches"),
     Program(["R17"], "tests.fuzz --inputs 1000000"),
@@ -62,6 +64,9 @@ NIGHT: Final = (
     Program(["R3"], "tests.bugbank"),
     Program(["R6"], "tests.crash sqlite --cycles 500"),
     Program(["R11"], "tests.crash worker --cycles 200"),
+    Program(["R24"], "tests.crash workflows"),
+    Program(["R24"], "tests.crash workflows --store redis"),
+    Program(["R25"], "tests.workflows"),
     Program(["S2", "R21", "R10"], "tests.goals.marked S2 R21 R10"),
     Program(["S1"], "tests.gate_unsafe"),
     Program(["R14"], "tests.shutdown", alone=True),

@@ -9,6 +9,7 @@ import pytest
 from tests.branches.__main__ import main as branches
 from tests.bugbank.__main__ import main as bugbank
 from tests.cancel_everywhere.__main__ import main as cancel_everywhere
+from tests.cancel_everywhere.workflows import main as cancel_workflows
 from tests.clock.__main__ import main as clock
 from tests.crash.__main__ import main as crash
 from tests.fault_everywhere.__main__ import main as fault_everywhere
@@ -24,11 +25,13 @@ from tests.poison.__main__ import main as poison
 from tests.shutdown.__main__ import main as shutdown
 from tests.simulation.__main__ import main as simulation
 from tests.soak.__main__ import main as soak
+from tests.workflows.__main__ import main as workflows
 
 MAINS = {
     "branches": branches,
     "bugbank": bugbank,
     "cancel_everywhere": cancel_everywhere,
+    "cancel_everywhere.workflows": cancel_workflows,
     "clock": clock,
     "crash": crash,
     "fault_everywhere": fault_everywhere,
@@ -41,6 +44,7 @@ MAINS = {
     "shutdown": shutdown,
     "simulation": simulation,
     "soak": soak,
+    "workflows": workflows,
 }
 
 ROOT = Path(__file__).parent.parent.parent

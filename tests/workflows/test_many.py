@@ -15,6 +15,9 @@ def test_many_workflows_side_by_side_take_a_bounded_memory(capsys: pytest.Captur
 
 
 @pytest.mark.slow
-def test_a_process_killed_between_two_steps_leaves_nothing_half_done(capsys: pytest.CaptureFixture[str]) -> None:
-    assert crash(["workflows", "--cycles", "6", "--seed", "3"]) == 0
-    assert "GOAL R24 0.00 PASS killed=6" in capsys.readouterr().out
+@pytest.mark.parametrize("store", ["sqlite", "redis"])
+def test_a_process_killed_between_two_steps_leaves_nothing_half_done(
+    store: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert crash(["workflows", "--store", store, "--cycles", "6", "--seed", "3"]) == 0
+    assert f"GOAL R24 0.00 PASS store={store} killed=6" in capsys.readouterr().out

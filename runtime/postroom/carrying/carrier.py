@@ -26,7 +26,7 @@ from ..event import Event
 from ..loans import LentDelivery
 from ..log import LEASE_LOST, REFUSED, Log
 from ..outcomes import Outcome
-from ..recordings import emitter_of
+from ..recordings import emitters_of
 from ..subscriber import Subscriber
 from .company import Company
 from .fetching import Fetcher
@@ -34,7 +34,7 @@ from .persistence import Persistence
 from .publishing import Publisher, Submission
 from .receipts import Receipts, StoredReceipt, StoredTarget
 from .settling import Settler
-from .stored import binding_of, stored_event
+from .storing import binding_of, stored_event
 
 T = TypeVar("T")
 
@@ -50,9 +50,8 @@ class Carrier:
         store: The session on it.
         session: Its name.
         recorded: Told of each receipt whose event was accepted, and of the subscription that has emitted it.
-        lost: Told that the session was taken for dead; says how many deliveries were in hand, and how many waited.
-        run_heard, runs_mail, runs_lost: Told of runs of workflows: of one that was written to or is over; that there
-            may be some to take up; that all that this session had are lost.
+        lost: Told that the session was taken for dead; says how many deliveries were in hand, how many waited.
+        run_heard, runs_mail, runs_lost: Told of runs: one was written to or is over; some may wait; all are lost.
         staged_heard: Told of what became of something staged; whether that was staged here.
         company: The other processes.
     """
@@ -82,6 +81,7 @@ class Carrier:
     _closed: bool = attrs.field(default=False, init=False)
     _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
+    _last_targets: tuple[tuple[str, ...], tuple[StoredTarget, ...]] = attrs.field(default=((), ()), init=False)
     _receipts: Receipts = attrs.field(factory=Receipts, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -109,7 +109,7 @@ class Carrier:
 
     # Emitting
 
-    def submit(self, events: Iterable[tuple[Event, Event | None]], require: bool = False) -> list[StoredReceipt]:
+    def submit(self, events: Sequence[tuple[Event, Event | None]], require: bool = False) -> list[StoredReceipt]:
         """Send events to the store, all together; never waits.
 
         Args:
@@ -122,10 +122,9 @@ class Carrier:
             NotPortable, BackoffNotPortable: one of them can't be stored; nothing was sent.
         """
         stored = [stored_event(event, given, require) for event, given in events]
-        hand = own_hand(self.port)
-        submission = Submission(self.port, hand, events=[each for each, _ in stored])
-        submission.emitters = [emitter_of(event) for _, event in stored]
-        submission.receipts = [self.receipt_of(event, submission) for _, event in stored]
+        submission = Submission(self.port, own_hand(self.port), events=stored)
+        submission.emitters = emitters_of([event for event, _ in events])
+        submission.receipts = [self.receipt_of(event, submission) for event, _ in events]
         self.publisher.send(submission)
         return list(submission.receipts)
 
@@ -147,14 +146,16 @@ class Carrier:
             event = decode_event(published.body, event.id, published.accepted_at)
         if event.accepted_at != published.accepted_at:
             event = msgspec.structs.replace(event, accepted_at=published.accepted_at)
-        receipt.accept(event, [self._target(name) for name in published.targets])
-        first = self._receipts.firsts.get(event.id)
+        receipt.accept(event, self._targets_of(published))
+        firsts = self._receipts.firsts
+        first = firsts.get(event.id)
         if first is not None:
             receipt.share(first)
         else:
-            self._receipts.firsts[event.id] = receipt
-        for encoded in published.outcomes.values():
-            self._tell(event.id, encoded)
+            firsts.add(event.id, receipt)
+        if published.outcomes:
+            for encoded in published.outcomes.values():
+                self._tell(event.id, encoded)
         if is_new:
             self.recorded(receipt, emitter)
 
@@ -164,9 +165,9 @@ class Carrier:
         Its event is the same, so what is heard of it goes to those first, as long as they wait for it.
         """
         receipt = self.receipt_of(event)
-        receipt.accept(event, [self._target(name) for name in published.targets])
+        receipt.accept(event, self._targets_of(published))
         for name in published.targets:
-            self._receipts.replays[event.id, name] = receipt
+            self._receipts.replays.add((event.id, name), receipt)
             if name in self.fetcher.served:
                 self.fetcher.expect(name)
         self.recorded(receipt, None)
@@ -177,15 +178,24 @@ class Carrier:
 
         Only for those who have nothing to do meanwhile: it is for them that a trip less is worth a look in vain.
         """
-        for name in dict.fromkeys(event.name for event in events if not event.delay):
-            self.fetcher.expect_for(name)
+        if self.fetcher.served:
+            for name in dict.fromkeys(event.name for event in events if not event.delay):
+                self.fetcher.expect_for(name)
 
     def accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
         """The store has accepted an event, which `emitter` has emitted."""
         self.adopt(receipt, published, is_new=published.body is None, emitter=emitter)
-        for name in published.targets:
-            if name in self.fetcher.served:
-                self.fetcher.was_accepted(name, receipt.id)
+        served = self.fetcher.served
+        if served:
+            for name in published.targets:
+                if name in served:
+                    self.fetcher.was_accepted(name, receipt.id)
+
+    def _targets_of(self, published: Published) -> tuple[StoredTarget, ...]:
+        names = published.targets
+        if names != self._last_targets[0]:  # what was published together mostly goes to the same
+            self._last_targets = (names, tuple(map(self._target, names)))
+        return self._last_targets[1]
 
     def _target(self, name: str) -> StoredTarget:
         target = self._targets.get(name)
@@ -218,7 +228,7 @@ class Carrier:
         self.fetcher.paused(name, token)
 
     def _tell(self, event: str, encoded: bytes) -> bool:
-        if event not in self._receipts.firsts and not self._receipts.replays:
+        if self._receipts.firsts.get(event) is None and not self._receipts.replays.refs:
             return False
         try:
             outcome = decode_outcome(encoded)
@@ -276,8 +286,7 @@ class Carrier:
     def _noticed(self, notice: Notice) -> bool:
         """Take up a notice; whether anybody here waits for such."""
         if notice.run:
-            self.run_heard(notice.run)
-            return True
+            return self.run_heard(notice.run) is None
         if notice.published is not None or notice.cleared:
             return self.staged_heard(notice)
         return self._tell(notice.event, notice.outcome)
@@ -330,7 +339,7 @@ class Carrier:
         Cancellation: they are registered or not.
         """
         if subscribers:
-            bindings = [binding_of(each) for each in subscribers]
+            bindings = list(map(binding_of, subscribers))
             async with self._registry:
                 await self.ask("register subscriptions", lambda: self.store.bind(bindings, serve=serve))
 

@@ -19,7 +19,7 @@ from ..staging import Block
 from .carrier import Carrier
 from .publishing import Call
 from .receipts import StoredReceipt
-from .stored import stored_event
+from .storing import stored_event
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ class StoredGroups:
         Raises:
             NotPortable, BackoffNotPortable: nothing was sent.
         """
-        stored = [stored_event(event, given, require)[0] for event, given in events]
+        stored = [stored_event(event, given, require) for event, given in events]
         stage = self._stage_of(group)
         receipts = [
             RemotelyStagedReceipt(event, (), stage=stage, draft=given, require=require) for event, given in events

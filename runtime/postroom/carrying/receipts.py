@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Final, Generic, TypeVar
 
 import attrs
 
@@ -34,6 +35,9 @@ class StoredTarget:
 
 
 NOBODY: Every = Every(())
+
+FEWEST_SWEPT: Final = 1000
+"""Receipts below which nobody looks for those that are gone."""
 
 
 class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
@@ -84,9 +88,9 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
         if self.refusal is not None:
             raise self.refusal
 
-    def accept(self, event: Event, targets: Sequence[StoredTarget]) -> None:
+    def accept(self, event: Event, targets: tuple[StoredTarget, ...]) -> None:
         """The runtime's own: it is stored."""
-        self.event, self.targets, self.is_accepted = event, tuple(targets), True
+        self.event, self.targets, self.is_accepted = event, targets, True
 
     def refuse(self, error: PostroomError) -> None:
         """The runtime's own: it is not stored."""
@@ -152,6 +156,40 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
         return LateWait.of(Receipt.wait_for(self, kind), self._wake_all)
 
 
+K = TypeVar("K")
+
+
+@attrs.define(eq=False)
+class Held(Generic[K]):
+    """Receipts by what they are for, as long as somebody holds them.
+
+    As a `WeakValueDictionary`, at a third of its cost: nothing is told when a receipt goes, so now and then, once as
+    many have come as were left, those that are gone are looked for.
+
+    Attributes:
+        refs: Some may be of receipts that are gone.
+    """
+
+    refs: dict[K, "weakref.ref[StoredReceipt]"] = attrs.field(factory=dict, init=False)
+    _sweep_at: int = attrs.field(default=FEWEST_SWEPT, init=False)
+
+    def get(self, key: K) -> StoredReceipt | None:
+        """One of them."""
+        found = self.refs.get(key)
+        return None if found is None else found()
+
+    def add(self, key: K, receipt: StoredReceipt) -> None:
+        """One more, or another one in its place."""
+        self.refs[key] = weakref.ref(receipt)
+        if len(self.refs) >= self._sweep_at:
+            self.refs = {key: ref for key, ref in self.refs.items() if ref() is not None}
+            self._sweep_at = max(FEWEST_SWEPT, 2 * len(self.refs))
+
+    def all(self) -> list[StoredReceipt]:
+        """All that somebody holds."""
+        return [receipt for ref in self.refs.values() if (receipt := ref()) is not None]
+
+
 @attrs.define(eq=False)
 class Receipts:
     """The receipts that somebody still holds.
@@ -161,20 +199,16 @@ class Receipts:
         replays: The last one of each dead letter that was replayed, by event and subscription.
     """
 
-    firsts: "weakref.WeakValueDictionary[str, StoredReceipt]" = attrs.field(
-        factory=weakref.WeakValueDictionary, init=False
-    )
-    replays: "weakref.WeakValueDictionary[tuple[str, str], StoredReceipt]" = attrs.field(
-        factory=weakref.WeakValueDictionary, init=False
-    )
+    firsts: Held[str] = attrs.field(factory=lambda: Held[str](), init=False)
+    replays: Held[tuple[str, str]] = attrs.field(factory=lambda: Held[tuple[str, str]](), init=False)
 
     def waiting(self, event: str, subscription: str) -> StoredReceipt | None:
         """The one that an outcome is for: the emit's until it has it, then that of the last replay."""
         first = self.firsts.get(event)
-        if first is not None and not first.has(subscription):
+        if not self.replays.refs or (first is not None and not first.has(subscription)):
             return first
-        return self.replays.get((event, subscription), first)
+        return self.replays.get((event, subscription)) or first
 
     def all(self) -> tuple[StoredReceipt, ...]:
         """All of them."""
-        return (*self.firsts.values(), *self.replays.values())
+        return (*self.firsts.all(), *self.replays.all())

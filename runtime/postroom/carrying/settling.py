@@ -15,6 +15,7 @@ from postroom_actors import Port, Sleeper
 from ..codec import encode_outcome, message_of, type_of
 from ..contract import Letter, Settlement, Step, Store
 from ..dead_letters import text_of
+from ..event import HEAD_STARTS
 from ..loans import Grave, LoanReceipt
 from ..outcomes import Failed, Outcome
 from ..store_errors import StoreBusy, StoreFull
@@ -73,7 +74,7 @@ class Settler:
 
     def settled(self, loan: LoanReceipt, outcome: Outcome) -> None:
         """A loan is over."""
-        letter = None if loan.grave is None else letter_of(loan.grave)
+        letter = None if loan.grave is None else letter_of(loan, loan.grave)
         attempts = outcome.attempts if isinstance(outcome, Failed) else max(0, outcome.attempts - 1)
         step = Settlement(loan.token, Step.SETTLED, encode_outcome(outcome), letter, attempts)
         self._add(step, loan.event.id, outcome)
@@ -161,9 +162,8 @@ class Settler:
             raise
 
 
-def letter_of(grave: Grave) -> Letter:
+def letter_of(loan: LoanReceipt, grave: Grave) -> Letter:
     """What a store keeps of a delivery that was given up on."""
-    error = grave.error
-    if error is None:
-        return Letter(grave.reason, None, "", "", grave.attempts)
-    return Letter(grave.reason, type_of(error), message_of(error), text_of(error), grave.attempts)
+    error, event = grave.error, loan.event
+    kind, message, trace = ("", "", "") if error is None else (type_of(error), message_of(error), text_of(error))
+    return Letter(grave.reason, kind or None, message, trace, grave.attempts, event.key, HEAD_STARTS[event.priority])

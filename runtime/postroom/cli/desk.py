@@ -23,6 +23,7 @@ from ..outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Report, Suc
 from ..quoting import quoted
 from ..runtime import Runtime
 from ..store_errors import StillServed
+from . import runs
 from .meter import Meter
 
 TAIL: Final = "postroom-tail-"
@@ -316,6 +317,11 @@ QUESTIONS: Final[Mapping[str, Callable[..., Awaitable[Any]]]] = {
     "release": release,
     "clear": clear,
     "top": top,
+    "runs": lambda desk, **options: runs.listing(desk.runtime, **options),
+    "run": lambda desk, **options: runs.one(desk.runtime, **options),
+    "cancel_run": lambda desk, **options: runs.cancel(desk.runtime, **options),
+    "resume_run": lambda desk, **options: runs.resume(desk.runtime, **options),
+    "export_runs": lambda desk, **options: runs.export(desk.runtime, **options),
 }
 
 

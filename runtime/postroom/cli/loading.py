@@ -50,9 +50,21 @@ def load(name: str) -> Loaded:
     Raises:
         Refused: there is none of this name, or importing it fails; says where.
     """
+    module, thing = load_attribute(name)
+    if not isinstance(thing, Runtime) and (not callable(thing) or isinstance(thing, type)):
+        raise Refused(f"{quoted(name)} is neither a Runtime nor a function that makes one, but {quoted(thing)}")
+    return Loaded(name, module, cast("Runtime | Make", thing))
+
+
+def load_attribute(name: str, what: str = "runtime") -> tuple[Any, Any]:
+    """Import a module, and what `module:attribute` names in it.
+
+    Raises:
+        Refused: there is none of this name, or importing it fails; says where.
+    """
     module_name, colon, attribute = name.partition(":")
     if not colon or not module_name or not attribute:
-        raise Refused(f"{quoted(name)} names no runtime: write `module:attribute`, such as `shop.service:runtime`")
+        raise Refused(f"{quoted(name)} names no {what}: write `module:attribute`, such as `shop.service:{what}`")
     folder = os.getcwd()
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -72,9 +84,7 @@ def load(name: str) -> Loaded:
             thing = getattr(thing, part)
         except AttributeError:
             raise Refused(f"module {quoted(module_name)} has no {quoted(attribute)}") from None
-    if not isinstance(thing, Runtime) and (not callable(thing) or isinstance(thing, type)):
-        raise Refused(f"{quoted(name)} is neither a Runtime nor a function that makes one, but {quoted(thing)}")
-    return Loaded(name, module, cast("Runtime | Make", thing))
+    return module, thing
 
 
 def _place_of(error: Exception) -> str:

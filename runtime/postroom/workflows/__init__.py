@@ -30,6 +30,9 @@ from .flow import Pending as Pending
 from .flow import Together as Together
 from .handles import WorkflowHandle as WorkflowHandle
 from .handles import WorkflowStatus as WorkflowStatus
+from .histories import Replayed as Replayed
+from .histories import RunHistory as RunHistory
+from .histories import replay_history as replay_history
 from .schedules import Schedule as Schedule
 
 __all__ = [
@@ -40,6 +43,8 @@ __all__ = [
     "NotSignalled",
     "Pending",
     "PermanentFailure",
+    "Replayed",
+    "RunHistory",
     "RunState",
     "Schedule",
     "Skip",
@@ -62,6 +67,7 @@ __all__ = [
     "Workflows",
     "WorkflowsClosed",
     "emit_event",
+    "replay_history",
     "step",
     "workflow",
 ]

@@ -18,6 +18,7 @@ from .changes import StepChange
 from .declaring import Workflow
 from .errors import PermanentFailure, UnknownRun, WorkflowsClosed
 from .handles import WorkflowHandle, WorkflowStatus, status_of
+from .histories import RunHistory, history_of_run
 from .history import history_of
 from .keeping import Keeper
 from .records import Kind, Signal, entry, write_value
@@ -65,12 +66,17 @@ class Administration:
 
         Cancellation: it was asked for or not.
         """
+        await self._cancel(id, also_after_success=True)
+
+    async def _cancel(self, id: str, *, also_after_success: bool) -> None:
         request = entry(Kind.CANCEL, "")
         while True:
             state = (await self.status(id)).state
             if state in (RunState.FAILED, RunState.CANCELLED):
                 raise UnknownRun(id, "it has been undone already")
             if state is RunState.SUCCEEDED:
+                if not also_after_success:
+                    return
                 if await self._ask("undo a workflow", lambda: self._journal.reopen(id, request)):
                     break
             elif await self._signal(id, request):
@@ -128,6 +134,20 @@ class Administration:
         if loan is None:
             raise UnknownRun(id)
         return history_of(loan.entries)
+
+    async def export(self, id: str) -> RunHistory:
+        """All that the journal has of a run, for `replay_history` or for people.
+
+        Raises:
+            UnknownRun: it is not remembered.
+
+        Cancellation: changes nothing.
+        """
+        self._check_open()
+        loan = await self._ask("read a workflow", lambda: self._journal.run(check_id(id)))
+        if loan is None:
+            raise UnknownRun(id)
+        return history_of_run(loan)
 
     async def list(
         self,

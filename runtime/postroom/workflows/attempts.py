@@ -3,7 +3,6 @@
 Units: seconds; attempts counted from 1.
 """
 
-import math
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Any
@@ -70,24 +69,25 @@ class Attempts:
             await anyio.sleep(wait)
 
     async def _once(self, call: Callable[[int], Awaitable[Any]], attempt: int) -> Any:
-        limit = anyio.CancelScope(
-            deadline=math.inf if self.timeout is None else anyio.current_time() + self.timeout,
-        )
         try:
-            with limit:
-                result = await call(attempt)
-                if is_unawaited(result):
-                    kind = close_unawaited(result)
-                    text = f"returned a {kind} that nobody awaited (is an `await` missing?)"
-                    return Failed(HandlerAborted(self.path, text))
-                if anyio.current_time() < limit.deadline:
+            if self.timeout is None:  # most have none, and a scope takes as long as all else here
+                return self._looked_at(await call(attempt))
+            with anyio.move_on_after(self.timeout) as limit:
+                result = self._looked_at(await call(attempt))
+                if isinstance(result, Failed) or anyio.current_time() < limit.deadline:
                     return result
         except BaseException as error:
             if judge(error) is not Verdict.FAILURE:
                 raise
             return Failed(as_exception(self.path, error))
-        assert self.timeout is not None, "or its deadline would never come"
         return Failed(StepTimeout(self.path, self.timeout))
+
+    def _looked_at(self, result: Any) -> Any:
+        """What an attempt has returned, unless somebody forgot to await it."""
+        if not is_unawaited(result):
+            return result
+        text = f"returned a {close_unawaited(result)} that nobody awaited (is an `await` missing?)"
+        return Failed(HandlerAborted(self.path, text))
 
 
 @attrs.frozen

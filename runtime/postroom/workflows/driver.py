@@ -95,7 +95,7 @@ class Driver:
             text = f"the processes that ran it have died, {run.loan.run.losses} times"
             await self._seek()
             return Undoing(run.times.now(), False, None, "LostTooOften", text)
-        value, error = await self._call()
+        value, error = await self.call()
         return await self._ended(value, error)
 
     async def _ended(self, value: Any, error: BaseException | None) -> Undoing | None:
@@ -120,7 +120,7 @@ class Driver:
         self._error = error
         return undoing_of(error, run.times.now())
 
-    async def _call(self) -> tuple[Any, BaseException | None]:
+    async def call(self) -> tuple[Any, BaseException | None]:
         """What the function returns or raises; neither means anything where the run has a reason to stop."""
         run, workflow = self.run, self.run.workflow
         arguments: tuple[Any, ...] = ()
@@ -186,7 +186,7 @@ class Driver:
         async with anyio.create_task_group() as tasks:
 
             async def look() -> None:
-                await self._call()
+                await self.call()
                 tasks.cancel_scope.cancel()
 
             async def wait() -> None:

@@ -104,7 +104,11 @@ class Workflows(Administration):
             with backstage.listening(keeper.listener):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(keeper.serve, name="postroom workflows")
-                    await keeper.ready.wait()
+                    try:
+                        await keeper.ready.wait()
+                    except BaseException:
+                        keeper.end()  # it is shielded, and would be waited for
+                        raise
                     self._state = "open"
                     try:
                         yield
@@ -155,7 +159,7 @@ class Workflows(Administration):
             Exception: as `start`.
 
         Cancellation: cancels the run, if it was begun by this call, and waits until it is undone, for
-            `compensate_within` seconds at the most.
+            `compensate_within` seconds at the most. One that has succeeded by then stays so: its events are out.
         """
         handle, is_new = await self._begin(workflow, input, id, 0.0, "", "")
         try:
@@ -168,7 +172,7 @@ class Workflows(Administration):
     async def _abort(self, handle: WorkflowHandle[Any]) -> None:
         with anyio.CancelScope(shield=True, deadline=anyio.current_time() + self.compensate_within):
             try:
-                await handle.cancel()
+                await self._cancel(handle.id, also_after_success=False)
                 await handle.result()
             except Exception:  # that it was cancelled, or how it ended before: told to whoever asks for its result
                 return

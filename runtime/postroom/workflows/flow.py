@@ -182,7 +182,7 @@ class Flow:
         scope = anyio.CancelScope()
         if run.replay.moment(Kind.TIMED_OUT, path) is not None:
             run.expired[prefix] = scope
-        elif what.timeout is not None:
+        elif what.timeout is not None and run.seeking is None:
             due = run.moment(Kind.WAIT, path, lambda: run.times.now() + (what.timeout or 0.0))
             scope.deadline = anyio.current_time() + max(0.0, due - run.times.now())
         error: Exception

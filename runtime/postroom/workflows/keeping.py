@@ -43,7 +43,7 @@ THREADS: Final = 40
 """Worker threads for steps that are plain functions."""
 
 
-async def _staged(name: object, data: object, options: object) -> object:
+async def staged_events(name: object, data: object, options: object) -> object:
     """What `Events` does in a step."""
     buffer = current_buffer.get()
     await anyio.lowlevel.checkpoint()
@@ -86,7 +86,7 @@ class Keeper:
     _stop_for: Reason | None = attrs.field(default=None, init=False)
     _leaving: bool = attrs.field(default=False, init=False)
     _others_wait: bool = attrs.field(default=True, init=False)  # in the journal, as far as is known
-    _events: Events = attrs.field(factory=lambda: Events(_staged), init=False)  # type: ignore[arg-type]  # see there
+    _events: Events = attrs.field(factory=lambda: Events(staged_events), init=False)  # type: ignore[arg-type]  # see there
 
     def __attrs_post_init__(self) -> None:
         self.listener = Listener(self._on_heard, self.mail, self._on_lost)
@@ -314,7 +314,11 @@ class Keeper:
                     for run in tuple(self.runs.values()):
                         run.stop(Reason.LEAVING)
                     await self._wait_until_empty()
-            self._life.cancel()
+            self.end()
+
+    def end(self) -> None:
+        """Serve no more; what is in hand is cancelled, and nothing of it is written."""
+        self._life.cancel()
 
     def _stop_all(self, reason: Reason) -> None:
         self._stop_for = reason
@@ -323,5 +327,5 @@ class Keeper:
                 run.stop(reason)
 
     async def _wait_until_empty(self) -> None:
-        while self._working or (self._others_wait and not self.backstage.is_durable):
+        while self._working or (self._others_wait and self.known and not self.backstage.is_durable):
             await self._changed.wait()

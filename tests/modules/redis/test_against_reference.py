@@ -1,6 +1,7 @@
 """The same calls in the same order give the same results on a Redis server and on the reference store."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,6 +25,12 @@ PATTERNS = ["order.*", "order.placed", "**", "stock.low"]
 SUBSCRIPTIONS = ["ledger", "mail", "shelf"]
 SESSIONS = ["one", "two"]
 KEYS = [None, "k", "l|m"]
+LETTERS = st.none() | st.builds(
+    Letter,
+    *map(st.just, ("gave up", "ValueError", "no", "", 2)),
+    key=st.sampled_from(KEYS),
+    head_start=st.sampled_from([0.0, 5.0, 30.0]),
+)
 
 bindings = st.builds(
     Binding,
@@ -166,7 +173,7 @@ class SameAsReference(RuleBasedStateMachine):
         theirs: list[Settlement] = []
         for token in data.draw(st.lists(st.sampled_from(held), min_size=1, max_size=count)):
             step = Step.SETTLED if only_ends else data.draw(st.sampled_from(list(Step)))
-            letter = Letter("gave up", "ValueError", "no", "", 2) if data.draw(st.booleans()) else None
+            letter = data.draw(LETTERS)
             attempts, wait = data.draw(st.integers(0, 3)), data.draw(waits)
             if step is not Step.SETTLED:
                 letter = None
@@ -429,3 +436,29 @@ def as_listed(each: Any) -> Any:
 
 TestSameAsReference = pytest.mark.slow(SameAsReference.TestCase)
 TestSameAsReference.settings = settings(max_examples=60, stateful_step_count=40)
+
+
+@pytest.fixture
+def machine() -> Iterator[SameAsReference]:
+    state = SameAsReference()
+    state.begin()
+    yield state
+    state.teardown()
+
+
+def placed(name: str = "order.placed") -> Any:
+    return (name, None, 0.0, 0.0, False, None)
+
+
+def test_a_listing_counts_what_came_back_in_the_same_step(machine: SameAsReference) -> None:
+    machine.bind(drawn=[Binding("ledger", ("order.*",))], serve=False, session="one")
+    machine.publish(drawn=[[placed()]], session="one")
+    machine.fetch(count=1, names=["ledger"], session="one")
+    machine.wait(seconds=16.0)  # longer than a lease
+    machine.the_listings_are_the_same()
+
+
+def test_of_several_full_backlogs_the_first_is_named(machine: SameAsReference) -> None:
+    machine.bind(drawn=[Binding("ledger", ("order.*",), 1, "wait")], serve=False, session="one")
+    machine.bind(drawn=[Binding("mail", ("**",), 1, "wait")], serve=False, session="one")
+    machine.publish(drawn=[[placed()], [placed("stock.low"), placed()]], session="one")

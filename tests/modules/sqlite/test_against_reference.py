@@ -25,6 +25,12 @@ SUBSCRIPTIONS = ["ledger", "mail", "shelf"]
 SESSIONS = ["one", "two"]
 FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 KEYS = [None, "k", "k", "l"]
+LETTERS = st.none() | st.builds(
+    Letter,
+    *map(st.just, ("gave up", "ValueError", "no", "", 2)),
+    key=st.sampled_from(KEYS),
+    head_start=st.sampled_from([0.0, 5.0, 30.0]),
+)
 
 bindings = st.builds(
     Binding,
@@ -168,7 +174,7 @@ class SameAsReference(RuleBasedStateMachine):
         theirs: list[Settlement] = []
         for token in data.draw(st.lists(st.sampled_from(held), min_size=1, max_size=count)):
             step = Step.SETTLED if only_ends else data.draw(st.sampled_from(list(Step)))
-            letter = Letter("gave up", "ValueError", "no", "", 2) if data.draw(st.booleans()) else None
+            letter = data.draw(LETTERS)
             attempts, wait = data.draw(st.integers(0, 3)), data.draw(waits)
             if step is not Step.SETTLED:
                 letter = None

@@ -8,7 +8,7 @@ import apsw
 import pytest
 
 from postroom.journal import Entry, NewRun, RunLoan, RunState
-from postroom.modules.sqlite import SqliteModule, worker
+from postroom.modules.sqlite import SqliteModule, wakes, worker
 from postroom.modules.sqlite.journal import SqliteJournal
 from postroom.store_errors import UnknownResult
 
@@ -107,5 +107,29 @@ async def test_calls_of_many_runs_at_once_share_commits(path: Path, monkeypatch:
         async with anyio.create_task_group() as tasks:
             for number in range(100):
                 tasks.start_soon(run, number)
-        assert commits < 350  # of 700 calls
+        assert commits < 150  # of 700 calls
         assert len(await fetch(store, 200)) == 100
+
+
+async def test_the_thread_is_woken_once_for_all_that_one_turn_of_the_loop_asks_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    ring = wakes.Wakes.ring
+
+    async with SqliteModule(path).open("session") as store:
+        thread = inside(store)._worker
+
+        def noted(bell: wakes.Wakes) -> None:
+            asked.append(len(thread._calls))
+            ring(bell)
+
+        await have(inside(store).journal, "first", 0)
+        while not thread._asleep:
+            await anyio.sleep(0.001)
+        monkeypatch.setattr(wakes.Wakes, "ring", noted)
+        async with anyio.create_task_group() as tasks:
+            for number in range(1, 101):
+                tasks.start_soon(have, inside(store).journal, f"run-{number}", number)
+        monkeypatch.undo()
+    assert asked == [100]

@@ -54,6 +54,7 @@ async def test_67_who_emits_waits_for_a_file_that_another_writes_to(path: Path) 
     module: Any = SqliteModule(path)
     async with Runtime(module=module, role="emit", subscribers=[nobody]) as runtime:
         other = apsw.Connection(str(path))
+        other.set_busy_timeout(5000)  # ms: the runtime may still be writing what it begins with
         other.execute("BEGIN IMMEDIATE")
         stored = anyio.Event()
 
@@ -85,6 +86,7 @@ async def test_68_what_a_dead_process_had_is_taken_over_though_the_file_is_locke
         module: Any = SqliteModule(path, busy_timeout=0.05, lease=0.6)
         async with Runtime(module=module, subscribers=[ledger]):
             other = apsw.Connection(str(path))
+            other.set_busy_timeout(5000)
             other.execute("BEGIN IMMEDIATE")
             await anyio.sleep(0.3)  # whoever asks meanwhile is told that it is busy
             other.execute("UPDATE sessions SET lease_until = 0 WHERE name = 'dead'")

@@ -38,8 +38,6 @@ from .settings import Settings
 
 REMOVED: Final = "its subscription was removed"
 
-REPLAY_HEAD_START: Final = 5.0
-
 END_WITHIN: Final = 2.0
 """Seconds for the end of a session; where that is not enough, its lease runs out by itself."""
 
@@ -129,7 +127,7 @@ class RedisSession:
         return wire.letters(await self._call(scripts.LETTERS, subscription or False, after or False, limit))
 
     async def replay(self, number: int, letter: str) -> Published | None:
-        reply = wire.answer(await self._call(scripts.REPLAY, number, letter, wire.micro(REPLAY_HEAD_START)))
+        reply = wire.answer(await self._call(scripts.REPLAY, number, letter))
         return None if reply is None else Published(reply[0], (reply[1],))
 
     async def discard(self, letters: Collection[str]) -> int:

@@ -10,16 +10,12 @@ from postroom.contract import Binding, Letter, News, Notice, Published, StoredLe
 from postroom.outcomes import Cancelled
 
 from .endings import Ending, finish
-from .line import INSERT
+from .line import Share, put_back
 from .registry import droppable
 from .runs import notices_of_runs
-from .schema import IN_LINE
 from .transaction import MAIL, ROUTES, Transaction
 
 REMOVED: Final = "its subscription was removed"
-
-HEAD_START: Final = 5.0
-"""Of a replay."""
 
 _REGISTER: Final = """
 INSERT INTO subscriptions (name, patterns, backlog, overflow) VALUES (?, ?, ?, ?)
@@ -145,20 +141,17 @@ def _replay(tx: Transaction, letter: str) -> Published | None:
     row = cast(
         "Any",
         tx.db.execute(
-            "SELECT subscription, event, body, accepted_at FROM letters WHERE token = ?", (_number_of(letter),)
+            "SELECT subscription, event, body, accepted_at, letter FROM letters WHERE token = ?", (_number_of(letter),)
         ).fetchone(),
     )
     if row is None or (known := tx.registry.by_name.get(row[0])) is None:
         return None
-    name, event, body, accepted_at = row
+    name, event, body, accepted_at, text = row
+    kept = _letters.decode(text)
     tx.db.execute("DELETE FROM letters WHERE token = ?", (_number_of(letter),))
     number = tx.next_number()
     tx.db.execute("INSERT INTO events VALUES (?, 1, ?, ?, ?, ?)", (number, tx.session, accepted_at, event, body))
-    place = (known.id, IN_LINE, tx.now + HEAD_START, tx.now, number, HEAD_START)
-    tx.db.execute(INSERT, (*place, None, 0, 0, known.droppable))
-    if known.bounded is not None:
-        tx.count_waiting(known.id, 1)
-    tx.mail_for(known.id)
+    put_back(tx, [(Share(known.id, tx.now, number, kept.head_start, kept.key, 0, 0), tx.now)])
     return Published(accepted_at, (name,))
 
 

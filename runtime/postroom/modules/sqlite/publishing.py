@@ -52,6 +52,10 @@ NEWEST: Final = "the backlog was full (overflow: drop_newest)"
 OLDEST: Final = "the backlog was full, and a newer one took its place (overflow: drop_oldest)"
 
 
+_NONE: Final[dict[str, bytes]] = {}
+"""No outcomes yet; never changed."""
+
+
 class _Found(NamedTuple):
     """An event that was accepted before."""
 
@@ -100,17 +104,18 @@ class Intake:
         refusal = self._refusal(events)
         if refusal is not None:
             return refusal
-        same: dict[str, Published] = {}
+        same: dict[str, tuple[Match, Published]] = {}
         answer: list[Published] = []
         for position, event in enumerate(events):
             watcher = self.tx.session if watchers is None else watchers[position]
             if event.digest is not None and (found := self._find(event.id)) is not None:
                 answer.append(self._again(found, watcher))
                 continue
-            published = same.get(event.name)
-            match = self.tx.registry.match(event.name)
-            if published is None:
-                published = same[event.name] = Published(self.wall, match.names)
+            known = same.get(event.name)
+            if known is None:
+                match = self.tx.registry.match(event.name)
+                known = same[event.name] = match, Published(self.wall, match.names)
+            match, published = known
             outcomes = self._accept_one(event, match, watcher)
             answer.append(Published(self.wall, match.names, outcomes) if outcomes else published)
         return answer
@@ -141,12 +146,15 @@ class Intake:
     def _refusal(self, events: Emit) -> PostroomError | None:
         registry = self.tx.registry
         wanted: dict[Known, int] = {}
+        last: tuple[str, Match] | None = None
         for event in events:
             if event.digest is not None and (found := self._find(event.id)) is not None:
                 if found.digest != event.digest:
                     return ConflictingEvent(event.id, "contents")
                 continue
-            match = registry.match(event.name)
+            if last is None or last[0] != event.name:
+                last = event.name, registry.match(event.name)
+            match = last[1]
             if event.require and not match.targets:
                 return NoSubscriber(event.name)
             for target in match.bounded:
@@ -192,15 +200,17 @@ class Intake:
 
     def _accept_one(self, event: StoredEvent, match: Match, watcher: int) -> dict[str, bytes]:
         """Returns the outcomes that there are already."""
-        tx = self.tx
-        targets = match.targets
+        tx, targets = self.tx, match.targets
         is_plain = len(targets) == 1 and event.digest is None and tx.terms.keep is None
         if not targets and event.digest is None and tx.terms.keep is None:
-            return {}
+            return _NONE
         number = tx.next_number()
         self._events.append((number, int(is_plain), watcher, self.wall, event.id, event.body))
         if not is_plain:
             self._record(number, event, match)
+        if is_plain and not match.bounded:
+            self._enqueue(targets[0], event, number)
+            return _NONE
         outcomes: dict[str, bytes] = {}
         for target in targets:
             if target.bounded is not None and (dropped := self._make_room(target, event, number)) is not None:

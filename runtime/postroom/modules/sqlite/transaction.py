@@ -76,6 +76,7 @@ class Transaction:
         wakes: What to tell to which sessions.
         lost: The own lease had run out, which nobody has been told yet.
         forgotten: Ids of sessions that were.
+        keyed: Subscriptions of which something with a key was lent here.
     """
 
     db: apsw.Connection
@@ -90,6 +91,7 @@ class Transaction:
     wakes: dict[int, int] = attrs.field(factory=dict, init=False)
     lost: bool = attrs.field(default=False, init=False)
     forgotten: list[int] = attrs.field(factory=list, init=False)
+    keyed: set[int] = attrs.field(factory=set, init=False)
     _number: int = attrs.field(default=0, init=False)
     _number_before: int = attrs.field(default=0, init=False)
     _version: int = attrs.field(default=0, init=False)

@@ -94,6 +94,7 @@ class Worker:
     _calls: deque[Call] = attrs.field(factory=deque, init=False)
     _running: list[Call] = attrs.field(factory=list, init=False)
     _asleep: bool = attrs.field(default=False, init=False)
+    _ringing: bool = attrs.field(default=False, init=False)
     _ending: bool = attrs.field(default=False, init=False)
     _hurry: bool = attrs.field(default=False, init=False)
     _process: int = attrs.field(factory=os.getpid, init=False)
@@ -130,8 +131,14 @@ class Worker:
         """Have a step run."""
         self.check()
         self._calls.append(call)
-        if self._asleep:
-            self._wakes.ring()
+        if self._asleep and not self._ringing:
+            self._ringing = True
+            self.port.submit(self._ring)
+
+    def _ring(self) -> None:
+        """Wake the thread, once all tasks that can run have had their turn: what they ask for shares a commit."""
+        self._ringing = False
+        self._wakes.ring()
 
     def stop(self) -> None:
         """End the thread once everything that was submitted is done; `tell` is called when it has."""

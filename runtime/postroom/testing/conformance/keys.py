@@ -116,3 +116,31 @@ async def what_is_handed_back_keeps_its_place_in_its_key(world: World) -> None:
     await second.idle()
     assert list(dict.fromkeys(ledger.lines)) == [0, 1, 2, 3]
     assert ledger.lines == [0, 0, 1, 2, 3]
+
+
+@check(Capability.KEYS, Capability.SHARED)
+async def a_replay_takes_its_place_in_its_key(world: World) -> None:
+    """While one of its key is being handled, no other process begins it."""
+    ledger, gate = Ledger(), anyio.Event()
+
+    async def handle(event: Event, context: Context) -> None:
+        if event.data == "refused" and ledger.lines.count("refused") == 1:
+            raise ValueError("once")
+        if event.data == "slow":
+            await gate.wait()
+
+    subscriber = ledger.handler(then=handle)
+    shops = [await world.start(subscriber) for _ in range(2)]
+    await (await shops[0].emit("order.placed", "refused", key="a"))
+    (letter,) = await shops[0].dead_letters.list()
+    slow = await shops[0].emit("order.placed", "slow", key="a")
+    await world.until(lambda: "slow" in ledger.lines)
+    again = await shops[1].dead_letters.replay(letter)
+    await shops[1].emit("order.placed", "of no key")
+    await world.until(lambda: "of no key" in ledger.lines)
+    await world.wait(1)
+    assert ledger.lines == ["refused", "slow", "of no key"]
+    gate.set()
+    await slow
+    await again
+    assert ledger.lines == ["refused", "slow", "of no key", "refused"]

@@ -99,6 +99,28 @@ async def dead_letters_are_listed_page_by_page(world: World) -> None:
         assert await store.replay(bare.next(), first[0].id) is None
 
 
+@check(has_store=True)
+async def a_replay_has_the_key_and_the_head_start_of_its_letter(world: World) -> None:
+    """It is behind what waits of its key, and goes first where it is urgent."""
+    async with world.session() as store:
+        bare = Bare(store)
+        await bare.bind()
+        await bare.publish("keyed", "urgent")
+        keyed, urgent = await bare.fetch()
+        letters = [Letter("no", None, "", "", 1, "k"), Letter("no", None, "", "", 1, None, 0.0)]
+        steps = [
+            Settlement(loan.token, Step.SETTLED, b"{}", letter)
+            for loan, letter in zip((keyed, urgent), letters, strict=True)
+        ]
+        assert list(await store.settle(steps)) == [True, True]
+        await bare.publish("before", key="k", head_start=300.0)
+        await bare.publish("default")
+        for stored in await store.letters(None, None, 10):
+            assert await store.replay(bare.next(), stored.id) is not None
+        assert [loan.id for loan in await bare.fetch(2)] == ["urgent", "default"]
+        assert [loan.id for loan in await bare.fetch(2)] == ["before", "keyed"]
+
+
 @check(Capability.GROUPS, has_store=True)
 async def a_group_has_a_limit(world: World) -> None:
     """10,000 events; beyond it nothing more is staged, and what is there stays."""

@@ -90,7 +90,8 @@ class ReferenceStore(Deliveries):
         if letter is None or letter.subscription not in self.bindings:
             return None
         del self.dead[id]
-        event = StoredEvent(letter.event, "", letter.body)
+        kept = letter.letter
+        event = StoredEvent(letter.event, "", letter.body, key=kept.key, head_start=kept.head_start)
         again = KeptEvent(event, letter.accepted_at - EPOCH, (letter.subscription,), [session])
         self.deliveries.append(KeptDelivery(next(self._numbers), again, letter.subscription, now))
         self._tell_all(mail=True)

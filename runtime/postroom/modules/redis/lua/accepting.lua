@@ -87,7 +87,7 @@ end
 
 -- Why none of these events can be accepted; nil where they can.
 local function refusal(events)
-  local wanted
+  local wanted, order = nil, {}
   for _, event in ipairs(events) do
     local known = event[7] and digest_of(event[8])
     if known then
@@ -97,12 +97,15 @@ local function refusal(events)
       if event[9] and #set == 0 then return '\146\1' .. str(event[9]) end
       if set.bounded then
         wanted = wanted or {}
-        for _, position in ipairs(set) do wanted[position] = (wanted[position] or 0) + 1 end
+        for _, position in ipairs(set) do
+          if not wanted[position] then order[#order + 1] = position end
+          wanted[position] = (wanted[position] or 0) + 1
+        end
       end
     end
   end
-  for position, more in pairs(wanted or {}) do
-    local target = TARGETS[position]
+  for _, position in ipairs(order) do
+    local target, more = TARGETS[position], wanted[position]
     local overflow = target[4]
     if target[3] and (overflow == 'wait' or overflow == 'coalesce') then
       local there = waiting_of(target[1])

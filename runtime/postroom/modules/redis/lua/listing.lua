@@ -1,6 +1,7 @@
 -- All subscriptions as they stand.
 local function main()
   if not enter() then return GONE end
+  flush_counters() -- entering may have given back what others were lent
   local all, pieces = call('HGETALL', P .. 'subs'), {}
   for i = 1, #all, 2 do
     local sid = all[i]

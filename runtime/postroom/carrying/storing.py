@@ -1,4 +1,4 @@
-"""Events and subscriptions, as a store takes them."""
+"""What a store is given: events and subscriptions as it takes them."""
 
 from typing import Any
 
@@ -8,9 +8,13 @@ from ..event import HEAD_STARTS, Event
 from ..subscriber import Subscriber
 
 
-def stored_event(event: Event, given: Event | None, require: bool) -> tuple[StoredEvent, Event]:
-    """An event as a store takes it; and as its receipt has it."""
-    stored = StoredEvent(
+def stored_event(event: Event, given: Event | None, require: bool) -> StoredEvent:
+    """An event as a store takes it; `given` as its user gave it, where the user chose its id.
+
+    Raises:
+        NotPortable, BackoffNotPortable: it can't be stored.
+    """
+    return StoredEvent(
         event.id,
         event.name,
         encode_event(event),
@@ -20,7 +24,6 @@ def stored_event(event: Event, given: Event | None, require: bool) -> tuple[Stor
         event.delay or 0.0,
         require,
     )
-    return stored, event
 
 
 def binding_of(subscriber: Subscriber[..., Any]) -> Binding:
