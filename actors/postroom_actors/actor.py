@@ -75,6 +75,7 @@ class Hand(Generic[M]):
         task: The task that runs here; compared by identity only.
         wait: What that task waits for other hands to do; None while it is idle or at work.
         generators: The async generators that began in this attempt; None while none has.
+        is_over: It was ended: it takes nothing more, also where what it has in hand hides that from it.
         mark: Also in the context of the task, and of each task started there: it says for which message.
     """
 
@@ -89,6 +90,12 @@ class Hand(Generic[M]):
     wait: "Wait | None" = attrs.field(default=None, init=False)
     generators: Generators | None = attrs.field(default=None, init=False, repr=False)
     mark: object = attrs.field(default=None, init=False, repr=False)
+    is_over: bool = attrs.field(default=False, init=False)
+
+    def end(self) -> None:
+        """Cancel what it has in hand, and let it take nothing more."""
+        self.is_over = True
+        self.scope.cancel()
 
     def turn_over(self) -> None:
         """Tell the tasks that are started from now on from those that were started before."""
@@ -178,7 +185,7 @@ class Actor(Generic[M]):
         """Cancel what is in hand and end the hands; the mailbox keeps what is in it."""
         self.closed = True
         for hand in self._hands:
-            hand.scope.cancel()
+            hand.end()
 
     async def work(self, hand: Hand[M]) -> None:
         """Serve the mailbox until the actor is closed and the mailbox empty, or until interrupted.
@@ -279,6 +286,8 @@ class Actor(Generic[M]):
                 hand.message = None
                 succeeded(message, result, started, ended)
             if ended - started > quick:
+                if hand.is_over:  # by another task, so not while a quick handler ran
+                    return
                 hand.turn_over()
             if open_cancellations is not None and open_cancellations():
                 await self.absorb(hand.port)

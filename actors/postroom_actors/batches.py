@@ -66,6 +66,8 @@ class BatchActor(Actor[M]):
             else:
                 hand.message = None
                 self.batches.succeeded(batch, result, started, stopwatch())
+            if hand.is_over:
+                return
             if open_cancellations is not None and open_cancellations():
                 await self.absorb(hand.port)
             if turn.is_over(stopwatch()):

@@ -39,10 +39,13 @@ class Kernel:
             self._tasks.start_soon(actor.work, actor.hire(self.port, self.turn), name=actor.name)
 
     def replace(self, actor: Actor[M]) -> None:
-        """End the hands that have something in hand, by cancelling it, and let fresh ones take their places."""
-        for hand in [hand for hand in actor.hands if hand.message is not None]:
+        """End the hands that have something in hand, by cancelling it, and let fresh ones take their places.
+
+        One that is ended already, and has not noticed, has its successor.
+        """
+        for hand in [hand for hand in actor.hands if hand.message is not None and not hand.is_over]:
             self._tasks.start_soon(actor.work, actor.hire(self.port, self.turn), name=actor.name)
-            hand.scope.cancel()
+            hand.end()
 
     def keep(self, service: Callable[[], Coroutine[object, object, None]], name: str) -> None:
         """Run a service of the kernel's own, such as `Timers.run`, until the block ends."""

@@ -16,7 +16,7 @@ from .dead_letters import letter_of, reason_of
 from .delivery import LET_GO, Delivery, LongDelivery, as_long, deliveries_in, let_go
 from .errors import HandlerAborted, UnreadableEvent
 from .event import HEAD_STARTS, Event
-from .loans import Grave, LoanReceipt
+from .loans import Grave, LoanReceipt, is_lost
 from .log import printable
 from .needs import need_to_settle, needs_of_admission, needs_of_delay, needs_to_settle_all
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
@@ -186,7 +186,7 @@ class SubscriptionBehaviour(Supervised):
     def failed(self, message: Delivery, error: BaseException, started: float, ended: float) -> Admission | None:
         delivery = self._with_time(message, started, ended)
         exception = self.as_exception(error)
-        if self.goes_back(error):
+        if self.goes_back(error) and not is_lost(delivery):
             self.mailbox.hand_back(delivery)
             return None
         if self.supervisor is None:
@@ -204,6 +204,9 @@ class SubscriptionBehaviour(Supervised):
     def _attempt_failed(
         self, delivery: LongDelivery, exception: Exception, *, is_last: bool = False
     ) -> Admission | None:
+        if is_lost(delivery):
+            self._cancel(delivery, CLOSED, delivery.attempt)
+            return None
         policy = self.policy_of(delivery.event)
         try:
             wait = None if is_last else self._wait_before_retry(delivery, exception, policy)

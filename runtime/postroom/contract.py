@@ -227,7 +227,8 @@ class News(msgspec.Struct, frozen=True):
         room: A backlog that refused an emit of this session may have room again.
         routes: Who subscribes to what, or who serves it, may have changed.
         lost: The session's lease had run out: all that it was lent is gone, its tokens are worth nothing, and it serves
-            nobody until it binds again. It has a new lease already.
+            nobody until it binds again. It has a new lease already. Told again, as notices are, where it may not have
+            been heard.
     """
 
     number: int = 0

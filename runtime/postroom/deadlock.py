@@ -5,10 +5,12 @@ in the worker's place at its actor, where the checks of others find it. A task t
 while the handler goes on, so its waits are not counted.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
+
+import attrs
 
 from postroom_actors import Hand, Port, Wait, current_hand, find_circle, running_library
 
@@ -31,6 +33,37 @@ def own_hand(port: Port) -> Hand[Any] | None:
     if hand.task is port.current_task():
         return hand  # also where an instance starts or stops, with no message in hand
     return hand if hand.message is not None and in_thread_of.get() is hand else None
+
+
+@attrs.frozen(eq=False)
+class LateWait(Wait):
+    """A wait that may close a circle after it has begun: where somebody goes who could have ended it from outside.
+
+    Attributes:
+        wake: Called when it is refused.
+        refusals: Why it was; whoever waits raises that. It needs nobody then.
+    """
+
+    wake: Callable[[], None] = attrs.field(kw_only=True)
+    refusals: list[WouldDeadlock] = attrs.field(kw_only=True)
+
+    @classmethod
+    def of(cls, wait: Wait, wake: Callable[[], None]) -> "LateWait":
+        refusals: list[WouldDeadlock] = []
+        return cls(
+            wait.kind, wait.label, lambda: () if refusals else wait.needs(), wait.every, wake=wake, refusals=refusals
+        )
+
+
+def refuse_circles(hands: Iterable[Hand[Any]]) -> None:
+    """Refuse each wait of these hands that has closed a circle meanwhile, and without which there is none."""
+    for hand in hands:
+        wait = hand.wait
+        if isinstance(wait, LateWait):
+            circle = find_circle(hand, wait)
+            if circle is not None and not circle.closes_at:  # else it waits for those in one, who are told
+                wait.refusals.append(WouldDeadlock(wait.label, str(circle)))
+                wait.wake()
 
 
 def check(hand: Hand[Any], wait: Wait) -> None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import attrs
 
-from .delivery import LongDelivery
+from .delivery import Delivery, LongDelivery
 from .outcomes import Outcome
 from .receipt import Receipt
 
@@ -67,3 +67,8 @@ class LoanReceipt(Receipt, eq=False, kw_only=True):
     def settle(self, outcome: Outcome) -> None:
         """The runtime's own: the delivery is over."""
         self.desk.settled(self, outcome)
+
+
+def is_lost(delivery: Delivery) -> bool:
+    """Whether a delivery was lent to this process, and belongs to another one by now: nothing more is done for it."""
+    return isinstance(delivery.receipt, LoanReceipt) and delivery.receipt.lost

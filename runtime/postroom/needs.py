@@ -52,7 +52,7 @@ def need_to_settle(actor: Actor[Delivery], receipt: Receipt) -> Every:
     if overflow is Overflow.DROP_OLDEST or (overflow is Overflow.COALESCE and key is not None):
         return Every(())  # a newer event, from anywhere, may take its place
     needs = _needs_to_take(actor)
-    if key is not None and key in _held_keys(actor):
+    if key is not None and key in held_keys(actor):
         needs.append(tuple(hand for hand in actor.hands if key in _keys_of(_deliveries_in(hand))))
     ahead = list(takewhile(lambda delivery: not _is_of(delivery, receipt), (each for each, _ in actor.mailbox.line)))
     if len(ahead) < len(actor.mailbox.line):
@@ -85,7 +85,7 @@ def _needs_of_takes(actor: Actor[Delivery], in_line: Sequence[Key]) -> list[Sing
     ahead = [*_keys_of(mailbox.waiting()), *in_line]
     if mailbox.overflow is Overflow.COALESCE:  # one of each key is all that will ever need a place
         ahead = [*{key for key in ahead if key is not None}, *(key for key in ahead if key is None)]
-    held = _held_keys(actor)
+    held = held_keys(actor)
     missing = len(ahead) + 1 - mailbox.capacity
     if missing <= 0:
         return []
@@ -109,7 +109,7 @@ def _count(ahead: Sequence[Key], hand: Hand[Any], held: set[str]) -> int:
     return sum(key in keys for key in ahead)
 
 
-def _held_keys(actor: Actor[Delivery]) -> set[str]:
+def held_keys(actor: Actor[Delivery]) -> set[str]:
     """The keys of which nothing can be taken now."""
     mailbox = actor.mailbox
     if mailbox.lanes is None and not mailbox.by_key:

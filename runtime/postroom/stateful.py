@@ -12,7 +12,7 @@ from postroom_actors import LivingActor, Moment, Phase, Verdict, interrupt_of, j
 from .actor import Actor, bind, class_of, methods_of
 from .behaviour import SubscriptionBehaviour
 from .delivery import Delivery
-from .loans import LoanReceipt
+from .loans import is_lost
 from .options import EmitOptions
 from .reading import reader_of_handler
 from .receipt import Receipt
@@ -53,8 +53,7 @@ class StatefulBehaviour(SubscriptionBehaviour):
             self.calls[method] = self.call_of(handler, reader_of_handler(handler, self.name))
 
     def cancelled(self, delivery: Delivery, started: float, ended: float) -> None:
-        loan = delivery.receipt
-        if isinstance(loan, LoanReceipt) and loan.lost:
+        if is_lost(delivery):
             SubscriptionBehaviour.cancelled(self, delivery, started, ended)
         elif self.leaving is None or (self.actor.renewing and not self.actor.closed):  # type: ignore[attr-defined]
             self.mailbox.hand_back(delivery)  # its instance went, not its subscription: no attempt is spent

@@ -142,7 +142,7 @@ class Subscription:
 
     async def _leave_store(self) -> None:
         if self._behaviour.around.leave is not None:
-            await self._behaviour.around.leave(self.name)
+            await self._behaviour.around.leave(self._behaviour)
 
     def _leave(self) -> None:
         self._behaviour.unsubscribe()

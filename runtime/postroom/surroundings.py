@@ -81,7 +81,7 @@ class Surroundings:
     copy: Callable[[Delivery], Delivery] | None = None
     is_durable: bool = False
     serve: Callable[[Any], None] | None = None
-    leave: Callable[[str], Awaitable[None]] | None = None
+    leave: Callable[[Any], Awaitable[None]] | None = None
     pause: Callable[[str, bool], Awaitable[None]] | None = None
     reopened: Callable[[], None] = attrs.field(default=lambda: None)
     give_up_after: float | None = None

@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_futures
 from contextlib import suppress
@@ -19,8 +19,8 @@ import attrs
 
 from postroom_actors import Hand, Port
 
-from .deadlock import OUTCOMES, ROOM, check, own_hand
-from .errors import NotFromHere, RuntimeClosed
+from .deadlock import OUTCOMES, ROOM, LateWait, check, own_hand
+from .errors import NotFromHere, RuntimeClosed, WouldDeadlock
 from .event import Event
 from .outcomes import Report
 from .receipt import Receipt
@@ -173,10 +173,13 @@ class ThreadReceipt:
                 return False
             raise
         try:
-            return self._inbox.outlast(sleeper.sleep, seconds)
+            has_woken = self._inbox.outlast(sleeper.sleep, seconds)
         finally:
             _end_wait(hand)
             self._receipt.stop_waking(sleeper)
+        if sleeper.refusals and not self._receipt.settled:
+            raise sleeper.refusals[0]
+        return has_woken
 
     def _begin(self, sleeper: "_NextStep") -> Hand[Any] | None:
         """In the loop's thread: have `sleeper` woken when all is settled."""
@@ -190,22 +193,25 @@ class ThreadReceipt:
             wait = receipt.wait_for(OUTCOMES)
             check(hand, wait)
             hand.wait = wait
+            if isinstance(wait, LateWait):
+                sleeper.refusals = wait.refusals
         receipt.wake_later(sleeper)
         return hand
 
 
 @attrs.define(eq=False)
 class _NextStep(ThreadSleeper):
-    """A sleep until a staged event leaves its group, or until all is settled.
+    """A sleep until a staged event leaves its group, until all is settled, or until that can never be.
 
     Others may have the receipt wake who waits at every single outcome.
     """
 
     receipt: Receipt
     was_staged: bool = False
+    refusals: Sequence[WouldDeadlock] = ()
 
     def wake(self) -> None:
-        if self.receipt.settled or self.receipt.staged is not self.was_staged:
+        if self.receipt.settled or self.receipt.staged is not self.was_staged or self.refusals:
             ThreadSleeper.wake(self)
 
 

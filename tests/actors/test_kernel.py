@@ -191,6 +191,44 @@ async def test_an_interrupt_in_a_handler_ends_the_actor_and_nothing_else() -> No
         assert list(actor.mailbox.queue) == [2]
 
 
+async def test_a_hand_that_is_replaced_and_goes_on_is_not_replaced_again() -> None:
+    async def does_not_listen(message: int) -> None:
+        with anyio.CancelScope(shield=message == 0):
+            await anyio.sleep(30)
+
+    async with actor_at_work(does_not_listen) as (kernel, actor, diary):
+        actor.mailbox.offer(0)
+        await anyio.sleep(1)
+        for _ in range(3):
+            kernel.replace(actor)
+            await anyio.sleep(1)
+        for number in (1, 2, 3):
+            actor.mailbox.offer(number)
+        await anyio.sleep(1)
+        assert actor.in_hand == [0, 1]
+        await anyio.sleep(100)
+        assert diary.lines == [("succeeded", number) for number in (0, 1, 2, 3)]
+
+
+async def test_a_hand_that_was_ended_and_has_not_heard_of_it_takes_nothing_more() -> None:
+    begun: list[int] = []
+
+    async def does_not_listen(message: int) -> None:
+        begun.append(message)
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(1)
+
+    async with actor_at_work(does_not_listen) as (_, actor, diary):
+        actor.mailbox.offer(1)
+        actor.mailbox.offer(2)
+        await anyio.sleep(0.5)
+        actor.interrupt()
+        await anyio.sleep(5)
+        assert begun == [1]
+        assert diary.lines == [("succeeded", 1), ("ended", None)]
+        assert list(actor.mailbox.queue) == [2]
+
+
 async def test_a_hand_waits_for_the_room_that_its_failed_message_needs() -> None:
     async with actor_at_work() as (kernel, actor, diary):
         full: Mailbox[int] = Mailbox(Owner(), 1)

@@ -174,3 +174,22 @@ async def test_a_store_that_breaks_ends_the_runtime_at_once_and_is_told_as_it_is
         await live()
     assert caught.value.module == "reference"
     assert anyio.current_time() - start < 8
+
+
+async def test_an_emit_that_may_be_stored_is_unknown_though_the_store_is_broken_by_now() -> None:
+    module = faulty(both(failing("publish", Fault.LOST_REPLY), failing("publish", Fault.BROKEN)))
+    told: list[Exception] = []
+
+    async def emit(runtime: Runtime) -> None:
+        try:
+            await runtime.emit("order.placed")
+        except (UnknownResult, StoreBroken) as error:
+            told.append(error)
+
+    async with anyio.create_task_group() as others:
+        with pytest.raises(StoreBroken):
+            async with Runtime(module=module) as runtime:
+                others.start_soon(emit, runtime)
+                await anyio.sleep_forever()
+    assert [fault for _, call, fault in module.faults if call == "publish"] == [Fault.LOST_REPLY, Fault.BROKEN]
+    assert [type(error) for error in told] == [UnknownResult]

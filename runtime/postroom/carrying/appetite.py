@@ -43,9 +43,12 @@ class Appetite:
 
     def demand(self) -> int:
         """How many to ask for now: nothing while no worker is idle and there is half of a window to go on with."""
-        if not self.hungry or self.held > max(self.window // 2, self.least - 1):
-            return 0
-        return self.window - self.held
+        return 0 if not self.hungry or self.is_sated else self.window - self.held
+
+    @property
+    def is_sated(self) -> bool:
+        """Whether it asks for nothing more, whatever there is."""
+        return self.held > max(self.window // 2, self.least - 1)
 
     def came(self, asked: int, came: int, now: float) -> None:
         """A fetch has brought so many; fit the window to how long the last ones took."""

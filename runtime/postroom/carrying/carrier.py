@@ -7,6 +7,7 @@ Units: seconds.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -14,24 +15,24 @@ import anyio
 import attrs
 import msgspec
 
-from postroom_actors import Need, Port, Wait
+from postroom_actors import Port
 
 from ..behaviour import SubscriptionBehaviour
 from ..codec import UnreadableRecord, decode_event, decode_outcome
 from ..contract import News, Notice, Published, Store, StoredEvent, StoredSubscription
-from ..deadlock import ROOM, own_hand
+from ..deadlock import own_hand
+from ..errors import RuntimeClosed
 from ..event import Event
 from ..loans import LentDelivery
 from ..log import LEASE_LOST, REFUSED, Log
-from ..needs import need_to_settle
 from ..outcomes import Outcome
-from ..receipt import Receipt
 from ..recordings import emitters_of
 from ..subscriber import Subscriber
+from .company import Company
 from .fetching import Fetcher
 from .persistence import Persistence
 from .publishing import Publisher, Submission
-from .receipts import NOBODY, Receipts, StoredReceipt, StoredTarget
+from .receipts import Receipts, StoredReceipt, StoredTarget
 from .settling import Settler
 from .storing import binding_of, stored_event
 
@@ -49,11 +50,10 @@ class Carrier:
         store: The session on it.
         session: Its name.
         recorded: Told of each receipt whose event was accepted, and of the subscription that has emitted it.
-        lost: Told that the session was taken for dead; says how many deliveries were in hand, and how many waited.
-        run_heard, runs_mail, runs_lost: Told of runs of workflows: of one that was written to or is over; that there
-            may be some to take up; that all that this session had are lost.
+        lost: Told that the session was taken for dead; says how many deliveries were in hand, how many waited.
+        run_heard, runs_mail, runs_lost: Told of runs: one was written to or is over; some may wait; all are lost.
         staged_heard: Told of what became of something staged; whether that was staged here.
-        elsewhere: Subscriptions that other processes serve, as far as is known.
+        company: The other processes.
     """
 
     store: Store
@@ -72,10 +72,13 @@ class Carrier:
     publisher: Publisher = attrs.field(init=False)
     settler: Settler = attrs.field(init=False)
     fetcher: Fetcher = attrs.field(init=False)
-    elsewhere: frozenset[str] = attrs.field(default=frozenset(), init=False)
+    company: Company = attrs.field(init=False)
     refused: int = attrs.field(default=0, init=False)
     _stirred: anyio.Event | None = attrs.field(default=None, init=False)  # where somebody waits for any change
     session: str = attrs.field(kw_only=True)
+    _registry: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
+    _asking: dict[anyio.CancelScope, None] = attrs.field(factory=dict, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
     _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
     _last_targets: tuple[tuple[str, ...], tuple[StoredTarget, ...]] = attrs.field(default=((), ()), init=False)
@@ -83,7 +86,13 @@ class Carrier:
 
     def __attrs_post_init__(self) -> None:
         self.publisher = Publisher(
-            self.store, self.port, self._persistence, self._sending, self.accepted, self._room_in, self._answered
+            self.store,
+            self.port,
+            self._persistence,
+            self._sending,
+            self.accepted,
+            lambda name: self.company.room_in(name),
+            self._answered,
         )
         self.settler = Settler(
             self.store,
@@ -96,6 +105,7 @@ class Carrier:
             self._look,
         )
         self.fetcher = Fetcher(self.store, self.port, self._persistence, self.settler, self.hand_over, self.losses)
+        self.company = Company(self.session, self.fetcher)
 
     # Emitting
 
@@ -190,19 +200,8 @@ class Carrier:
     def _target(self, name: str) -> StoredTarget:
         target = self._targets.get(name)
         if target is None:
-            target = self._targets[name] = StoredTarget(name, self.port, self._need)
+            target = self._targets[name] = StoredTarget(name, self.port, self.company.need)
         return target
-
-    def _need(self, name: str, receipt: Receipt) -> Need:
-        behaviour = self.fetcher.served.get(name)
-        if behaviour is None or name in self.elsewhere:
-            return NOBODY  # another process may handle it, now or later
-        return need_to_settle(behaviour.actor, receipt)
-
-    def _room_in(self, name: str) -> Wait:
-        behaviour = self.fetcher.served.get(name)
-        alone = behaviour is not None and name not in self.elsewhere
-        return Wait(ROOM, f"room in the backlog of {name}", lambda: (behaviour.actor,) if alone and behaviour else ())
 
     # What comes back
 
@@ -271,14 +270,12 @@ class Carrier:
 
     async def _heard(self, news: News) -> None:
         if news.lost:
-            self._lost()
-            await self.bind([each.subscriber for each in self.fetcher.served.values()], serve=True)
-            self.fetcher.expect()  # nobody has told it of mail meanwhile
+            await self._begin_anew()
         for notice in news.notices:
             if not self._noticed(notice) and self.publisher.is_asking:
                 self._early.append(partial(self._noticed, notice))
         if news.routes:
-            await self._learn_routes()
+            self.company.learn(await self.listing())
         if news.room:
             self.publisher.try_again()
         if news.mail:
@@ -289,8 +286,7 @@ class Carrier:
     def _noticed(self, notice: Notice) -> bool:
         """Take up a notice; whether anybody here waits for such."""
         if notice.run:
-            self.run_heard(notice.run)
-            return True
+            return self.run_heard(notice.run) is None
         if notice.published is not None or notice.cleared:
             return self.staged_heard(notice)
         return self._tell(notice.event, notice.outcome)
@@ -301,24 +297,34 @@ class Carrier:
         for take_up in early:
             take_up()
 
-    def _lost(self) -> None:
+    async def _begin_anew(self) -> None:
+        """The session was taken for dead: drop what it had, and register again."""
         self.settler.forget()
         in_hand, waiting = self.lost()
         self.runs_lost()
         self.fetcher.lose_all()
         self._log.write(LEASE_LOST, in_hand, waiting)
-
-    async def _learn_routes(self) -> None:
-        self.elsewhere = frozenset(each.name for each in await self.listing() if set(each.served_by) - {self.session})
+        await self.bind([each.subscriber for each in self.fetcher.served.values()], serve=True)
+        self.fetcher.expect()  # nobody has told it of mail meanwhile
 
     # The life of subscriptions
 
     async def ask(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask the store for something that is harmless when asked twice.
 
+        Raises:
+            RuntimeClosed: the runtime has ended; it was done or not.
+
         Cancellation: it was done or not.
         """
-        return await self._persistence.until_done(what, ask)
+        with anyio.CancelScope() as scope:
+            self._asking[scope] = None
+            try:
+                if not self._closed:
+                    return await self._persistence.until_done(what, ask)
+            finally:
+                del self._asking[scope]
+        raise RuntimeClosed("closed")
 
     async def listing(self) -> Sequence[StoredSubscription]:
         """What is registered in the store.
@@ -333,16 +339,22 @@ class Carrier:
         Cancellation: they are registered or not.
         """
         if subscribers:
-            bindings = [binding_of(each) for each in subscribers]
-            await self._persistence.until_done("register subscriptions", lambda: self.store.bind(bindings, serve=serve))
+            bindings = list(map(binding_of, subscribers))
+            async with self._registry:
+                await self.ask("register subscriptions", lambda: self.store.bind(bindings, serve=serve))
 
-    async def leave(self, name: str) -> None:
-        """Serve a subscription no longer.
+    async def leave(self, behaviour: SubscriptionBehaviour) -> None:
+        """Serve a subscription no longer; unless another one has its name by now, which is served.
 
         Cancellation: that is so, here; the store learns of it by the end of the session.
         """
-        self.fetcher.leave(name)
-        await self.ask("take a subscription back", lambda: self.store.leave([name]))
+        name = behaviour.name
+        if self.fetcher.served.get(name) is behaviour:
+            self.fetcher.leave(name)
+        async with self._registry:  # no call to leave may arrive after one to register anew
+            if name not in self.fetcher.served and not self._closed:
+                with suppress(RuntimeClosed):
+                    await self.ask("take a subscription back", lambda: self.store.leave([name]))
 
     async def pause(self, name: str, paused: bool) -> None:
         """Pause a subscription in all processes, or resume it.
@@ -372,6 +384,9 @@ class Carrier:
 
     def close(self) -> None:
         """The runtime has ended: nothing more will be heard."""
+        self._closed = True
+        for scope in tuple(self._asking):
+            scope.cancel()
         self.publisher.close()
         for receipt in self._receipts.all():
             receipt.close()

@@ -153,6 +153,14 @@ class Fetcher:
             appetite.held = 0
         self.expect()
 
+    def is_sated(self, name: str) -> bool:
+        """Whether nothing more is asked for before something of this subscription is held no more.
+
+        Not where something waits for its next attempt, which takes no place meanwhile: time may change all that.
+        """
+        waiting = any(self.loans.get(token) == name for token in self._waiting)
+        return self.appetites[name].is_sated and not waiting
+
     def demand(self) -> dict[str, int]:
         """What to ask for now."""
         demand: dict[str, int] = {}

@@ -16,9 +16,9 @@ import attrs
 from postroom_actors import Hand, Port, Sleeper, Wait, Wakeable
 
 from ..contract import Answer, Published, Store, StoredEvent
-from ..deadlock import check
+from ..deadlock import LateWait, check
 from ..errors import PostroomError, RuntimeClosed, WouldDeadlock
-from ..store_errors import BacklogFull, StoreBroken
+from ..store_errors import BacklogFull, StoreBroken, UnknownResult
 from .persistence import PATIENCE, Persistence
 from .receipts import StoredReceipt
 
@@ -142,6 +142,7 @@ class Publisher:
     _number: int = attrs.field(default=0, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _room: int = attrs.field(default=0, init=False)  # counts what was heard of room
+    _may_be_done: bool = attrs.field(default=False, init=False)  # what is asked for, by a call whose reply was lost
     _sleeper: Sleeper = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -204,7 +205,21 @@ class Publisher:
     async def _numbered(self, what: str, make: Callable[[int], Awaitable[T]]) -> T:
         self._number += 1
         number = self._number
-        return await self._persistence.until_done(what, lambda: make(number), anyio.current_time() + PATIENCE)
+        self._may_be_done = False
+
+        async def ask() -> T:
+            try:
+                return await make(number)
+            except UnknownResult:
+                self._may_be_done = True
+                raise
+
+        return await self._persistence.until_done(what, ask, anyio.current_time() + PATIENCE)
+
+    def _told(self, what: str, error: PostroomError) -> PostroomError:
+        """What is told to whoever waits: that nothing was done is said by a broken store of its last call only."""
+        broken = isinstance(error, StoreBroken) and self._may_be_done
+        return self._persistence.unknown(what) if broken else error
 
     async def _publish(self, batch: list[Submission]) -> None:
         for submission in batch:
@@ -216,7 +231,7 @@ class Publisher:
             answers = await self._numbered("take events", lambda number: self._store.publish(number, emits))
         except PostroomError as error:
             for submission in batch:
-                submission.refuse(error)
+                submission.refuse(self._told("take events", error))
             if isinstance(error, StoreBroken):
                 raise
             return
@@ -242,7 +257,7 @@ class Publisher:
     def _wait_for_room(self, submission: Submission, full: BacklogFull) -> None:
         submission.progress = Progress.QUEUED
         if submission.hand is not None:
-            wait = self.needs_of(full.subscription)
+            wait = LateWait.of(self.needs_of(full.subscription), lambda: submission.refuse(wait.refusals[0]))
             try:
                 check(submission.hand, wait)
             except WouldDeadlock as error:
@@ -256,7 +271,7 @@ class Publisher:
         try:
             result = await self._numbered(call.what, call.make)
         except PostroomError as error:
-            call.refuse(error)
+            call.refuse(self._told(call.what, error))
             if isinstance(error, StoreBroken):
                 raise
             return

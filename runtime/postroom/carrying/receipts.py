@@ -8,6 +8,7 @@ import attrs
 
 from postroom_actors import Admission, Every, Need, Port, Wait
 
+from ..deadlock import ANSWER, LateWait, own_hand
 from ..errors import PostroomError, RuntimeClosed
 from ..event import Event
 from ..outcomes import Outcome, Report
@@ -131,11 +132,28 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
     def _loop(self) -> Port:
         return self.port
 
+    async def _park(self, port: Port) -> None:
+        hand = own_hand(port)
+        wait = None if hand is None else hand.wait
+        self._check_still(wait)
+        await Receipt._park(self, port)
+        self._check_still(wait)
+
+    def _check_still(self, wait: Wait | None) -> None:
+        """Raises WouldDeadlock where a wait that has begun would never end any more."""
+        if (
+            isinstance(wait, LateWait)
+            and wait.refusals
+            and self.pending
+            and not (wait.kind == ANSWER and self._answered)
+        ):
+            raise wait.refusals[0]
+
     def wait_for(self, kind: str) -> Wait:
         """The runtime's own: as the wait-for graph sees it; while the store is asked, nobody has to move."""
         if not self.is_accepted:
             return Wait(kind, f"the acceptance of {self.event.name}", tuple)
-        return Receipt.wait_for(self, kind)
+        return LateWait.of(Receipt.wait_for(self, kind), self._wake_all)
 
 
 K = TypeVar("K")

@@ -9,11 +9,14 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom import Context, Event, Retry, Subscriber, constant, subscriber
+from postroom import BatchFailure, Context, Event
+from postroom.loans import LoanReceipt
+from postroom_actors import current_message
 
 from ..failures import Boom, is_cancellation
 from .generator import NAMES
 from .program import StoreDraft, StoreSpec
+from .records import Loan
 
 if TYPE_CHECKING:  # a life has handlers, and they have to do with it
     from .process import Life
@@ -22,52 +25,68 @@ MARGIN = 0.02
 """Seconds around a timeout in which either outcome is right."""
 
 
-def declared_for_store(spec: StoreSpec, handler: "StoreHandler") -> Subscriber[..., Any]:
-    """The subscriber of a specification."""
-
-    async def handle(event: Event, context: Context) -> Any:
-        return await handler.handle(event, context)
-
-    made: Subscriber[..., Any] = subscriber(
-        *spec.patterns,
-        name=spec.name,
-        capacity=spec.capacity,
-        concurrency=spec.concurrency,
-        retry=Retry(attempts=spec.attempts, backoff=constant(spec.backoff)),
-        timeout=spec.timeout,
-        backlog=spec.backlog,
-    )(handle)
-    return made
-
-
 @attrs.define(eq=False)
 class StoreHandler:
-    """The handler of one subscription in one life."""
+    """The handler of one subscription in one life.
+
+    Attributes:
+        live: Calls that have not ended.
+        instances: Of an actor, that have started.
+    """
 
     spec: StoreSpec
     life: "Life"
+    live: int = 0
+    instances: int = 0
 
-    async def handle(self, event: Event, context: Context) -> Any:
+    @property
+    def late(self) -> int:
+        """How many calls may go on beside the others: of lost loans, whose places are taken by fresh workers."""
+        model = self.life.process.model
+        return sum(
+            run.ended is None and run.session == self.life.session and run.token in model.void
+            for one in model.deliveries.values()
+            if one.subscription == self.spec.name
+            for run in one.runs
+        )
+
+    async def handle(self, events: list[Event], context: Context) -> Any:
+        """What every handler does, with one event or with a batch of them."""
         life, name = self.life, self.spec.name
         world, model = life.process.world, life.process.model
         if life.killed:  # only its cancellation has not come yet
             await anyio.sleep_forever()
-        world.say(f"{life.name} {name} begins {event.id} attempt {context.attempt}")
-        run = model.begin(life.session, name, event, context.attempt)
+        loans = loans_in_hand()
+        ids = " ".join(event.id for event in events)
+        world.say(f"{life.name} {name} begins {ids} attempt {[loan.attempt for loan in loans]}")
+        self.live += 1
+        if self.live > self.spec.concurrency + self.late:
+            world.complain(f"{name} handles {self.live} at the same time in {life.name}")
+        life.changing.check_may_begin(self.spec, ids)
+        if len(events) > 1:
+            world.sometimes.hit("batch")
+        runs = [model.begin(life.session, name, event, loan) for event, loan in zip(events, loans, strict=True)]
         began = world.now()
         how = "raised"
+        spared: frozenset[str] = frozenset()
         try:
-            await self.act(event, context)
+            await self.act(events, context, loans[0].attempt)
             how = self.how_timely(world.now() - began)
+        except BatchFailure as error:
+            spared = frozenset(event.id for event in events) - frozenset(error.failures)
+            world.sometimes.hit("part of a batch failed")
+            raise
         except BaseException as error:
             how = "cancelled" if is_cancellation(error) else "raised"
             raise
         finally:
+            self.live -= 1
             if not life.killed:
-                world.say(f"{life.name} {name} ends {event.id} {how}")
-                if run is not None:
-                    run.ended = how
-        return f"{name}/{event.id}/{context.attempt}"
+                world.say(f"{life.name} {name} ends {ids} {how}")
+                for event, run in zip(events, runs, strict=True):
+                    if run is not None:
+                        run.ended = "returned" if event.id in spared else how
+        return f"{name}/{ids}"
 
     def how_timely(self, seconds: float) -> str:
         limit = self.spec.timeout
@@ -75,10 +94,10 @@ class StoreHandler:
             return "returned"
         return "edge" if seconds < limit + MARGIN else "late"
 
-    async def act(self, event: Event, context: Context) -> None:
-        process = self.life.process
+    async def act(self, events: list[Event], context: Context, attempt: int) -> None:
+        process, event = self.life.process, events[0]
         actions = str(event.data).split(",")
-        action = "ok" if process.healed.is_set() else actions[min(context.attempt, len(actions)) - 1]
+        action = "ok" if process.healed.is_set() else actions[min(attempt, len(actions)) - 1]
         match action:
             case "yield":
                 for _ in range(3):
@@ -92,7 +111,9 @@ class StoreHandler:
                     await anyio.sleep(3)
             case "raise":
                 await anyio.lowlevel.checkpoint()
-                raise Boom(self.spec.name, frozenset([event.id]))
+                raise Boom(self.spec.name, frozenset(each.id for each in events))
+            case "part" if len(events) > 1:
+                raise BatchFailure({event.id: Boom(self.spec.name, frozenset([event.id]))})
             case "die":
                 process.kill(self.life, "killed with deliveries")
                 await anyio.sleep_forever()
@@ -109,13 +130,12 @@ class StoreHandler:
     def waits_in_turn(self) -> Iterator[None]:
         """A block in which a handler waits for what others do with its event.
 
-        A circle of waits through several processes is seen by none of them, so there it may wait for ever. That holds
-        for one process after a kill as well: until its lease has run out, the dead one counts as one that may help, and
-        nobody looks again afterwards. Setting things right ends that.
+        A circle of waits through several processes is seen by none of them, so there it may wait for ever. Setting
+        things right ends that.
         """
         process = self.life.process
         with anyio.CancelScope() as scope:
-            if process.program.processes > 1 or process.was_killed:
+            if process.program.processes > 1:
                 process.may_hang.append(scope)
             yield
 
@@ -126,4 +146,18 @@ class StoreHandler:
             return None
         world.nested -= 1
         number = crc32(f"{event.id} {self.spec.name}".encode())
-        return StoreDraft(name=NAMES[number % len(NAMES)], actions=("ok", "slow", "raise")[number // 8 % 3])
+        name = event.name if number % 2 else NAMES[number // 2 % len(NAMES)]
+        return StoreDraft(name=name, actions=("ok", "slow", "raise")[number // 8 % 3])
+
+
+def loans_in_hand() -> list[Loan]:
+    """Under which loan, and in which attempt, each of the events is handled that the caller has in hand.
+
+    An event may be there twice: lent again to a process that has not heard yet that its lease had run out.
+    """
+    message = current_message()
+    loans: list[Loan] = []
+    for delivery in message if isinstance(message, list) else [message]:
+        assert isinstance(delivery.receipt, LoanReceipt)
+        loans.append(Loan(delivery.receipt.token, delivery.attempt))
+    return loans

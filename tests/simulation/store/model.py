@@ -6,12 +6,13 @@ not know how either works.
 Units: seconds of virtual time.
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final
 
 import attrs
 
-from postroom import Event, Failed, Outcome, Succeeded
+from postroom import Dropped, Event, Failed, Outcome, Succeeded
 from postroom.codec import decode_event, decode_outcome
 from postroom.contract import Answer, Binding, Emit, Loan, Published, Settlement, Step, StoredEvent, StoredLetter
 from postroom.errors import PostroomError
@@ -20,72 +21,12 @@ from postroom.testing.reference.sessions import WINDOW
 
 from ..model import matches
 from .program import StoreSpec
+from .records import Held, Run
+from .records import Loan as InHand
 from .sometimes import StoreSometimes
 
 FUZZ: Final = 0.001
 """Seconds by which two looks at the clock may differ."""
-
-
-@attrs.define(eq=False)
-class Run:
-    """One run of a handler.
-
-    Attributes:
-        token: Of the loan; 0 where the lease had run out.
-        ended: How: `returned`, `edge` or `late` about its timeout, `raised`, `cancelled` or `killed`.
-    """
-
-    session: str
-    token: int
-    began: float
-    ended: str | None = None
-
-
-@attrs.define(eq=False)
-class Held:
-    """One delivery in the store.
-
-    Attributes:
-        due: When it may be lent for the first time.
-        session, token: Of the loan that it is in.
-        last: The session that had it last.
-        attempts: Failed ones that the store knows of.
-        lent_with: Those that it knew of when it lent this loan.
-        losses: Loans that ended with the lease of their session.
-        returns: Loans that ended otherwise without an outcome.
-        outcome: Once it is over.
-        first_outcome: That of the delivery before, where this is the replay of a dead letter; else its own.
-    """
-
-    event: StoredEvent
-    subscription: str
-    due: float
-    session: str | None = None
-    token: int | None = None
-    last: str | None = None
-    attempts: int = 0
-    lent_with: int = 0
-    losses: int = 0
-    returns: int = 0
-    outcome: Outcome | None = None
-    earlier: Outcome | None = None
-    runs: list[Run] = attrs.field(factory=list)
-
-    def __str__(self) -> str:
-        key = "" if self.event.key is None else f" key {self.event.key}"
-        return f"{self.event.id}{key} for {self.subscription}"
-
-    @property
-    def first_outcome(self) -> Outcome | None:
-        return self.earlier or self.outcome
-
-    @property
-    def in_loan(self) -> list[Run]:
-        """The runs of the loan that it is in."""
-        return [run for run in self.runs if run.token == self.token]
-
-    def let_go(self) -> None:
-        self.session = self.token = None
 
 
 @attrs.define(eq=False)
@@ -99,6 +40,14 @@ class StoreModel:
         specs: By name.
         store_is_well: It takes what is settled within the time that the end of a runtime has for that.
         changes: Counts what has changed in the store.
+        tokens: Of all loans there ever were.
+        first_bound: What each session has registered first.
+        settlings: How often each session has settled something.
+        unaware: Sessions whose lease has run out, and which have not registered again: they may not know.
+        paused: Subscriptions of which nothing is lent.
+        drops: Deliveries that a full backlog has let go in this very step of the store.
+        times_lost, told: How often the lease of a session has run out, and how often of these it was told.
+        void: Tokens of loans that were lost with the lease of their session, or made while that was unaware.
     """
 
     complain: Callable[[str], None]
@@ -115,7 +64,14 @@ class StoreModel:
     deliveries: dict[tuple[str, str], Held] = attrs.field(factory=dict)
     tokens: dict[int, Held] = attrs.field(factory=dict)
     leases: dict[str, float] = attrs.field(factory=dict)
-    lost_at: dict[str, float] = attrs.field(factory=dict)
+    first_bound: dict[str, set[str]] = attrs.field(factory=dict)
+    settlings: Counter[str] = attrs.field(factory=Counter)
+    unaware: set[str] = attrs.field(factory=set)
+    times_lost: Counter[str] = attrs.field(factory=Counter)
+    told: Counter[str] = attrs.field(factory=Counter)
+    void: set[int] = attrs.field(factory=set)
+    paused: set[str] = attrs.field(factory=set)
+    drops: list[tuple[str, str]] = attrs.field(factory=list)
     groups: dict[str, list[tuple[StoredEvent, str]]] = attrs.field(factory=dict)
     _numbers: dict[str, tuple[int, object]] = attrs.field(factory=dict)
 
@@ -133,8 +89,14 @@ class StoreModel:
         """The store has taken a session for dead."""
         if not self.may_lose(session):
             self.complain(f"the lease of {session} ran out at {now:g}, and its process lives")
-        self.lost_at[session] = now
+        self.unaware.add(session)
+        for one in self.deliveries.values():
+            if one.settled_in == (session, self.settlings[session]):
+                one.in_doubt = session
+        self.times_lost[session] += 1
         for one in self.of(session):
+            assert one.token is not None
+            self.void.add(one.token)
             if one.runs and one.runs[-1].session == session and one.runs[-1].ended is None:
                 self.sometimes.hit("lease ran out in a handler")
             one.let_go()
@@ -153,7 +115,7 @@ class StoreModel:
         """A session has let the store take back what it does not hold."""
         for one in self.of(session):
             was_handled = one.in_loan and one.in_loan[-1].ended == "returned"
-            if was_handled and one.token not in holding and session not in self.lost_at:
+            if was_handled and one.token not in holding and one.token not in self.void:
                 self.complain(f"{session} has handled {one}, and lets it be taken back")
         self.take_back(session, holding)
 
@@ -183,8 +145,16 @@ class StoreModel:
 
     # Accepting
 
-    def bound(self, bindings: Sequence[Binding]) -> None:
+    def bound(self, session: str, bindings: Sequence[Binding], *, serve: bool) -> None:
+        names = {each.name for each in bindings}
         self.registered.update({each.name: each for each in bindings})
+        has_heard = self.told[session] == self.times_lost[session]
+        if serve and has_heard and names >= self.first_bound.setdefault(session, names):
+            self.unaware.discard(session)
+
+    def told_lost(self, session: str) -> None:
+        """The store tells a session that its lease had run out. It registers again before it asks for more news."""
+        self.told[session] = self.times_lost[session]
 
     def published(self, emit: Emit, answer: Answer, *, is_new: bool) -> None:
         """The store has answered for some events, which are accepted together or not at all."""
@@ -200,6 +170,25 @@ class StoreModel:
                     self.sometimes.hit("known twice")
             elif is_new:
                 self.accept(event, published)
+
+    def dropped(self) -> None:
+        """A step of the store is over: look at what it has dropped, which its overflow policy must allow."""
+        drops, self.drops = self.drops, []
+        for at, (id, name) in enumerate(drops):
+            one, spec = self.deliveries[id, name], self.specs[name]
+            later = set(drops[at + 1 :])
+            waiting = [
+                each
+                for each in self.open
+                if each.subscription == name and each.session is None and (each.event.id, name) not in later
+            ]
+            self.sometimes.hit(f"dropped by {spec.overflow}")
+            if one.outcome is not None or one.session is not None:
+                self.complain(f"{one} was dropped, and is over or lent")
+            elif (why := _wrong_drop(one, waiting, spec)) is not None:
+                self.complain(f"{one} was dropped by {spec.overflow}, and {why}")
+            one.outcome = Dropped(name, spec.overflow, one.attempts, 0.0)
+            self.changes += 1
 
     def accept(self, event: StoredEvent, published: Published) -> None:
         """An event was accepted."""
@@ -271,9 +260,19 @@ class StoreModel:
 
     # Lending and settling
 
+    def asked(self, session: str, demand: Collection[str]) -> None:
+        """A session asks for what waits; what that is, is told by `lent`."""
+        taken = {(each.subscription, each.event.key) for each in self.open if each.session not in (None, session)}
+        for one in self.open:
+            place = (one.subscription, one.event.key)
+            if one.subscription in demand and one.session is None and one.event.key is not None and place in taken:
+                self.sometimes.hit("waited behind its key")
+
     def lent(self, session: str, loan: Loan) -> None:
         """A delivery was lent to a session."""
         now, one = self.now(), self.deliveries.get((loan.id, loan.subscription))
+        if loan.subscription in self.paused:
+            self.complain(f"{loan.id} was lent to {session}, and {loan.subscription} is paused")
         if one is None or one.outcome is not None:
             self.complain(f"{loan.id} of {loan.subscription} was lent, and is over, or never was")
             return
@@ -293,6 +292,8 @@ class StoreModel:
         one.session = one.last = session
         one.token, one.lent_with = loan.token, loan.attempts
         self.tokens[loan.token] = one
+        if session in self.unaware:
+            self.void.add(loan.token)
         self.changes += 1
 
     def check_key(self, one: Held, session: str) -> None:
@@ -322,6 +323,10 @@ class StoreModel:
             return
         if not was_taken:
             self.sometimes.hit("settle refused")
+            if one is not None and one.settled_in is not None and one.settled_in[0] == session:
+                one.settled_in = (session, self.settlings[session])
+            if one is not None and session in self.unaware:
+                one.in_doubt = session
             return
         assert one is not None
         self.changes += 1
@@ -338,20 +343,19 @@ class StoreModel:
     def over(self, one: Held, settlement: Settlement, outcome: Outcome) -> None:
         """A delivery has its outcome: what its handler did must allow that."""
         most = self.specs[one.subscription].attempts
-        run = one.runs[-1] if one.runs else None
-        is_own = run is not None and run.token == settlement.token
-        if run is not None and is_own and run.ended is None:
+        run = next((run for run in reversed(one.runs) if run.token == settlement.token), None)
+        if run is not None and run.ended is None:
             self.complain(f"{one} settled {type(outcome).__name__}, and its handler runs")
         match outcome:
             case Succeeded():
-                if run is None or not is_own or run.ended not in ("returned", "edge"):
+                if run is None or run.ended not in ("returned", "edge"):
                     self.complain(f"{one} succeeded, and no handler has returned")
             case Failed() if settlement.letter is None:
                 self.complain(f"{one} failed, and no dead letter was kept")
             case Failed(exception=error):
-                if not is_own and one.losses >= self.losses:
+                if run is None and one.losses >= self.losses:
                     self.sometimes.hit("lost too often")
-                elif not is_own or run is None or run.ended == "returned":
+                elif run is None or run.ended == "returned":
                     self.complain(f"{one} failed with {error!r}, and its handler has not")
                 elif outcome.attempts < most:
                     self.complain(f"{one} failed after {outcome.attempts} attempts of {most}")
@@ -360,20 +364,23 @@ class StoreModel:
             case _:
                 self.complain(f"{one} ended as {outcome!r}, which nobody asked for")
         one.outcome = outcome
+        assert one.session is not None
+        one.settled_in = (one.session, self.settlings[one.session])
+        one.in_doubt = one.session if settlement.token in self.void else one.in_doubt
         one.let_go()
 
     # Handlers
 
-    def begin(self, session: str, name: str, event: Event, attempt: int) -> Run | None:
-        """The handler of a living process begins."""
-        one = self.deliveries.get((event.id, name))
-        now, lost_at = self.now(), self.lost_at.get(session, -1.0)
-        if one is None:
-            self.complain(f"{session} handles {event.id} of {name}, which never was")
+    def begin(self, session: str, name: str, event: Event, loan: InHand) -> Run | None:
+        """The handler of a living process begins, under a loan."""
+        token, attempt = loan.token, loan.attempt
+        one, lent = self.deliveries.get((event.id, name)), self.tokens.get(token)
+        if one is None or lent is None:
+            self.complain(f"{session} handles {event.id} of {name}, which never was, or was not lent to anybody")
             return None
-        has_it = one.session == session
-        if not has_it and lost_at < 0:
-            self.complain(f"{session} handles {one}, which it was not lent")
+        has_it = (one.session, one.token) == (session, token)
+        if not has_it and (token not in self.void or session not in self.unaware):
+            self.complain(f"{session} handles {one}, which it has not")
         if has_it and attempt != one.lent_with + len(one.in_loan) + 1:
             self.complain(f"{one} begins attempt {attempt} after {one.lent_with} and {len(one.in_loan)} in its loan")
         if has_it and one.losses >= self.losses:
@@ -383,13 +390,13 @@ class StoreModel:
         for run in one.runs:
             if run.ended is None:
                 self.sometimes.hit("two live runs")
-                if self.lost_at.get(run.session, -1.0) < run.began:
+                if run.token not in self.void and token not in self.void:
                     self.complain(f"{one} is handled by {session}, and {run.session} handles it still")
             elif run.ended == "returned":
                 self.sometimes.hit("ran twice")
         if attempt > 1 and one.runs and one.runs[-1].session != session:
             self.sometimes.hit("retried elsewhere")
-        run = Run(session, one.token if has_it and one.token is not None else 0, now)
+        run = Run(session, token, self.now())
         one.runs.append(run)
         return run
 
@@ -400,11 +407,26 @@ class StoreModel:
             self.complain(f"at rest, and these are not over: {', '.join(left)}")
         for one in self.deliveries.values():
             # How many runs a loan may have was looked at when each began: no more than attempts are left.
-            loans = len({run.token for run in one.runs if run.token})  # 0 where the lease had run out, unheard of
+            loans = len({run.token for run in one.runs})
             if loans > 1 + one.losses + one.returns:
                 self.complain(f"{one} was handled in {loans} loans, of which {one.losses + one.returns} came back")
             if isinstance(one.outcome, Succeeded) and not any(run.ended in ("returned", "edge") for run in one.runs):
                 self.complain(f"{one} succeeded, and was never handled")
+
+
+def _wrong_drop(one: Held, waiting: Sequence[Held], spec: StoreSpec) -> str | None:
+    """Why a delivery should not have been dropped, of those that wait after the step; None where it should."""
+    bound = spec.bound
+    others = [each for each in waiting if each is not one]
+    match spec.overflow:
+        case "drop_oldest" if bound is not None and waiting[0] is one and len(others) >= bound:
+            return None
+        case "drop_newest" if bound is not None and waiting[-1] is one and len(others) >= bound:
+            return None
+        case "coalesce" if bound is not None and any(each.event.key == one.event.key for each in others):
+            behind = waiting[waiting.index(one) + 1 :]
+            return None if any(each.event.key == one.event.key for each in behind) else "none of its key came later"
+    return f"there wait {[str(each) for each in others]} of {bound}"
 
 
 def marker_of(event: StoredEvent) -> str:

@@ -17,9 +17,11 @@ from postroom.testing.faults import Fault, FaultyModule
 from postroom.testing.reference import ReferenceModule, ReferenceStore
 
 from ..world import World
-from .handlers import StoreHandler, declared_for_store
+from .changing import Changing
+from .declaring import declared_for_store
+from .handlers import StoreHandler
 from .model import StoreModel
-from .program import StoreProgram
+from .program import StoreProgram, StoreSpec
 from .sending import Sending
 from .watching import WatchedModule
 
@@ -33,6 +35,7 @@ class Life:
         killed: It is dead, though some of its tasks have not ended yet. Nothing that they do counts.
         may_break: Its store has broken, or it has slept: its block may end with an error, its lease may run out.
         last_fault: When its store began to fail last.
+        has_begun: Its tasks can be started.
     """
 
     process: "StoreProcess"
@@ -41,6 +44,7 @@ class Life:
     module: ReferenceModule = attrs.field(init=False)
     faulty: FaultyModule = attrs.field(init=False)
     sending: Sending = attrs.field(init=False)
+    changing: Changing = attrs.field(init=False)
     tasks: anyio.abc.TaskGroup = attrs.field(init=False)
     scope: anyio.CancelScope = attrs.field(factory=anyio.CancelScope)
     left: anyio.Event = attrs.field(factory=anyio.Event)
@@ -51,6 +55,7 @@ class Life:
     may_break: bool = False
     has_stalled: bool = False
     last_fault: float = -1000.0
+    has_begun: bool = False
 
     def check(self) -> None:
         """As of `world.Process`: the store is looked at by all processes together."""
@@ -94,22 +99,23 @@ class StoreProcess:
     def name(self) -> str:
         return f"p{self.number}"
 
+    @property
+    def specs(self) -> list[StoreSpec]:
+        """The subscriptions that it serves."""
+        return [spec for spec in self.program.specs if self.number in spec.served_by]
+
     def begin(self) -> Life:
         """Make the next life, which is to be lived."""
         self.lives += 1
         life = Life(self, f"{self.name}.{self.lives}")
         life.module = ReferenceModule(self.store)
         life.faulty = FaultyModule(
-            WatchedModule(life.module, self.model),
+            WatchedModule(life.module, self.model, self.spurious_of(life)),
             self.plan_of(life),
             crash=lambda: self.kill(life, "crashed in a call"),
             slowness=self.program.faults.slowness,
         )
-        subscribers = [
-            declared_for_store(spec, StoreHandler(spec, life))
-            for spec in self.program.specs
-            if self.number in spec.served_by
-        ]
+        subscribers = [declared_for_store(spec, StoreHandler(spec, life)) for spec in self.specs]
         life.runtime = Runtime(
             module=life.faulty,
             subscribers=subscribers,
@@ -120,7 +126,7 @@ class StoreProcess:
             ids=self.world.new_id,
             random=Random(f"runtime {life.name}"),
         )
-        life.sending = Sending(life)
+        life.sending, life.changing = Sending(life), Changing(life)
         self.life = life
         if self.was_killed:
             self.world.sometimes.hit("restarted")
@@ -134,7 +140,7 @@ class StoreProcess:
         with life.scope:
             try:
                 async with anyio.create_task_group() as tasks:
-                    life.tasks = tasks
+                    life.tasks, life.has_begun = tasks, True
                     try:
                         async with life.runtime:
                             life.is_open = True
@@ -162,7 +168,7 @@ class StoreProcess:
 
     def check_end(self, life: Life) -> None:
         """It has left in peace: all that it had handled is written, if its store had let it."""
-        if self.model.of(life.session) and life.session not in self.model.lost_at:
+        if self.model.of(life.session) and life.session not in self.model.unaware:
             self.world.complain(f"{life.name} has left, and has deliveries still")
         stats = life.runtime.stats
         ended = stats.succeeded + stats.failed + stats.dropped + stats.expired + stats.cancelled + stats.returned
@@ -201,19 +207,31 @@ class StoreProcess:
             if session in self.store.sessions:
                 self.store.sessions[session].lease_until = -1.0
 
+    def spurious_of(self, life: Life) -> Callable[[], bool]:
+        """Whether there is news of nothing in one life."""
+        random = Random(f"news of {life.name} {self.random.random()}")
+        return lambda: not self.healed.is_set() and random.random() < self.program.spurious
+
     def plan_of(self, life: Life) -> Callable[[int, str], Fault | None]:
         """What goes wrong with the calls of one life."""
         faults, random = self.program.faults, Random(f"{self.random.random()} {life.name}")
 
-        def plan(number: int, call: str) -> Fault | None:
-            lasts = self.world.now() < life.last_fault + faults.lasts
-            if self.healed.is_set() or life.killed or not (lasts or random.random() < faults.rate):
+        def drawn(call: str) -> Fault | None:
+            if faults.only and call not in faults.only:
                 return None
-            fault = random.choice(faults.kinds)
-            if call == "bind" and fault is Fault.BROKEN:
+            if random.random() < faults.deadly:
+                return random.choice(faults.deaths)
+            lasts = self.world.now() < life.last_fault + faults.lasts
+            if not lasts and random.random() >= faults.rate:
                 return None
             if not lasts:
                 life.last_fault = self.world.now()
+            return random.choice(faults.kinds)
+
+        def plan(number: int, call: str) -> Fault | None:
+            fault = None if self.healed.is_set() or life.killed else drawn(call)
+            if fault is None or (call == "bind" and fault is Fault.BROKEN):
+                return None
             self.world.say(f"{life.name} {call}: {fault}")
             if fault is Fault.BROKEN:
                 life.may_break = True

@@ -12,6 +12,9 @@ from postroom.testing.faults import Fault
 
 How: TypeAlias = Literal["emit", "and_wait", "many"]
 Then: TypeAlias = Literal["release", "clear", "leave"]
+Kind: TypeAlias = Literal["function", "batch", "actor"]
+Overflows: TypeAlias = Literal["wait", "drop_oldest", "drop_newest", "coalesce"]
+Change: TypeAlias = Literal["pause", "resume", "drain", "stop", "start"]
 
 
 @attrs.frozen(kw_only=True)
@@ -20,7 +23,8 @@ class StoreSpec:
 
     Attributes:
         served_by: Numbers of processes.
-        losses: As of `Runtime`; the same for all.
+        batch: The most events in a batch, and how long one is waited for.
+        restarts: An actor is restarted when it fails.
     """
 
     name: str
@@ -32,6 +36,15 @@ class StoreSpec:
     backoff: float = 1.0
     timeout: float | None = None
     backlog: int | None = None
+    overflow: Overflows = "wait"
+    kind: Kind = "function"
+    batch: tuple[int, float] = (2, 0.0)
+    restarts: bool = False
+
+    @property
+    def bound(self) -> int | None:
+        """How many deliveries may wait for it in the store."""
+        return self.capacity if self.backlog is None and self.overflow != "wait" else self.backlog
 
 
 @attrs.frozen(kw_only=True)
@@ -106,7 +119,17 @@ class StageSome(StoreOperation):
 
 @attrs.frozen(kw_only=True)
 class ReplaySome(StoreOperation):
-    """Replay the oldest dead letter."""
+    """Replay the oldest dead letter, some seconds after it was listed."""
+
+    after: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class Alter(StoreOperation):
+    """Pause or resume a subscription; stop it, at once or drained, or start it again."""
+
+    which: int = 0
+    change: Change = "pause"
 
 
 @attrs.frozen(kw_only=True)
@@ -125,22 +148,38 @@ class Faults:
         kinds: In which ways.
         slowness: Seconds that a slow call takes more.
         lasts: Seconds after each fault in which every call goes wrong.
+        only: The calls that go wrong; all where there are none.
+        deadly: How many of the calls end their process, or its store.
+        deaths: In which ways.
     """
 
     rate: float = 0.0
     kinds: tuple[Fault, ...] = ()
     slowness: float = 1.0
     lasts: float = 0.0
+    only: tuple[str, ...] = ()
+    deadly: float = 0.0
+    deaths: tuple[Fault, ...] = ()
 
     @property
     def are_mild(self) -> bool:
         """Whether a runtime that ends has the time to write all that it has handled."""
-        return not self.rate or (self.kinds == (Fault.SLOW,) and self.slowness < 1)
+        if self.deadly and Fault.BROKEN in self.deaths:
+            return False
+        if not self.rate or (self.only and "settle" not in self.only):
+            return True
+        return self.kinds == (Fault.SLOW,) and self.slowness < 1
 
 
 @attrs.frozen(kw_only=True)
 class StoreProgram:
-    """All that a run does, but for the order in which its tasks run."""
+    """All that a run does, but for the order in which its tasks run.
+
+    Attributes:
+        pace: Steps between two operations; None for as many as it takes until nothing can run before time goes on.
+        spurious: How often there is news of nothing.
+        revives_after: Seconds after which a process that has ended begins anew; None for never.
+    """
 
     processes: int = 1
     specs: tuple[StoreSpec, ...] = ()
@@ -148,5 +187,8 @@ class StoreProgram:
     faults: Faults = Faults()
     losses: int = 3
     tick: float = 0.0
+    pace: int | None = 0
+    revives_after: float | None = None
+    spurious: float = 0.0
     drain_within: float = 3.0
     cleanup_within: float = 1.0

@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from postroom import PostroomError
+from postroom import PostroomError, UnknownDeadLetter
 from postroom.testing.reference import ReferenceStore
 
 from .. import schedules
@@ -23,6 +23,7 @@ from .generator import generate_for_store
 from .model import StoreModel
 from .process import Life, StoreProcess
 from .program import (
+    Alter,
     Kill,
     Leave,
     ReplaySome,
@@ -121,7 +122,26 @@ class Cluster:
     def start(self, process: StoreProcess) -> None:
         """Start a process, unless it runs."""
         if process.life is None:
-            self.tasks.start_soon(process.live, process.begin())
+            self.tasks.start_soon(self.live, process, process.begin())
+
+    async def live(self, process: StoreProcess, life: Life) -> None:
+        """A life, and the next one where the program wants one, before all is set right."""
+        await process.live(life)
+        seconds = self.program.revives_after
+        if seconds is not None and not process.healed.is_set() and self.world.failure is None:
+            await anyio.sleep(seconds)
+            if not process.healed.is_set():
+                self.start(process)
+
+    async def pause(self) -> None:
+        """Let others go on, as long as the program says."""
+        pace = self.program.pace
+        if pace is None:
+            await anyio.sleep(0.001)
+            return
+        until = self.world.trace.steps + pace
+        while self.world.trace.steps < until:
+            await anyio.lowlevel.checkpoint()
 
     async def run(self, operation: StoreOperation) -> None:
         """Begin an operation; return when the next one may."""
@@ -132,7 +152,7 @@ class Cluster:
                 await anyio.sleep(seconds)
             case Start():
                 self.start(process)
-            case _ if life is None or not hasattr(life, "tasks") or life.is_closed:
+            case _ if life is None or not life.has_begun or life.is_closed:
                 return
             case Kill(after=0):
                 process.kill(life, "killed with deliveries")
@@ -165,8 +185,12 @@ class Cluster:
                         await (life.sending.send if how == "emit" else life.sending.send_and_wait)(draft)
             case StageSome():
                 await self.stage(life, operation)
-            case ReplaySome():
-                await self.replay(life)
+            case ReplaySome(after=after):
+                await self.replay(life, after)
+            case Alter(which=which, change=change):
+                specs = life.process.specs
+                if specs:
+                    await life.changing.change(specs[which % len(specs)], change)
             case _:
                 raise AssertionError(operation)
 
@@ -185,11 +209,14 @@ class Cluster:
         except PostroomError as error:
             self.world.say(f"{life.name} stages: {type(error).__name__}")
 
-    async def replay(self, life: Life) -> None:
+    async def replay(self, life: Life, after: float) -> None:
         try:
             letters = await life.runtime.dead_letters.list()
+            await anyio.sleep(after)
             if letters:
                 await life.runtime.dead_letters.replay(letters[0])
+        except UnknownDeadLetter:
+            self.world.sometimes.hit("replayed too late")
         except PostroomError as error:
             self.world.say(f"{life.name} replays: {type(error).__name__}")
 
@@ -205,6 +232,8 @@ class Cluster:
                 self.start(process)
             await anyio.sleep(30)
         lives = [process.life for process in self.processes if process.life is not None]
+        for life in lives:
+            await life.changing.set_right()
         with anyio.move_on_after(TIME_TO_REST) as patience:
             while self.store.deliveries:
                 await anyio.sleep(1)
@@ -219,13 +248,28 @@ class Cluster:
             self.world.complain("the store has nothing left, and a runtime is not idle")
         await anyio.sleep(5)
         for life in lives:
+            self.check_served(life)
             self.check_told(life)
             life.left.set()
+
+    def check_served(self, life: Life) -> None:
+        """The store knows whom each process serves."""
+        wanted = {spec.name for spec in self.program.specs if life.process.number in spec.served_by}
+        for session in life.sessions:
+            served = self.store.sessions[session].serves if session in self.store.sessions else set[str]()
+            if served != wanted:
+                self.world.complain(f"{life.name} serves {sorted(served)}, and should serve {sorted(wanted)}")
 
     def check_told(self, life: Life) -> None:
         """Every receipt has settled, since all its deliveries have."""
         for receipt in life.sending.receipts:
-            if not receipt.settled:
+            known = {outcome.subscription for outcome in receipt.report().outcomes}
+            open_ones = [
+                self.model.deliveries[receipt.id, each.name] for each in receipt.targets if each.name not in known
+            ]
+            if open_ones and all(one.in_doubt in life.sessions for one in open_ones):
+                self.world.sometimes.hit("outcome in doubt")
+            elif not receipt.settled:
                 self.world.complain(f"all of {receipt.id} is over, and {life.name} has {receipt.report()}")
 
 
@@ -256,6 +300,7 @@ async def _main(world: World, program: StoreProgram, seed: int) -> None:
                 world.processes.append(cluster)
                 for operation in program.operations:
                     await cluster.run(operation)
+                    await cluster.pause()
                 await cluster.heal()
         if all_of_it.cancelled_caught:
             waiting = [what for _, what, _ in world.waiting.values()]

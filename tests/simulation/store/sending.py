@@ -146,6 +146,7 @@ class Sending:
     async def report_of(self, receipt: Receipt) -> None:
         """Wait for the report of an event, and look whether it says what the store says."""
         world, life = self.life.process.world, self.life
+        began = world.trace.steps
         try:
             with world.waits(life, f"{life.name} waits for {receipt.id}", receipt):
                 report = await receipt
@@ -154,7 +155,11 @@ class Sending:
             if not life.is_closing and not life.may_break and not life.killed:
                 world.complain(f"{life.name} was told that it has closed, and it has not")
             return
-        except (WouldDeadlock, StoreBroken):
+        except WouldDeadlock:
+            if world.trace.steps > began:
+                world.sometimes.hit("refused late")
+            return
+        except StoreBroken:
             return
         if not life.killed:
             self.check(receipt.id, report)
@@ -170,6 +175,9 @@ class Sending:
             one = model.deliveries[id, outcome.subscription]
             if one.last != self.life.session:
                 world.sometimes.hit("settled elsewhere")
+            if one.in_doubt == self.life.session:
+                world.sometimes.hit("outcome in doubt")
+                continue
             known = one.first_outcome
             if known is None or type(known) is not type(outcome) or known.attempts != outcome.attempts:
                 world.complain(f"the report of {id} says {outcome!r}, and the store {known!r}")

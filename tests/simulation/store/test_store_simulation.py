@@ -18,6 +18,7 @@ from ..schedules import BACKENDS, Backend
 from .generator import generate_for_store
 from .model import StoreModel
 from .program import StoreSpec
+from .records import Loan as InHand
 from .sometimes import StoreSometimes
 
 
@@ -61,7 +62,7 @@ class Told:
         self.model = StoreModel(
             self.objections.append, lambda: 1.0, StoreSometimes(), lambda session: may_lose, {"s": spec}
         )
-        self.model.bound([Binding("s", ("a",))])
+        self.model.bound("one", [Binding("s", ("a",))], serve=True)
         self.publish()
 
     def publish(self, targets: tuple[str, ...] = ("s",)) -> None:
@@ -74,8 +75,8 @@ class Told:
         outcome = encode_outcome(Succeeded("s", None, 1, 0.0))
         self.model.settled(session, Settlement(token, Step.SETTLED, outcome), was_taken=was_taken)
 
-    def handle(self, session: str = "one", ended: str | None = "returned") -> None:
-        run = self.model.begin(session, "s", Event("a", "ok", id="e1"), 1)
+    def handle(self, session: str = "one", ended: str | None = "returned", token: int = 1) -> None:
+        run = self.model.begin(session, "s", Event("a", "ok", id="e1"), InHand(token, 1))
         assert run is not None
         run.ended = ended
 
@@ -144,11 +145,38 @@ def test_the_model_objects_to_two_live_runs_but_for_a_lease_that_ran_out() -> No
     told.handle("one", None)
     told.model.ran_out("one", 1.0)
     told.lend("two", 2, losses=1)
-    told.handle("two", None)
+    told.handle("two", None, token=2)
     assert not told.objections
-    told.model.lost_at.clear()
-    told.handle("two", None)
+    told.model.void.clear()
+    told.handle("two", None, token=2)
     assert any("handles it still" in text for text in told.objections)
+
+
+def test_the_model_objects_to_a_handler_of_what_its_process_has_not() -> None:
+    told = Told(may_lose=True)
+    told.lend("one", 1)
+    told.model.reclaimed("one", ())
+    told.handle("one")
+    assert told.objections == ["one handles e1 for s, which it has not"]
+
+
+def test_a_process_that_is_not_aware_that_its_lease_has_run_out_may_handle_what_it_had_until_it_registers_again() -> (
+    None
+):
+    told = Told(may_lose=True)
+    told.lend("one", 1)
+    told.model.ran_out("one", 1.0)
+    told.lend("one", 2, losses=1)  # it may take this for a loan of before, and drop it
+    told.handle("one", token=1)
+    told.model.reclaimed("one", ())
+    told.handle("one", token=2)
+    assert not told.objections
+    told.model.told_lost("one")
+    told.model.bound("one", [Binding("s", ("a",))], serve=True)
+    told.lend("one", 3, losses=1)
+    told.model.reclaimed("one", ())
+    told.handle("one", token=3)
+    assert told.objections == ["one handles e1 for s, which it has not"]
 
 
 def test_the_model_objects_to_a_success_that_nobody_had_and_to_what_is_left_at_the_end() -> None:

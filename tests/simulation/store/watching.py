@@ -3,9 +3,10 @@
 It stands behind the faults, so that it sees what was done and not what was answered.
 """
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 
+import anyio.lowlevel
 import attrs
 
 from postroom.capabilities import Capability
@@ -23,6 +24,7 @@ from postroom.contract import (
 )
 from postroom.errors import PostroomError
 from postroom.testing.reference import ReferenceModule, ReferenceSession, ReferenceStore
+from postroom.testing.reference.records import KeptDelivery
 
 from .model import StoreModel
 
@@ -45,6 +47,10 @@ class WatchedStore(ReferenceStore):
         ReferenceStore.end(self, session, now)
         self.model.ended(session)
 
+    def _drop(self, delivery: KeptDelivery, reason: str) -> None:
+        self.model.drops.append((delivery.event.stored.id, delivery.subscription))
+        ReferenceStore._drop(self, delivery, reason)
+
     def expire(self, now: float) -> None:
         before = list(self.sessions)
         ReferenceStore.expire(self, now)
@@ -59,6 +65,7 @@ class WatchedModule:
 
     module: ReferenceModule
     model: StoreModel
+    is_spurious: Callable[[], bool]
     name: str = attrs.field(default="watched", init=False)
 
     @property
@@ -68,15 +75,20 @@ class WatchedModule:
     @asynccontextmanager
     async def open(self, session: str) -> AsyncGenerator["WatchedSession"]:
         async with self.module.open(session) as opened:
-            yield WatchedSession(opened, self.model)
+            yield WatchedSession(opened, self.model, self.is_spurious)
 
 
 @attrs.define(eq=False)
 class WatchedSession:
-    """A session. Each call is one step of the session within, and is told in that step."""
+    """A session. Each call is one step of the session within, and is told in that step.
+
+    Attributes:
+        is_spurious: Whether the next news are of nothing.
+    """
 
     session: ReferenceSession
     model: StoreModel
+    is_spurious: Callable[[], bool]
 
     @property
     def id(self) -> str:
@@ -84,7 +96,7 @@ class WatchedSession:
 
     async def bind(self, bindings: Sequence[Binding], *, serve: bool) -> None:
         await self.session.bind(bindings, serve=serve)
-        self.model.bound(bindings)
+        self.model.bound(self.id, bindings, serve=serve)
 
     async def leave(self, names: Collection[str]) -> None:
         await self.session.leave(names)
@@ -94,16 +106,19 @@ class WatchedSession:
         is_new = self.model.is_new(self.id, number, answers)
         for emit, answer in zip(emits, answers, strict=True):
             self.model.published(emit, answer, is_new=is_new)
+        self.model.dropped()
         return answers
 
     async def fetch(self, demand: Mapping[str, int]) -> Fetched:
         fetched = await self.session.fetch(demand)
+        self.model.asked(self.id, demand)
         for loan in fetched.loans:
             self.model.lent(self.id, loan)
         return fetched
 
     async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         taken = await self.session.settle(settlements)
+        self.model.settlings[self.id] += 1
         for settlement, was_taken in zip(settlements, taken, strict=True):
             self.model.settled(self.id, settlement, was_taken=was_taken)
         return taken
@@ -113,7 +128,14 @@ class WatchedSession:
         self.model.reclaimed(self.id, holding)
 
     async def news(self, seen: int) -> News:
-        return await self.session.news(seen)
+        if self.is_spurious():  # which the contract says is fine
+            self.model.sometimes.hit("spurious news")
+            await anyio.lowlevel.checkpoint()
+            return News(seen, mail=True, room=True, routes=True)
+        news = await self.session.news(seen)
+        if news.lost:
+            self.model.told_lost(self.id)
+        return news
 
     async def stage(self, group: str, events: Emit, ttl: float | None) -> list[Published | None] | PostroomError:
         answer = await self.session.stage(group, events, ttl)
@@ -123,6 +145,7 @@ class WatchedSession:
     async def release(self, number: int, group: str) -> tuple[list[str], Answer]:
         ids, answer = await self.session.release(number, group)
         self.model.released(self.id, group, ids, answer, is_new=self.model.is_new(self.id, number, (ids, answer)))
+        self.model.dropped()
         return ids, answer
 
     async def clear(self, group: str, names: Collection[str] | None, reason: str) -> int:
@@ -150,6 +173,9 @@ class WatchedSession:
 
     async def pause(self, name: str, paused: bool) -> None:
         await self.session.pause(name, paused)
+        (self.model.paused.add if paused else self.model.paused.discard)(name)
+        if paused and any(each.subscription == name for each in self.model.open):
+            self.model.sometimes.hit("paused with deliveries")
 
     async def remove(self, name: str) -> int:
         return await self.session.remove(name)

@@ -32,6 +32,23 @@ async def a_publish_with_the_same_number_is_the_same_call(world: World) -> None:
         assert await bare.fetch() == []
 
 
+@check(has_store=True, stalls=True)
+async def a_publish_with_the_same_number_is_the_same_call_after_a_lost_lease(world: World) -> None:
+    """Also where what it accepted was handled by others meanwhile."""
+    async with world.mortal() as (store, module), world.session() as other:
+        bare, elsewhere = Bare(store), Bare(other)
+        await bare.bind()
+        await elsewhere.bind()
+        number = bare.next()
+        (first,) = await store.publish(number, [[event("a")]])
+        world.stall_session(module)
+        (loan,) = await elsewhere.fetch()
+        await elsewhere.settle(loan)
+        (second,) = await store.publish(number, [[event("a")]])
+        assert first == second
+        assert await elsewhere.fetch() == []
+
+
 @check(has_store=True)
 async def each_emit_of_a_publish_is_accepted_as_a_whole(world: World) -> None:
     """One of its events that is refused refuses those beside it, and no other emit."""

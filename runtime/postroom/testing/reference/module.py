@@ -142,22 +142,24 @@ class ReferenceSession:
             if own is None:
                 await self.step(lambda now: None)
                 continue
-            if own.notices or own.mail or own.room or own.routes or own.lost:
+            if own.notices or own.mail or own.room or own.routes or own.lost is not None:
                 news = News(
-                    own.notices[-1][0] if own.notices else seen,
+                    max(seen, own.lost or 0, own.notices[-1][0] if own.notices else 0),
                     tuple(notice for _, notice in own.notices),
                     own.mail,
                     own.room,
                     own.routes,
-                    own.lost,
+                    own.lost is not None,
                 )
-                own.mail = own.room = own.routes = own.lost = False
+                own.mail = own.room = own.routes = False
                 return news
             await own.changed.wait()
 
     def _forget(self, seen: int) -> None:
         own = self.store.sessions[self.id]
         own.notices = [each for each in own.notices if each[0] > seen]
+        if own.lost is not None and own.lost <= seen:
+            own.lost = None
 
     async def stage(self, group: str, events: Emit, ttl: float | None) -> list[Published | None] | PostroomError:
         return await self.step(lambda now: self.store.stage(self.id, group, events, ttl, now))

@@ -68,6 +68,12 @@ class KeptDelivery:
 
 @attrs.define(eq=False)
 class Session:
+    """A session.
+
+    Attributes:
+        lost: The number of the news that its lease had run out; None where it has not, or has been heard.
+    """
+
     lease_until: float
     serves: set[str] = attrs.field(factory=set)
     last: tuple[int, object] = (0, None)
@@ -76,7 +82,7 @@ class Session:
     mail: bool = False
     room: bool = False
     routes: bool = False
-    lost: bool = False
+    lost: int | None = None
     was_refused_room: bool = False
     changed: anyio.Event = attrs.field(factory=anyio.Event)
 

@@ -51,8 +51,8 @@ class ReferenceStore(Deliveries):
             own = self.sessions[session]
             before = self.lapsed.pop(session, None)
             if before is not None:
-                own.notices, own.numbers = before.notices, before.numbers
-            own.lost = own.routes = True
+                own.notices, own.numbers, own.last = before.notices, before.numbers, before.last
+            own.lost, own.routes = next(own.numbers), True
             own.tell()
         own.lease_until = now + self.lease
 

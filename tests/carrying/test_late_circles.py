@@ -1,0 +1,169 @@
+"""Handlers that wait for each other, and could not be told when they began: another process might have helped them.
+
+When that process leaves or dies, nobody else looks; so the waits that have begun are looked at again.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from postroom import Context, Event, Runtime, Subscriber, WouldDeadlock, subscriber
+from postroom.testing.reference import ReferenceModule, ReferenceStore
+
+
+@asynccontextmanager
+async def somebody_else(store: ReferenceStore, *served: str) -> AsyncIterator[ReferenceModule]:
+    """A process that serves, and never takes up anything; it is there until it leaves or is killed."""
+    module = ReferenceModule(store)
+    async with module.open("somebody-else") as session:
+        await session.bind([store.bindings[name] for name in served], serve=True)
+        yield module
+
+
+def waits_for_its_own(told: list[object]) -> Subscriber[..., Any]:
+    @subscriber("n", name="work")
+    async def work(event: Event, context: Context) -> None:
+        if event.data != "outer":
+            return
+        receipt = await context.emit("n", "inner")
+        try:
+            told.append(await receipt)
+        except WouldDeadlock as error:
+            told.append(error)
+
+    return work
+
+
+@pytest.mark.parametrize("how", ["leaves", "dies"])
+async def test_a_handler_that_waits_for_its_own_subscription_is_told_when_the_other_process_is_gone(how: str) -> None:
+    told: list[object] = []
+    work = waits_for_its_own(told)
+    store = ReferenceStore()
+    async with Runtime(module=ReferenceModule(store), subscribers=[work]) as runtime:
+        async with somebody_else(store, "work") as other:
+            await anyio.sleep(1)
+            await runtime.emit("n", "outer")
+            await anyio.sleep(60)
+            assert not told, "the other process may handle it"
+            if how == "dies":
+                other.kill()
+        with anyio.fail_after(2 * store.lease):
+            await runtime.idle()
+    (error,) = told
+    assert isinstance(error, WouldDeadlock)
+    assert "work" in error.path
+
+
+async def test_what_waits_for_those_in_a_circle_is_not_refused_itself() -> None:
+    told: list[str] = []
+    reports: list[bool] = []
+
+    @subscriber("n")
+    async def work(event: Event, context: Context) -> None:
+        if event.data == "outer":
+            try:
+                await (await context.emit("n", "inner"))
+            except WouldDeadlock:
+                told.append("work")
+
+    @subscriber("m")
+    async def outside(event: Event, context: Context) -> None:
+        reports.append((await (await context.emit("n", "plain"))).succeeded)
+
+    store = ReferenceStore()
+    async with Runtime(module=ReferenceModule(store), subscribers=[outside, work]) as runtime:
+        async with somebody_else(store, "work", "outside"):
+            await anyio.sleep(1)
+            await runtime.emit("n", "outer")
+            await runtime.emit("m")
+            await anyio.sleep(5)
+        with anyio.fail_after(30):
+            await runtime.idle()
+    assert (told, reports) == (["work"], [True])
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for a thread, which virtual time does not wait for."""
+    ends_at = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < ends_at
+        await anyio.sleep(0.01)
+
+
+async def test_a_plain_function_that_waits_in_its_thread_is_told_as_well() -> None:
+    told: list[str] = []
+
+    @subscriber("n")
+    def work(event: Event, context: Context) -> None:
+        if event.data == "outer":
+            receipt = runtime.emit_from_thread("n", "inner")
+            began.append(True)
+            try:
+                receipt.wait(timeout=20)
+            except WouldDeadlock as error:
+                told.append(error.path)
+
+    began: list[bool] = []
+    store = ReferenceStore()
+    async with Runtime(module=ReferenceModule(store), subscribers=[work]) as runtime:
+        async with somebody_else(store, "work"):
+            await anyio.sleep(1)
+            await runtime.emit("n", "outer")
+            await until(lambda: began)
+            await anyio.sleep(0.1)
+        await until(lambda: told and not runtime.stats.pending)
+    assert len(told) == 1
+
+
+async def test_a_handler_that_waits_for_room_in_its_own_backlog_is_told_when_the_other_process_is_gone() -> None:
+    told: list[str] = []
+
+    @subscriber("n", backlog=1)
+    async def work(event: Event, context: Context) -> None:
+        if event.data != "outer":
+            return
+        await context.emit("n", "first")
+        try:
+            await context.emit("n", "second")
+        except WouldDeadlock as error:
+            told.append(error.wait)
+
+    store = ReferenceStore()
+    async with Runtime(module=ReferenceModule(store), subscribers=[work]) as runtime:
+        async with somebody_else(store, "work"):
+            await anyio.sleep(1)
+            await runtime.emit("n", "outer")
+            await anyio.sleep(5)
+            assert not told
+        with anyio.fail_after(30):
+            await runtime.idle()
+    assert told == ["room in the backlog of work"]
+
+
+@pytest.mark.parametrize("waits_for", ["room", "the outcome"])
+async def test_an_idle_worker_that_gets_nothing_more_helps_nobody(waits_for: str) -> None:
+    """All that the subscription may hold waits behind the key of the one that waits."""
+    told: list[str] = []
+
+    @subscriber("n", capacity=2, concurrency=2, backlog=1 if waits_for == "room" else None)
+    async def work(event: Event, context: Context) -> None:
+        if event.data != "outer":
+            return
+        try:
+            for number in range(3 if waits_for == "room" else 1):
+                receipt = await context.emit("n", number)
+            if waits_for != "room":
+                await receipt
+        except WouldDeadlock as error:
+            told.append(error.wait)
+
+    store = ReferenceStore()
+    async with Runtime(module=ReferenceModule(store), subscribers=[work]) as runtime:
+        await runtime.emit_many([Event("n", "outer", key="k"), Event("n", "behind", key="k")])
+        with anyio.fail_after(30):
+            await runtime.idle()
+    assert len(told) == 1
