@@ -153,9 +153,8 @@ class Carrier:
             receipt.share(first)
         else:
             firsts.add(event.id, receipt)
-        if published.outcomes:
-            for encoded in published.outcomes.values():
-                self._tell(event.id, encoded)
+        for encoded in published.outcomes.values():
+            self._tell(event.id, encoded)
         if is_new:
             self.recorded(receipt, emitter)
 
@@ -286,7 +285,8 @@ class Carrier:
     def _noticed(self, notice: Notice) -> bool:
         """Take up a notice; whether anybody here waits for such."""
         if notice.run:
-            return self.run_heard(notice.run) is None
+            self.run_heard(notice.run)
+            return True
         if notice.published is not None or notice.cleared:
             return self.staged_heard(notice)
         return self._tell(notice.event, notice.outcome)
