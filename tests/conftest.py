@@ -1,5 +1,7 @@
 """Every async test runs on trio and on asyncio, in virtual time."""
 
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,3 +19,13 @@ settings.load_profile("postroom")
 @pytest.fixture(params=["trio", "asyncio"])
 def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     return virtual_backend(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _same_log_as_before() -> Iterator[None]:
+    """What frameworks set up for a whole process ends with the test: Litestar says how the root logger logs."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers

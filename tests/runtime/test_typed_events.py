@@ -1,7 +1,6 @@
 """Typed events: checked where they are emitted, read as what a handler annotates, lifted from older versions."""
 
 import datetime
-import types
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -25,6 +24,8 @@ from postroom import (
     event_type,
     subscriber,
 )
+
+from .type_checked import takes
 
 pytestmark = pytest.mark.anyio
 
@@ -277,16 +278,9 @@ async def test_an_annotation_that_carries_more_is_read_as_what_it_is_of() -> Non
 
 
 async def test_an_event_that_is_imported_for_type_checkers_only_asks_for_nothing_and_another_name_is_refused() -> None:
-    async def takes(event: "Event") -> object:
-        return event.data
-
     async def unknown(event: "Elsewhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821 - that is the point
 
-    known = dict(takes.__globals__)
-    known.pop("Event")
-    blind = types.FunctionType(takes.__code__, known, "takes")
-    blind.__annotations__ = {"event": "Event"}
-    async with Runtime(subscribers=[subscriber("n")(blind)]) as runtime:
+    async with Runtime(subscribers=[subscriber("n")(takes)]) as runtime:
         assert await runtime.request("n", 1) == 1
     with pytest.raises(InvalidHandler, match=r"'Elsewhere' can't be resolved .* import it at run time"):
         Runtime(subscribers=[subscriber("n")(unknown)])

@@ -273,13 +273,13 @@ class Carrier:
         for notice in news.notices:
             if not self._noticed(notice) and self.publisher.is_asking:
                 self._early.append(partial(self._noticed, notice))
-        if news.routes:
-            self.company.learn(await self.listing())
         if news.room:
             self.publisher.try_again()
         if news.mail:
             self.fetcher.expect()
             self.runs_mail()
+        if news.routes:  # last, since it waits
+            self.company.learn(await self.listing())
         self._stir()
 
     def _noticed(self, notice: Notice) -> bool:
