@@ -1,7 +1,6 @@
 """`postroom workflows`, by a store and over a control socket: each command, well used and badly."""
 
 import io
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import anyio
 import pytest
 
 from postroom import Runtime, WorkflowCancelled, WorkflowFailed, Workflows
-from postroom.cli import main
 from postroom.cli.control import Client, open_control
 from postroom.cli.desk import Desk
 from postroom.modules.redis import RedisModule
@@ -19,25 +17,10 @@ from postroom.workflows import WorkflowNeedsAttention
 from tests.servers.redis import redis_server
 
 from . import flows
+from .asking import Capture, asked, asked_json
 
 STORE = ("--module", "sqlite:shop.db")
 CODE = "tests.cli.flows:checkout"
-
-Capture = pytest.CaptureFixture[str]
-
-
-def asked(capsys: Capture, *arguments: object) -> tuple[int, str, str]:
-    """Run one command here; its status, and what it has said."""
-    status = main([*map(str, arguments)])
-    said = capsys.readouterr()
-    return status, said.out, said.err
-
-
-def asked_json(capsys: Capture, *arguments: object) -> list[Any]:
-    """What one command says to programs."""
-    status, out, err = asked(capsys, *arguments, "--json")
-    assert (status, err) == (0, "")
-    return [json.loads(line) for line in out.splitlines()]
 
 
 async def fill(module: Any) -> None:
