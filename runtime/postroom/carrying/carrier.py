@@ -396,5 +396,5 @@ class Carrier:
 
         Cancellation: what is left comes back by the end of the session.
         """
-        while self.settler.queue:
+        while self.settler.unwritten:
             await self.settler.write()
