@@ -140,3 +140,38 @@ async def test_what_was_being_settled_at_the_end_of_a_runtime_is_asked_for_again
         assert not store.deliveries
     assert [call for _, call, _ in module.faults] == ["settle"]
     assert (await receipt).succeeded
+
+
+@pytest.mark.parametrize("spawned", [False, True])
+async def test_what_was_being_registered_when_the_lease_ran_out_is_registered_again(spawned: bool) -> None:
+    @subscriber("n")
+    async def work(event: Event) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    store = ReferenceStore()
+    module = FaultyModule(ReferenceModule(store), slowness=3.0)
+    served: list[bool] = []
+
+    async def live(runtime: Runtime) -> None:
+        async with runtime:
+            if spawned:
+                module.plan = slow_bind
+                await runtime.spawn(work)
+            await anyio.sleep(10)
+            (session,) = store.sessions
+            served.append(store.sessions[session].serves == {"work"})
+            await runtime.emit_and_wait("n")
+
+    def slow_bind(number: int, call: str) -> Fault | None:
+        return Fault.SLOW if call == "bind" and not module.faults else None
+
+    if not spawned:
+        module.plan = slow_bind
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(live, Runtime(module=module, subscribers=() if spawned else [work]))
+        await anyio.sleep(4)  # done, and not answered
+        (session,) = store.sessions
+        assert store.sessions[session].serves == {"work"}
+        store.sessions[session].lease_until = 0.0
+        store.expire(anyio.current_time())
+    assert served == [True]

@@ -72,6 +72,8 @@ THEMES: Final = (
     Theme(features=("stalls", "long", "retries", "failures")),
     Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REQUEST,)),
     Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REQUEST,), alone=True),
+    Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REPLY, Fault.SLOW)),
+    Theme(features=("faults", "stalls", "leaves"), only=("settle", "news"), kinds=(Fault.LOST_REPLY, Fault.TWICE)),
     Theme(features=("faults", "quiet"), only=("news",), kinds=(Fault.LOST_REPLY,)),
     Theme(features=("changes", "long", "concurrency")),
     Theme(features=("changes", "faults", "pauses"), only=("leave", "bind", "pause"), kinds=(Fault.SLOW, Fault.BUSY)),

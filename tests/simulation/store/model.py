@@ -218,7 +218,8 @@ class StoreModel:
         if before is None or before.outcome is None:
             self.complain(f"{letter.event} of {letter.subscription} is replayed, and is not over")
         self.sometimes.hit("replayed")
-        self.deliver(StoredEvent(letter.event, "", letter.body), letter.subscription, self.now())
+        again = StoredEvent(letter.event, "", letter.body, key=letter.letter.key, head_start=letter.letter.head_start)
+        self.deliver(again, letter.subscription, self.now())
 
     # Groups
 
