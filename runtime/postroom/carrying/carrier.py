@@ -102,11 +102,12 @@ class Carrier:
             self._confirmed,
             self._refused,
             lambda name, token: self.fetcher.over(name, token),
-            lambda name, token: self.fetcher.paused(name, token),
+            lambda name, token, due: self.fetcher.paused(name, token, due),
             lambda: self.fetcher.look(),
         )
         self.fetcher = Fetcher(self.store, self.port, self._persistence, self.settler, self.hand_over, self.losses)
         self.company = Company(self.session, self.fetcher)
+        self.fetcher.sated = self.company.look_at
 
     # Emitting
 

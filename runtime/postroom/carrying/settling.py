@@ -44,7 +44,7 @@ class Settler:
         confirmed: Told of each outcome that the store has taken, with the id of its event.
         refused: Told of each one that it has not.
         over: Told of each loan that is held no more, by its subscription and token.
-        paused: Told of each loan that waits for its next attempt.
+        paused: Told of each loan that waits for its next attempt, and when that begins.
         caught_up: Told when it is behind no more.
         unwritten: How many settlements the store has not taken yet.
         is_behind: The store had to be asked again: nothing more should be fetched.
@@ -56,7 +56,7 @@ class Settler:
     confirmed: Callable[[str, Outcome], None]
     refused: Callable[[str], None]
     over: Callable[[str, int], None]
-    paused: Callable[[str, int], None]
+    paused: Callable[[str, int, float], None]
     caught_up: Callable[[], None]
     queue: "deque[_Item]" = attrs.field(factory=deque, init=False)
     unwritten: int = attrs.field(default=0, init=False)
@@ -89,7 +89,7 @@ class Settler:
         """A loan is kept until its next attempt."""
         loan.due = self._port.now() + wait
         self._add(Settlement(loan.token, Step.RETRYING, attempts=attempts, wait=wait))
-        self.paused(loan.subscription, loan.token)
+        self.paused(loan.subscription, loan.token, loan.due)
 
     def _add(self, settlement: Settlement, event: str = "", outcome: Outcome | None = None) -> None:
         self.queue.append(_Item(settlement, event, outcome))
