@@ -90,6 +90,7 @@ class SameAsReference(RuleBasedStateMachine):
         self.tokens: dict[int, int] = {}  # the reference's, by the server's
         self.held: dict[str, list[int]] = {}
         self.letter_ids: dict[str, str] = {}
+        self.settled: dict[str, Any] = {}  # the last settlement of each session, by its name
 
     def teardown(self) -> None:
         self.wire.__exit__()
@@ -181,10 +182,19 @@ class SameAsReference(RuleBasedStateMachine):
                 letter = None
             for tokens, each in ((mine, token), (theirs, self.tokens[token])):
                 tokens.append(Settlement(each, step, b"outcome", letter, attempts, wait))
+        self.number += 1
+        self.settled[self.names[session]] = self.number, mine, theirs
+        self.settle_again(session)
+
+    @rule(session=sessions)
+    def settle_again(self, session: str) -> None:
+        if self.names[session] not in self.settled:
+            return
+        number, mine, theirs = self.settled[self.names[session]]
         expected, found = self.both(
             session,
-            lambda: self.reference.settle(self.names[session], theirs, self.now),
-            lambda driver: done(driver.session.settle(mine)),
+            lambda: self.reference.settle(self.names[session], number, theirs, self.now),
+            lambda driver: done(driver.session.settle(number, mine)),
         )
         assert found == expected
 

@@ -72,6 +72,8 @@ THEMES: Final = (
     Theme(features=("stalls", "long", "retries", "failures")),
     Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REQUEST,)),
     Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REQUEST,), alone=True),
+    Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REPLY, Fault.SLOW)),
+    Theme(features=("faults", "stalls", "leaves"), only=("settle", "news"), kinds=(Fault.LOST_REPLY, Fault.TWICE)),
     Theme(features=("faults", "quiet"), only=("news",), kinds=(Fault.LOST_REPLY,)),
     Theme(features=("changes", "long", "concurrency")),
     Theme(features=("changes", "faults", "pauses"), only=("leave", "bind", "pause"), kinds=(Fault.SLOW, Fault.BUSY)),
@@ -80,6 +82,9 @@ THEMES: Final = (
     Theme(features=("faults",), only=("publish",), kinds=(Fault.BUSY, Fault.FULL)),
     Theme(features=("batches", "failures")),
     Theme(features=("batches", "actors", "failures", "retries", "stalls")),
+    Theme(features=("stalls", "stubborn"), alone=True),
+    Theme(features=("keys", "concurrency", "nested", "one key"), alone=True),
+    Theme(features=("faults", "stalls", "changes"), only=("bind", "leave"), kinds=(Fault.SLOW, Fault.LOST_REPLY)),
 )
 CALLS: Final = ("publish", "fetch", "settle", "news", "reclaim", "bind", "leave", "subscriptions")
 
@@ -220,7 +225,9 @@ class _Generator:
         return StoreDraft(
             name=random.choice(NAMES),
             actions=self.actions(),
-            key=random.choice((None, "k", "l")) if self.has("keys") else None,
+            key=random.choice(("k",) * 4 + (None,) if self.has("one key") else (None, "k", "l"))
+            if self.has("keys")
+            else None,
             priority=random.choice(("default", "default", "high", "lowest")) if self.has("priorities") else "default",
             delay=random.choice((None, None, 0.5, 10.0)) if self.has("delays") else None,
         )
@@ -233,6 +240,7 @@ class _Generator:
         known += ["again_wait"] * 3 if "nested" in self.theme.features else []
         known += ["long", "long"] if self.has("long") else []
         known += ["stubborn"] if self.has("stalls") or self.has("timeouts") else []
+        known += ["stubborn"] * 6 if self.has("stubborn") else []
         known += ["part"] * 3 if self.has("batches") and self.has("failures") else []
         known += ["die"] if self.has("poison") else []
         return ",".join(self.random.choices(known, k=self.random.choice((1, 1, 2, 3))))

@@ -31,8 +31,12 @@ INSERT INTO letters SELECT ?, ?, id, accepted_at, ?, ?, body FROM events WHERE n
 """
 
 
-def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
+def settle(tx: Transaction, number: int, settlements: Sequence[Settlement]) -> list[bool]:
     """See the contract."""
+    return tx.settled_once(number, lambda: _settle_all(tx, settlements))
+
+
+def _settle_all(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
     ends = [each for each in settlements if each.step is Step.SETTLED]
     if len(ends) == len(settlements):
         return _settle(tx, settlements)

@@ -198,8 +198,10 @@ class Deliveries(Sessions):
             ranks[delivery.number] = rank
         return sorted(free, key=lambda each: (ranks[each.number], each.place)), next_due
 
-    def settle(self, session: str, settlements: Sequence[Settlement], now: float) -> list[bool]:
-        return [self._settle_one(session, each, now) for each in settlements]
+    def settle(self, session: str, number: int, settlements: Sequence[Settlement], now: float) -> list[bool]:
+        return self._once(
+            session, number, lambda: [self._settle_one(session, each, now) for each in settlements], of="settle"
+        )
 
     def _settle_one(self, session: str, settlement: Settlement, now: float) -> bool:
         delivery = next((each for each in self.deliveries if each.token == settlement.token), None)

@@ -88,10 +88,11 @@ class Sessions:
             session.mail, session.routes = session.mail or mail, session.routes or routes
             session.tell()
 
-    def _once(self, session: str, number: int, call: Callable[[], T]) -> T:
+    def _once(self, session: str, number: int, call: Callable[[], T], of: str = "") -> T:
         own = self.sessions[session]
-        if own.last[0] == number:
-            return cast("T", own.last[1])  # the same call as before
+        last = own.last.get(of)
+        if last is not None and last[0] == number:
+            return cast("T", last[1])  # the same call as before
         result = call()
-        own.last = (number, result)
+        own.last[of] = (number, result)
         return result
