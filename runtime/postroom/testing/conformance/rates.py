@@ -67,7 +67,7 @@ async def a_rate_counts_attempts_that_are_made_again(world: World) -> None:
         await bare.bind(interval=interval, burst=3)
         await bare.publish("1", "2", "3")
         (loan,) = await bare.fetch(1)
-        await store.settle([Settlement(loan.token, Step.RETRYING, attempts=1, wait=interval)])
+        await store.settle(bare.next(), [Settlement(loan.token, Step.RETRYING, attempts=1, wait=interval)])
         assert len(await bare.fetch()) == 1
         assert await bare.fetch() == []
 
