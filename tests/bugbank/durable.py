@@ -136,14 +136,6 @@ DURABLE: Final = (
         world="store",
     ),
     Bug(
-        name="registered-in-a-lost-life",
-        mistake="what was being registered when the lease ran out is not registered again",
-        where="postroom.carrying.carrier:Carrier.bind",
-        old="while life != self._life:",
-        new="while life is None:",
-        world="store",
-    ),
-    Bug(
         name="leaves-after-it-has-come-back",
         mistake="a subscription that has ended is taken back from the store after it was registered anew",
         where="postroom.carrying.carrier:Carrier.leave",

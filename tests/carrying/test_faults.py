@@ -5,7 +5,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from postroom import Context, Event, Runtime, subscriber
+from postroom import Context, Event, Runtime, UnknownDeadLetter, subscriber
 from postroom.store_errors import StoreBroken, UnknownResult
 from postroom.testing.faults import Fault, FaultyModule
 from postroom.testing.reference import ReferenceModule, ReferenceStore
@@ -193,3 +193,27 @@ async def test_an_emit_that_may_be_stored_is_unknown_though_the_store_is_broken_
                 await anyio.sleep_forever()
     assert [fault for _, call, fault in module.faults if call == "publish"] == [Fault.LOST_REPLY, Fault.BROKEN]
     assert [type(error) for error in told] == [UnknownResult]
+
+
+async def test_a_listing_that_is_stale_tells_what_the_same_one_has_told_before() -> None:
+    module = faulty(lambda number, name: None)
+
+    @subscriber("order.*")
+    async def ledger(event: Event) -> None:
+        raise ValueError("no")
+
+    async with Runtime(module=module, subscribers=[ledger]) as runtime:
+        module.plan = lambda number, name: Fault.STALE
+        assert not await runtime.dead_letters.list()
+        await (await runtime.emit("order.placed", 1))
+        assert not await runtime.dead_letters.list()
+        assert [found.dead for found in await runtime.stored_subscriptions()] == [0]  # as when the session began
+        module.plan = lambda number, name: None
+        (letter,) = await runtime.dead_letters.list()
+        assert [found.dead for found in await runtime.stored_subscriptions()] == [1]
+        await runtime.dead_letters.discard(letter)
+        module.plan = lambda number, name: Fault.STALE
+        assert [stale.id for stale in await runtime.dead_letters.list()] == [letter.id]
+        with pytest.raises(UnknownDeadLetter):
+            await runtime.dead_letters.replay(letter)
+    assert {call for _, call, fault in module.faults if fault is Fault.STALE} == {"letters", "subscriptions"}

@@ -15,6 +15,7 @@ from .program import (
     Kill,
     Kind,
     Leave,
+    Look,
     Overflows,
     ReplaySome,
     Send,
@@ -34,9 +35,12 @@ PATTERNS: Final = ("a", "b", "a.*", "**")
 FEATURES: Final = (
     "keys", "ids", "priorities", "delays", "retries", "concurrency", "kills", "leaves", "stalls", "groups", "replays",
     "backlogs", "nested", "failures", "long", "timeouts", "cancels", "faults", "ticks", "poison", "changes", "pauses",
-    "spurious", "drops", "batches", "actors",
+    "spurious", "drops", "batches", "actors", "looks",
 )  # fmt: skip
-KINDS: Final = (Fault.BUSY, Fault.FULL, Fault.LOST_REQUEST, Fault.LOST_REPLY, Fault.SLOW, Fault.TWICE)
+KINDS: Final = (
+    Fault.BUSY, Fault.FULL, Fault.LOST_REQUEST, Fault.LOST_REPLY, Fault.SLOW, Fault.TWICE, Fault.STALE,
+)  # fmt: skip
+LISTED: Final = ("subscriptions", "letters", "groups")
 DEATHS: Final = (Fault.CRASH, Fault.CRASH_AFTER, Fault.BROKEN)
 
 
@@ -47,14 +51,18 @@ class Theme:
     Attributes:
         only, kinds: As of `Faults`.
         alone: It is about one process.
+        pure: It has no other features.
         deadly: Calls end processes and stores often.
+        waits: Between operations.
     """
 
     features: tuple[str, ...]
     only: tuple[str, ...] = ()
     kinds: tuple[Fault, ...] = ()
     alone: bool = False
+    pure: bool = False
     deadly: bool = False
+    waits: tuple[float, ...] = (0.0, 0.0, 0.2, 1.0, 5.0, 16.0)
 
 
 PLAIN: Final = Theme(features=())
@@ -79,14 +87,19 @@ THEMES: Final = (
     Theme(features=("changes", "faults", "pauses"), only=("leave", "bind", "pause"), kinds=(Fault.SLOW, Fault.BUSY)),
     Theme(features=("drops", "keys", "failures", "replays")),
     Theme(features=("failures", "replays")),
+    Theme(
+        features=("faults", "failures", "replays", "looks"),
+        only=("letters", "subscriptions", "groups"),
+        kinds=(Fault.STALE,),
+    ),
+    Theme(features=("faults", "kills", "nested", "looks"), only=("subscriptions",), kinds=(Fault.STALE,)),
     Theme(features=("faults",), only=("publish",), kinds=(Fault.BUSY, Fault.FULL)),
     Theme(features=("batches", "failures")),
     Theme(features=("batches", "actors", "failures", "retries", "stalls")),
-    Theme(features=("stalls", "stubborn"), alone=True),
+    *(Theme(features=("stalls", "stubborn"), alone=True, pure=True, waits=(0.0, 0.2, 1.0)),) * 2,
     Theme(features=("keys", "concurrency", "nested", "one key"), alone=True),
-    Theme(features=("faults", "stalls", "changes"), only=("bind", "leave"), kinds=(Fault.SLOW, Fault.LOST_REPLY)),
 )
-CALLS: Final = ("publish", "fetch", "settle", "news", "reclaim", "bind", "leave", "subscriptions")
+CALLS: Final = ("publish", "fetch", "settle", "news", "reclaim", "bind", "leave", *LISTED)
 
 
 def generate_for_store(seed: int) -> StoreProgram:
@@ -107,10 +120,12 @@ class _Generator:
         random = self.random
         likelihood = random.choice((0.15, 0.3, 0.6))
         self.theme = random.choice((PLAIN,) * 4 + THEMES)
+        likelihood = 0.0 if self.theme.pure else likelihood
         self.features = frozenset(each for each in FEATURES if random.random() < likelihood).union(self.theme.features)
         self.processes = 1 if self.theme.alone else random.choice((1, 2, 2, 3))
-        rates = (None, (0.5, 1), (2.0, 1), (2.0, 3)) if self.apart.random() < 0.15 else (None,)
-        specs = tuple(self.spec(f"s{number}", self.apart.choice(rates)) for number in range(random.randint(1, 3)))
+        rates = (None, (0.5, 1), (2.0, 1), (2.0, 3)) if not self.theme.pure and self.apart.random() < 0.15 else (None,)
+        count = 1 if self.theme.pure else random.randint(1, 3)
+        specs = tuple(self.spec(f"s{number}", self.apart.choice(rates)) for number in range(count))
         operations: list[StoreOperation] = [Start(process=number) for number in range(self.processes)]
         if random.random() < 0.8:  # else what comes first finds processes that are not open yet
             operations.append(Wait(seconds=0.1))
@@ -123,7 +138,7 @@ class _Generator:
             faults=self.faults(),
             losses=random.choice((1, 2, 3)) if self.has("poison") else 3,
             tick=random.choice((1e-6, 1e-5)) if self.has("ticks") else 0.0,
-            pace=random.choice((0, 1, 5, 20, None)),
+            pace=random.choice((5, 20, 50, None) if self.has("stubborn") else (0, 1, 5, 20, None)),
             revives_after=random.choice((None, 0.0, 1.0, 20.0)),
             spurious=random.choice((0.1, 0.5)) if self.has("spurious") else 0.0,
             drain_within=random.choice((0.0, 0.5, 3.0)),
@@ -162,9 +177,11 @@ class _Generator:
         overflows: tuple[Overflows, ...] = ("drop_oldest", "drop_newest", "coalesce", "wait")
         return StoreSpec(
             name=name,
-            patterns=tuple(dict.fromkeys(random.choices(PATTERNS, k=random.choice((1, 1, 2))))),
+            patterns=("**",)
+            if self.theme.pure
+            else tuple(dict.fromkeys(random.choices(PATTERNS, k=random.choice((1, 1, 2))))),
             served_by=some or tuple(everybody),
-            capacity=random.choice((1, 2, 4)),
+            capacity=4 if self.has("stubborn") else random.choice((1, 2, 4)),
             concurrency=random.choice((1, 2)) if self.has("concurrency") and kind != "actor" else 1,
             attempts=random.choice((1, 2, 3)) if self.has("retries") else 1,
             backoff=random.choice((0.0, 1.0, 20.0)),
@@ -179,7 +196,7 @@ class _Generator:
 
     def operation(self) -> StoreOperation:
         random = self.random
-        choices = [(20, "send"), (12, "wait"), (6, "start")]
+        choices = [(20, "send"), (4 if self.has("stubborn") else 12, "wait"), (6, "start")]
         favoured = self.theme.features
         choices += [(weight * (2 + (name in favoured)), name) for name, weight in _OPTIONAL.items() if self.has(name)]
         kind = random.choices([name for _, name in choices], [weight for weight, _ in choices])[0]
@@ -187,13 +204,15 @@ class _Generator:
         match kind:
             case "send":
                 hows: tuple[How, ...] = ("emit", "and_wait", "many")
-                how = random.choices(hows, (4, 1, 2))[0]
-                drafts = tuple(self.draft() for _ in range(random.choice((1, 1, 2, 4))))
+                how = "many" if self.has("stubborn") else random.choices(hows, (4, 1, 2))[0]
+                drafts = tuple(
+                    self.draft() for _ in range(random.choice((4, 8) if self.has("stubborn") else (1, 1, 2, 4)))
+                )
                 cancels = self.has("cancels") and random.random() < 0.3
                 steps = random.randint(0, 30) if cancels else None
                 return Send(process=process, drafts=drafts, how=how, cancel_after=steps)
             case "wait":
-                return Wait(seconds=random.choice((0.0, 0.0, 0.2, 1.0, 5.0, 16.0)))
+                return Wait(seconds=random.choice(self.theme.waits))
             case "start":
                 return Start(process=process)
             case "kills":
@@ -209,6 +228,8 @@ class _Generator:
                 return StageSome(process=process, drafts=drafts, id=random.choice("gh"), then=then)
             case "replays":
                 return ReplaySome(process=process, after=random.choice((0.0, 0.0, 0.5)))
+            case "looks":
+                return Look(process=process)
             case _:
                 changes: tuple[Change, ...] = (
                     ("pause", "resume") if kind == "pauses" else ("drain", "stop", "start", "start")
@@ -243,11 +264,20 @@ class _Generator:
         known += ["again_wait"] * 3 if "nested" in self.theme.features else []
         known += ["long", "long"] if self.has("long") else []
         known += ["stubborn"] if self.has("stalls") or self.has("timeouts") else []
-        known += ["stubborn"] * 6 if self.has("stubborn") else []
+        known += ["ok", "ok", "stubborn", "stubborn", "deaf", "deaf", "deaf"] if self.has("stubborn") else []
         known += ["part"] * 3 if self.has("batches") and self.has("failures") else []
         known += ["die"] if self.has("poison") else []
         return ",".join(self.random.choices(known, k=self.random.choice((1, 1, 2, 3))))
 
 
-_OPTIONAL: Final = {"kills": 3, "leaves": 2, "stalls": 2, "groups": 3, "replays": 3, "changes": 4, "pauses": 3}
+_OPTIONAL: Final = {
+    "kills": 3,
+    "leaves": 2,
+    "stalls": 2,
+    "groups": 3,
+    "replays": 3,
+    "looks": 2,
+    "changes": 4,
+    "pauses": 3,
+}
 """Operations of features, and how often they come beside the others."""

@@ -11,6 +11,7 @@ import attrs
 
 from postroom import BatchFailure, Context, Event
 from postroom.loans import LoanReceipt
+from postroom.testing.faults import Fault
 from postroom_actors import current_message
 
 from ..failures import Boom, is_cancellation
@@ -23,6 +24,9 @@ if TYPE_CHECKING:  # a life has handlers, and they have to do with it
 
 MARGIN = 0.02
 """Seconds around a timeout in which either outcome is right."""
+
+DEAF_FOR = 300
+"""Steps for which a handler hears of no cancellation, while no time passes."""
 
 
 @attrs.define(eq=False)
@@ -109,6 +113,10 @@ class StoreHandler:
             case "stubborn":
                 with anyio.CancelScope(shield=True):
                     await anyio.sleep(3)
+            case "deaf":
+                with anyio.CancelScope(shield=True):
+                    for _ in range(DEAF_FOR):
+                        await anyio.lowlevel.checkpoint()
             case "raise":
                 await anyio.lowlevel.checkpoint()
                 raise Boom(self.spec.name, frozenset(each.id for each in events))
@@ -130,12 +138,12 @@ class StoreHandler:
     def waits_in_turn(self) -> Iterator[None]:
         """A block in which a handler waits for what others do with its event.
 
-        A circle of waits through several processes is seen by none of them, so there it may wait for ever. Setting
-        things right ends that.
+        A circle of waits through several processes is seen by none of them, so there it may wait for ever; likewise
+        where a listing that lags behind shows one that has gone. Setting things right ends that.
         """
         process = self.life.process
         with anyio.CancelScope() as scope:
-            if process.program.processes > 1:
+            if process.program.processes > 1 or Fault.STALE in process.program.faults.kinds:
                 process.may_hang.append(scope)
             yield
 

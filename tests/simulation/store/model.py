@@ -84,6 +84,7 @@ class StoreModel:
     rates: RateWatch = attrs.field(factory=RateWatch)
     drops: list[tuple[str, str]] = attrs.field(factory=list)
     groups: dict[str, list[tuple[StoredEvent, str]]] = attrs.field(factory=dict)
+    all_groups: set[str] = attrs.field(factory=set)
     _numbers: dict[tuple[str, str], tuple[int, object]] = attrs.field(factory=dict)
 
     @property
@@ -239,6 +240,7 @@ class StoreModel:
     def staged(self, session: str, group: str, events: Emit, answer: "list[Published | None] | PostroomError") -> None:
         if isinstance(answer, PostroomError):
             return
+        self.all_groups.add(group)
         here = self.groups.setdefault(group, [])
         known = {event.id for event, _ in here}
         here += [

@@ -13,7 +13,7 @@ import attrs
 
 from postroom import Runtime
 from postroom.store_errors import StoreBroken
-from postroom.testing.faults import Fault, FaultyModule
+from postroom.testing.faults import LISTINGS, Fault, FaultyModule
 from postroom.testing.reference import ReferenceModule, ReferenceStore
 
 from ..world import World
@@ -233,6 +233,8 @@ class StoreProcess:
             if fault is None or (call == "bind" and fault is Fault.BROKEN):
                 return None
             self.world.say(f"{life.name} {call}: {fault}")
+            if fault is Fault.STALE and call in LISTINGS:
+                self.world.sometimes.hit("stale listing")
             if fault is Fault.BROKEN:
                 life.may_break = True
                 self.world.sometimes.hit("broken")

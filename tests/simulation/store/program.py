@@ -135,6 +135,11 @@ class Alter(StoreOperation):
 
 
 @attrs.frozen(kw_only=True)
+class Look(StoreOperation):
+    """List what is registered, staged and dead."""
+
+
+@attrs.frozen(kw_only=True)
 class Wait(StoreOperation):
     """Let time pass."""
 

@@ -26,6 +26,7 @@ from .program import (
     Alter,
     Kill,
     Leave,
+    Look,
     ReplaySome,
     Send,
     StageSome,
@@ -187,6 +188,8 @@ class Cluster:
                 await self.stage(life, operation)
             case ReplaySome(after=after):
                 await self.replay(life, after)
+            case Look():
+                await self.look(life)
             case Alter(which=which, change=change):
                 specs = life.process.specs
                 if specs:
@@ -219,6 +222,20 @@ class Cluster:
             self.world.sometimes.hit("replayed too late")
         except PostroomError as error:
             self.world.say(f"{life.name} replays: {type(error).__name__}")
+
+    async def look(self, life: Life) -> None:
+        """What a process is told may lag behind, and is never of what was not."""
+        runtime, model = life.runtime, self.model
+        try:
+            names = {each.name for each in await runtime.stored_subscriptions()}
+            groups = {each.id for each in await runtime.staged_groups()}
+            dead = {(letter.event.id, letter.subscription) for letter in await runtime.dead_letters.list()}
+        except PostroomError as error:
+            self.world.say(f"{life.name} looks: {type(error).__name__}")
+            return
+        self.world.say(f"{life.name} sees {sorted(names)} {sorted(groups)} {sorted(dead)}")
+        if not (names <= model.registered.keys() and groups <= model.all_groups and dead <= model.deliveries.keys()):
+            self.world.complain(f"{life.name} was shown {names}, {groups}, {dead}")
 
     async def heal(self) -> None:
         """Set everything right, and require that all comes to rest."""

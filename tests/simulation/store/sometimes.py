@@ -30,6 +30,7 @@ SITUATIONS: Final = {
     "reclaimed": "deliveries were taken back whose loan nobody had heard of",
     "backlog full": "an emit waited for room in a backlog",
     "spurious news": "there was news of nothing",
+    "stale listing": "a listing told how things had been some time before",
     "dropped by drop_oldest": "a full backlog let its oldest delivery go",
     "dropped by drop_newest": "a full backlog refused a delivery",
     "dropped by coalesce": "a delivery in a backlog gave way to one of its key",

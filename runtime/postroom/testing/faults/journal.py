@@ -1,6 +1,6 @@
 """The journal of a session whose calls fail as its module says."""
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 import attrs
@@ -17,12 +17,19 @@ class Call(Protocol):
     def __call__(self, name: str, call: Callable[[], Awaitable[T]], /) -> Awaitable[T]: ...
 
 
+class Listing(Protocol):
+    """Makes a call of a name that lists what there is, asked for by some arguments; or lets it fail."""
+
+    def __call__(self, name: str, asked: Hashable, call: Callable[[], Awaitable[T]], /) -> Awaitable[T]: ...
+
+
 @attrs.frozen(eq=False)
 class FaultyJournal:
     """A journal, and what makes its calls."""
 
     journal: Journal
     _call: Call
+    _list: Listing
 
     async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun:
         return await self._call("begin", lambda: self.journal.begin(number, new, lend=lend))
@@ -57,7 +64,8 @@ class FaultyJournal:
     async def runs(
         self, workflow: str | None, states: Collection[RunState] | None, after: str | None, limit: int
     ) -> list[StoredRun]:
-        return await self._call("runs", lambda: self.journal.runs(workflow, states, after, limit))
+        asked = (workflow, None if states is None else frozenset(states), after, limit)
+        return await self._list("runs", asked, lambda: self.journal.runs(workflow, states, after, limit))
 
     async def forget(self, runs: Collection[str]) -> int:
         return await self._call("forget", lambda: self.journal.forget(runs))

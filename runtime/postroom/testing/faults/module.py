@@ -3,7 +3,7 @@
 Units: seconds.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar, cast
 
@@ -31,7 +31,7 @@ from postroom.journal import HasJournal
 from postroom.store_errors import StoreBroken, StoreBusy, StoreFull, UnknownResult
 
 from .journal import FaultyJournal
-from .plan import Fault, Plan, all_well
+from .plan import LISTINGS, Fault, Plan, all_well
 
 T = TypeVar("T")
 
@@ -81,7 +81,7 @@ class FaultyModule:
         """What the next call comes to."""
         self.calls += 1
         fault = self.plan(self.calls, call)
-        if fault is Fault.TWICE and call in NOT_TWICE:
+        if (fault is Fault.TWICE and call in NOT_TWICE) or (fault is Fault.STALE and call not in LISTINGS):
             return None
         if fault is not None:
             self.faults.append((self.calls, call, fault))
@@ -95,11 +95,29 @@ class FaultyStore:
     store: Store
     faulty: FaultyModule
     _is_broken: bool = attrs.field(default=False, init=False)
+    _listed: dict[Hashable, object] = attrs.field(factory=dict, init=False)
 
-    async def _call(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def _list(self, name: str, asked: Hashable, call: Callable[[], Awaitable[T]]) -> T:
+        """Make a call that lists what there is, or let it fail, or answer as it did before."""
+
+        async def listed() -> T:
+            result = await call()
+            self._listed[name, asked] = result
+            return result
+
+        async def stale() -> T:
+            return cast("T", self._listed[name, asked]) if (name, asked) in self._listed else await listed()
+
+        return await self._call(name, listed, stale)
+
+    async def _call(
+        self, name: str, call: Callable[[], Awaitable[T]], stale: Callable[[], Awaitable[T]] | None = None
+    ) -> T:
         fault = self.faulty.next_fault(name)
         if fault is None and not self._is_broken:
             return await call()
+        if fault is Fault.STALE and stale is not None:
+            call = stale
         await anyio.lowlevel.checkpoint()
         if fault is Fault.CRASH:
             self._die()
@@ -142,7 +160,7 @@ class FaultyStore:
     @property
     def journal(self) -> FaultyJournal:
         """What it keeps of workflows, where the module within has that capability."""
-        return FaultyJournal(cast("HasJournal", self.store).journal, self._call)
+        return FaultyJournal(cast("HasJournal", self.store).journal, self._call, self._list)
 
     async def bind(self, bindings: Sequence[Binding], *, serve: bool) -> None:
         await self._call("bind", lambda: self.store.bind(bindings, serve=serve))
@@ -175,10 +193,11 @@ class FaultyStore:
         return await self._call("clear", lambda: self.store.clear(group, names, reason))
 
     async def groups(self, limit: int) -> list[StagedGroup]:
-        return await self._call("groups", lambda: self.store.groups(limit))
+        return await self._list("groups", limit, lambda: self.store.groups(limit))
 
     async def letters(self, subscription: str | None, after: str | None, limit: int) -> list[StoredLetter]:
-        return await self._call("letters", lambda: self.store.letters(subscription, after, limit))
+        asked = (subscription, after, limit)
+        return await self._list("letters", asked, lambda: self.store.letters(subscription, after, limit))
 
     async def replay(self, number: int, letter: str) -> Published | None:
         return await self._call("replay", lambda: self.store.replay(number, letter))
@@ -187,7 +206,7 @@ class FaultyStore:
         return await self._call("discard", lambda: self.store.discard(letters))
 
     async def subscriptions(self) -> list[StoredSubscription]:
-        return await self._call("subscriptions", self.store.subscriptions)
+        return await self._list("subscriptions", None, self.store.subscriptions)
 
     async def pause(self, name: str, paused: bool) -> None:
         await self._call("pause", lambda: self.store.pause(name, paused))

@@ -29,6 +29,8 @@ class Fault(enum.StrEnum):
     """It takes some seconds more before it is done, and some more before it answers."""
     TWICE = "twice"
     """It is done twice, as a request that arrives once more; the first reply counts. Not for what waits or lends."""
+    STALE = "stale"
+    """It answers as it did when it was last asked for the same: a listing that lags behind. For `LISTINGS` only."""
     CRASH = "crash"
     """The process dies before it is done."""
     CRASH_AFTER = "crash after"
@@ -37,6 +39,10 @@ class Fault(enum.StrEnum):
 
 ERRORS: Final = (Fault.BUSY, Fault.LOST_REQUEST, Fault.LOST_REPLY)
 """The three kinds that a runtime has to live with for as long as they last."""
+
+
+LISTINGS: Final = frozenset({"subscriptions", "letters", "groups", "runs"})
+"""The calls that may be stale."""
 
 
 class Plan(Protocol):
