@@ -267,4 +267,5 @@ def text_of(error: BaseException) -> str:
         text = "".join(summary.format())
     except Exception as failure:  # an exception class of the user's may fail to print itself
         text = f"{type(error).__name__} (its traceback can't be shown: {type(failure).__name__})"
+    text = text.encode(errors="backslashreplace").decode()  # a store can't have a lone surrogate, as in file names
     return text if len(text) <= LONGEST_TRACEBACK else text[: LONGEST_TRACEBACK - 2] + "…\n"

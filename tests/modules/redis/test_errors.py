@@ -27,6 +27,22 @@ async def test_oom(server: RedisServer) -> None:
         assert len(await fetch(store)) == 1
 
 
+async def test_who_comes_to_handle_what_fills_the_memory_gets_in(server: RedisServer) -> None:
+    async with module(server.url).open("one") as store:
+        await bind(store)
+        await publish(store, 1, "a")
+    server.ask("CONFIG", "SET", "maxmemory", 1)
+    try:
+        async with module(server.url).open("two") as store:
+            await bind(store)
+            await store.pause("ledger", True)
+            await store.pause("ledger", False)
+            (loan,) = await fetch(store)
+            assert await settle(store, loan) == [True]
+    finally:
+        server.ask("CONFIG", "SET", "maxmemory", 0)
+
+
 async def test_readonly(server: RedisServer) -> None:
     async with module(server.url).open("one") as store:
         await bind(store)

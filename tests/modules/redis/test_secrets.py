@@ -6,13 +6,16 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import anyio
 import attrs
 import msgspec
 import pytest
+from anyio.abc import SocketAttribute, SocketStream
 
 from postroom.errors import InvalidOption
 from postroom.modules.redis import RedisModule
 from postroom.modules.redis.places import Secret, place_of
+from postroom.store_errors import StoreBroken
 from tests.servers.redis import RedisServer, free_port
 
 from .making import error_of, module
@@ -88,6 +91,39 @@ def test_urls_are_taken_apart() -> None:
     assert (place.username, place.password, place.has_tls) == ("u", Secret("p@"), True)
     assert place_of("redis://localhost").nodes == (("localhost", 6379),)
     assert str(place) == "rediss+sentinel://u:***@[::1]:26380,b:26379/shop/3"
+
+
+def variables_of(error: BaseException) -> str:
+    """Those of all frames that it came through, as collectors of errors write them down, but for those of tests."""
+    texts: list[str] = []
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if "postroom" in frame.f_globals["__name__"].split("."):
+            texts += map(repr, frame.f_locals.values())
+    before = error.__cause__ or error.__context__
+    return "".join(texts) + ("" if before is None else variables_of(before))
+
+
+@pytest.mark.parametrize("answers", [b"", b"-WRONGPASS invalid username-password pair\r\n"])
+async def test_an_error_of_the_greeting_has_no_password_in_its_variables(answers: bytes) -> None:
+    async def answer(stream: SocketStream) -> None:
+        async with stream:
+            await stream.receive()
+            if answers:
+                await stream.send(answers)
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(SocketAttribute.local_port)
+
+    async def use() -> None:
+        async with module(f"redis://shop:{PASSWORD}@127.0.0.1:{port}/0").open("one"):
+            """Not reached."""
+
+    async with listener, anyio.create_task_group() as tasks:
+        tasks.start_soon(listener.serve, answer)
+        error = await error_of(use)
+        tasks.cancel_scope.cancel()
+    assert isinstance(error, StoreBroken)
+    assert_clean(variables_of(error))
 
 
 async def test_what_goes_wrong_with_a_connection_does_not_tell_the_password(

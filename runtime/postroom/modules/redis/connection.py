@@ -57,7 +57,7 @@ class Connection:
     _ready: bool = attrs.field(default=False, init=False)
     _over: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     _replies: deque[_Reply] = attrs.field(factory=deque, init=False)
-    _unsent: list[bytes] = attrs.field(factory=list, init=False)
+    _unsent: list[bytes] = attrs.field(factory=list, init=False, repr=False)  # a password may be among it
     _is_sending: bool = attrs.field(default=False, init=False)
     _is_reading: bool = attrs.field(default=False, init=False)
     _packer: Packer = attrs.field(factory=lambda: Packer("utf-8"), init=False)
@@ -95,8 +95,12 @@ class Connection:
     async def _greet(self) -> None:
         words: list[Any] = [b"HELLO", 3]
         if self._password is not None or self._username is not None:
-            words += [b"AUTH", self._username or "default", self._password.reveal() if self._password else b""]
-        await self._ask(words, None, False)
+            words += [b"AUTH", self._username or "default", self._password or b""]
+        try:
+            await self._ask(words, None, False)
+        except Exception as error:
+            _forget_frames(error)
+            raise
         if self._db:
             await self._ask([b"SELECT", self._db], None, False)
 
@@ -120,7 +124,7 @@ class Connection:
     async def _ask(self, words: Any, within: float | None, decode: bool) -> Any:
         reply = _Reply(decode)
         self._replies.append(reply)
-        self._unsent += self._packer.pack_command(*words)
+        self._unsent += self._packer.pack_command(*map(_revealed, words))
         try:
             with anyio.fail_after(within or self.reply_within):
                 if not self._is_sending:
@@ -176,3 +180,14 @@ class Connection:
             self._replies.popleft()
             if reply.wake is not None:
                 reply.wake.set()
+
+
+def _revealed(word: Any) -> Any:
+    return word.reveal() if isinstance(word, Secret) else word
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """What has sent a password has it in its variables, which some loggers and collectors of errors write down."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

@@ -61,6 +61,25 @@ async def failed_attempts_are_retried_after_their_backoff(world: World) -> None:
 
 
 @check()
+async def an_error_whose_text_no_encoding_can_carry_is_a_failure_as_any_other(world: World) -> None:
+    """Such as the name of a file that is not UTF-8, of which Python makes lone surrogates."""
+    ledger = Ledger()
+
+    def fail(event: Event, context: Context) -> str:
+        if event.data == "bad":
+            raise ValueError("nothing in \udce9t\udce9.csv")
+        return "fine"
+
+    shop = await world.start(ledger.handler(then=fail, retry=Retry(attempts=2, backoff=constant(0))))
+    failed = (await (await shop.emit("order.placed", "bad"))).of("ledger")
+    assert isinstance(failed, Failed)
+    assert failed.attempts == 2
+    assert (await (await shop.emit("order.placed", "good"))).succeeded
+    (letter,) = await shop.dead_letters.list()
+    assert (letter.event.data, letter.attempts) == ("bad", 2)
+
+
+@check()
 async def an_event_says_how_it_is_retried(world: World) -> None:
     """`attempts` and `backoff` of an emit win, wherever the event is handled; a timeout likewise."""
     ledger = Ledger()

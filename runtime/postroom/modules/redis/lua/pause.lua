@@ -1,6 +1,7 @@
 -- name, whether to pause
 local function main()
   if not enter() then return GONE end
+  exempt() -- whoever is to calm a full server has to be heard
   if A[6] then
     if call('HEXISTS', P .. 'sids', A[5]) == 1 then call('HSET', P .. 'paused', A[5], 1) end
   else
