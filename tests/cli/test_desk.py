@@ -3,13 +3,13 @@
 from typing import Any
 
 import anyio
+from pytest import MonkeyPatch
 
 from postroom import Event, Runtime, subscriber
 from postroom.cli import meter as metering
 from postroom.cli.desk import Desk
 from postroom.cli.meter import Meter
 from postroom.testing.reference import ReferenceModule
-from pytest import MonkeyPatch
 
 
 async def emit(desk: Desk, name: str, *, wait: float | None) -> Any:
