@@ -3,7 +3,7 @@
 from typing import Any
 
 import anyio
-from pytest import MonkeyPatch
+import pytest
 
 from postroom import Event, Runtime, subscriber
 from postroom.cli import meter as metering
@@ -14,7 +14,14 @@ from postroom.testing.reference import ReferenceModule
 
 async def emit(desk: Desk, name: str, *, wait: float | None) -> Any:
     """Ask a desk to emit an event, in the way of the command line."""
-    options = {"key": None, "headers": {}, "id": None, "delay": None, "priority": None, "require": False}
+    options: dict[str, Any] = {
+        "key": None,
+        "headers": {},
+        "id": None,
+        "delay": None,
+        "priority": None,
+        "require": False,
+    }
     return await desk.ask("emit", {"name": name, "data": None, "wait": wait, **options})
 
 
@@ -63,7 +70,7 @@ async def test_two_tails_that_begin_together_take_away_what_a_killed_one_has_lef
         assert [each.name for each in await runtime.stored_subscriptions()] == []
 
 
-def test_of_more_names_than_are_measured_the_first_ones_are(monkeypatch: MonkeyPatch) -> None:
+def test_of_more_names_than_are_measured_the_first_ones_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metering, "MOST_NAMES", 1)
     meter = Meter()
     meter.add("ledger", 0.25)

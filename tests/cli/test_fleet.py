@@ -3,13 +3,13 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from postroom.cli import fleet
 from postroom.cli.fleet import Fleet, Place, stamps_of
 
 SLEEPS: Final = "import time; print('begun', flush=True); time.sleep(300)"
@@ -59,8 +59,8 @@ def test_after_a_signal_the_worst_status_of_the_children_is_the_parent_s(
             looks.append(None)
             os.kill(os.getpid(), signal.SIGTERM)
 
-    real = fleet.time.sleep
-    monkeypatch.setattr(fleet.time, "sleep", sleep)
+    real = time.sleep
+    monkeypatch.setattr(time, "sleep", sleep)
     children = started(monkeypatch)
     assert Fleet([sys.executable, "-c", STUBBORN.format(status=status)], 2).run() == status
     assert [child.returncode for child in children] == [status, status]

@@ -153,7 +153,8 @@ class Fleet:
     def _ended(self, place: Place, status: int) -> None:
         """A process has ended."""
         process, place.process = place.process, None
-        assert process is not None and process.stdin is not None, "it was started, with a pipe"
+        assert process is not None, "it was started"
+        assert process.stdin is not None, "with a pipe"
         process.stdin.close()
         if self.signals:
             if status != 0 and -status not in self.signals:  # by default they kill one that has not begun yet
