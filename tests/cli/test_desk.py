@@ -3,6 +3,7 @@
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from postroom import Event, Runtime, subscriber
@@ -49,7 +50,7 @@ async def test_an_event_that_was_dropped_is_told_with_the_reason() -> None:
     assert "mailbox" in outcome["reason"]
 
 
-async def test_two_tails_that_begin_together_take_away_what_a_killed_one_has_left() -> None:
+async def test_tails_that_begin_together_take_away_what_a_killed_one_has_left() -> None:
     async def show(event: Event) -> None: ...
 
     module = ReferenceModule()
@@ -58,16 +59,18 @@ async def test_two_tails_that_begin_together_take_away_what_a_killed_one_has_lef
     async with Runtime(module=ReferenceModule(module.store)) as runtime:
         seen: list[list[str]] = []
 
-        async def tail() -> None:
+        async def tail(later: int) -> None:
+            for _ in range(later):  # so that each comes to another step of those before it
+                await anyio.lowlevel.checkpoint()
             async with Desk(runtime).tail("order.**"):
                 seen.append([each.name for each in await runtime.stored_subscriptions()])
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(tail)
-            tasks.start_soon(tail)
-        assert len(seen) == 2
+            for later in range(8):
+                tasks.start_soon(tail, later)
+        assert len(seen) == 8
         assert not any("postroom-tail-1-x" in names for names in seen)
-        assert [each.name for each in await runtime.stored_subscriptions()] == []
+        assert not await runtime.stored_subscriptions()
 
 
 def test_of_more_names_than_are_measured_the_first_ones_are(monkeypatch: pytest.MonkeyPatch) -> None:

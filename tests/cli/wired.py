@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 
 from postroom import Actor, Context, Event, Runtime, event_type, on, subscriber
+from tests.cli import service
 
 
 @event_type("bill.sent")
@@ -48,6 +49,7 @@ async def unseen(event: Event, context: Context) -> None:
     events: Any = Event
     await context.emit(name)
     await context.emit(bill())
+    await context.emit(service.OrderPlaced("1"))
     await context.emit(events())
     await context.emit(Event(**name))
     await context.emit("not..a name")
