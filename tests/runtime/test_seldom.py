@@ -1,9 +1,5 @@
 """Small promises of the core that no scenario comes by."""
 
-from collections.abc import Collection
-from typing import Any
-
-import anyio
 import pytest
 
 from postroom import Event, Runtime
