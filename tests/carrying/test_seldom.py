@@ -13,11 +13,13 @@ import pytest
 from postroom import (
     Context,
     Event,
+    Rate,
     Receipt,
     Retry,
     Runtime,
     RuntimeClosed,
     StoreBroken,
+    Succeeded,
     WouldDeadlock,
     constant,
     subscriber,
@@ -128,6 +130,7 @@ async def test_an_outcome_that_nobody_waits_for_is_passed_over_while_somebody_wa
         gc.collect()
         (letter,) = await runtime.dead_letters.list()
         replayed = await runtime.dead_letters.replay(letter)
+        gc.collect()
         with anyio.fail_after(60):
             assert (await replayed).succeeded
         await runtime.idle()
@@ -307,3 +310,33 @@ async def test_receipts_that_nobody_holds_are_swept_away_once_there_are_many() -
     gc.collect()
     assert sorted(held.refs) == [0, 1, 2, FEWEST_SWEPT - 1]  # the last one was there when they were looked for
     assert held.all() == kept
+
+
+async def test_a_handler_may_wait_for_what_an_idle_subscription_is_about_to_get() -> None:
+    @subscriber("a")
+    async def first(event: Event, context: Context) -> bool:
+        return (await (await context.emit("b"))).succeeded
+
+    @subscriber("b", concurrency=2, capacity=10)
+    async def second(event: Event) -> None: ...
+
+    async with Runtime(module=ReferenceModule(), subscribers=[first, second]) as runtime:
+        with anyio.fail_after(60):
+            report = await runtime.emit_and_wait("a")
+    assert [each.value for each in report.outcomes if isinstance(each, Succeeded)] == [True]
+
+
+async def test_a_handler_may_wait_for_what_a_rate_holds_back() -> None:
+    @subscriber("a")
+    async def first(event: Event, context: Context) -> bool:
+        receipts = [await context.emit("b") for _ in range(4)]
+        await anyio.sleep(1)
+        return (await receipts[-1]).succeeded
+
+    @subscriber("b", capacity=1, rate=Rate(1, per=60))
+    async def second(event: Event) -> None: ...
+
+    async with Runtime(module=ReferenceModule(), subscribers=[first, second]) as runtime:
+        with anyio.fail_after(600):
+            report = await runtime.emit_and_wait("a")
+    assert [each.value for each in report.outcomes if isinstance(each, Succeeded)] == [True]

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from postroom import EmitInterrupted, Event, Runtime
-from postroom.dispatcher import Dispatcher
+from postroom.dispatcher import CAPACITY, Dispatcher
 from postroom_actors import Mailbox, open_kernel
 
 pytestmark = pytest.mark.anyio
@@ -55,6 +55,18 @@ async def test_what_is_due_once_the_dispatcher_has_ended_is_cancelled() -> None:
         dispatcher.ended()
         dispatcher.post((target, delivery))
     assert target.cancelled == [delivery]
+
+
+async def test_what_is_due_when_the_dispatcher_has_no_room_stands_in_line_and_comes_in_its_order() -> None:
+    target: Any = Target()
+    async with open_kernel() as kernel:
+        dispatcher = Dispatcher(kernel)
+        for number in range(CAPACITY + 2):
+            dispatcher.post((target, number))  # type: ignore[arg-type]  # no delivery is looked at
+        mailbox = dispatcher.actor.mailbox
+        assert len(mailbox.line) == 2
+        taken: list[Any] = [mailbox.take(0.0) for _ in range(CAPACITY + 2)]
+    assert [message[1] for message in taken if message is not None] == list(range(CAPACITY + 2))
 
 
 async def test_what_was_being_routed_when_the_program_was_interrupted_is_cancelled_and_the_program_ends() -> None:
