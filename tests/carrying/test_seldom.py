@@ -329,8 +329,8 @@ async def test_a_handler_may_wait_for_what_an_idle_subscription_is_about_to_get(
 async def test_a_handler_may_wait_for_what_a_rate_holds_back() -> None:
     @subscriber("a")
     async def first(event: Event, context: Context) -> bool:
-        receipts = [await context.emit("b") for _ in range(4)]
-        await anyio.sleep(1)
+        receipts = [await context.emit("b") for _ in range(6)]
+        await anyio.sleep(10)
         return (await receipts[-1]).succeeded
 
     @subscriber("b", capacity=1, rate=Rate(1, per=60))

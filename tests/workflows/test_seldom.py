@@ -5,7 +5,7 @@ from typing import Any
 import attrs
 import pytest
 
-from postroom import Flow, NotPortable, Runtime, StepFailed, WorkflowCancelled, Workflows, workflow
+from postroom import Flow, NotPortable, Runtime, StepFailed, WorkflowCancelled, WorkflowFailed, Workflows, workflow
 from postroom.codec import UnreadableRecord
 from postroom.journal import Entry
 from postroom.local_journal import LocalJournal
@@ -153,3 +153,18 @@ class Stranger:
 
 def test_what_is_annotated_with_a_type_that_nothing_is_known_of_is_read_as_plain_data() -> None:
     assert read_value(write_value({"cds": 3}, None, "result"), Stranger(), "result") == {"cds": 3}
+
+
+async def test_a_run_whose_event_conflicts_with_one_that_was_accepted_fails_and_is_undone() -> None:
+    shop = Shop()
+
+    @workflow(name="order")
+    async def order(flow: Flow) -> None:
+        await flow.run(shop.step("a"))
+        await flow.emit("order.placed", 2, id="order-1")
+
+    async with Runtime() as runtime, Workflows(runtime, [order]) as workflows:
+        await runtime.emit("order.placed", 1, id="order-1")
+        with pytest.raises(WorkflowFailed, match="order-1"):
+            await workflows.run(order, id="1")
+    assert shop.log == ["a", "-a"]
