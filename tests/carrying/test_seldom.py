@@ -326,17 +326,23 @@ async def test_a_handler_may_wait_for_what_an_idle_subscription_is_about_to_get(
     assert [each.value for each in report.outcomes if isinstance(each, Succeeded)] == [True]
 
 
-async def test_a_handler_may_wait_for_what_a_rate_holds_back() -> None:
+async def test_a_handler_may_wait_for_what_comes_behind_others_that_a_rate_holds_back() -> None:
     @subscriber("a")
     async def first(event: Event, context: Context) -> bool:
-        receipts = [await context.emit("b") for _ in range(6)]
-        await anyio.sleep(10)
-        return (await receipts[-1]).succeeded
+        await anyio.sleep(1)
+        return (await (await context.emit("b"))).succeeded
 
-    @subscriber("b", capacity=1, rate=Rate(1, per=60))
-    async def second(event: Event) -> None: ...
+    @subscriber("b", concurrency=3, capacity=3, rate=Rate(1, per=60))
+    async def second(event: Event) -> None:
+        await anyio.sleep(5)
 
-    async with Runtime(module=ReferenceModule(), subscribers=[first, second]) as runtime:
-        with anyio.fail_after(600):
-            report = await runtime.emit_and_wait("a")
-    assert [each.value for each in report.outcomes if isinstance(each, Succeeded)] == [True]
+    store = ReferenceStore()
+    async with Runtime(module=ReferenceModule(store), subscribers=[first, second]):
+        await anyio.sleep(1)
+    async with Runtime(module=ReferenceModule(store), role="emit") as before:
+        await before.emit_many([Event("a"), *[Event("b")] * 4])
+    async with Runtime(module=ReferenceModule(store), subscribers=[first, second]) as runtime:
+        with anyio.fail_after(1000):
+            await runtime.idle()
+        assert not await runtime.dead_letters.list()
+        assert runtime.subscriptions["first"].stats.succeeded == 1

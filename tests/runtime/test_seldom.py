@@ -76,6 +76,28 @@ async def test_a_service_that_waits_to_be_made_is_refused_once_its_attempt_has_e
     assert told == [Stock, ServicesClosed]
 
 
+async def test_a_task_that_outlives_its_attempt_gets_no_service() -> None:
+    told: list[ServicesClosed] = []
+
+    async def later(context: Context) -> None:
+        await anyio.sleep(10)
+        with pytest.raises(ServicesClosed) as caught:
+            await context.get(Runtime)
+        told.append(caught.value)
+
+    async with anyio.create_task_group() as others:
+
+        async def work(event: Event, context: Context) -> None:
+            await context.get(Runtime)
+            others.start_soon(later, context)
+
+        async with Runtime() as runtime:
+            await runtime.spawn(work, "n")
+            await runtime.emit_and_wait("n")
+            await anyio.sleep(20)
+    assert len(told) == 1
+
+
 async def test_a_function_of_an_actor_waits_until_an_instance_has_started_however_many_have_not() -> None:
     starts: list[int] = []
     handled: list[int] = []

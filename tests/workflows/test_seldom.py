@@ -1,7 +1,9 @@
 """Workflows in moments that come seldom, and records that are not as they should be."""
 
+from contextlib import suppress
 from typing import Any
 
+import anyio
 import attrs
 import pytest
 
@@ -15,6 +17,7 @@ from postroom.workflows.keeping import staged_events
 from postroom.workflows.records import Done, Kind, encode, entry, read, read_value, write_value
 from postroom.workflows.replay import Replay
 
+from .processes import Processes
 from .shop import Shop
 from .test_histories import line_of, recorded
 
@@ -168,3 +171,70 @@ async def test_a_run_whose_event_conflicts_with_one_that_was_accepted_fails_and_
         with pytest.raises(WorkflowFailed, match="order-1"):
             await workflows.run(order, id="1")
     assert shop.log == ["a", "-a"]
+
+
+async def test_one_that_is_cancelled_while_no_process_has_it_is_undone_by_the_next_one() -> None:
+    processes, shop = Processes(), Shop()
+    line = shop.line(shop.step("first", returns=1), shop.step("second", returns=2), shop.step("slow", seconds=100))
+    await processes.killed_after(2, line, id="1")
+    async with processes.one() as workflows:
+        await workflows.cancel("1")
+    async with processes.one(line) as workflows:
+        with pytest.raises(WorkflowCancelled), anyio.fail_after(200):
+            await workflows.handle("1").result()
+    assert shop.log[-2:] == ["-second", "-first"]
+
+
+async def test_a_nested_workflow_that_makes_an_error_of_its_cancellation_is_cancelled_all_the_same() -> None:
+    shop = Shop()
+    slow = shop.step("slow", seconds=100)
+
+    @workflow(name="inner")
+    async def inner(flow: Flow) -> None:
+        try:
+            await flow.run(slow)
+        finally:
+            raise LookupError("it did not end")
+
+    @workflow(name="outer")
+    async def outer(flow: Flow) -> None:
+        await flow.run(shop.step("first"))
+        await flow.run(inner)
+
+    async with Runtime() as runtime, Workflows(runtime, [outer, inner]) as workflows:
+        handle = await workflows.start(outer, id="1")
+        await anyio.sleep(1)
+        await handle.cancel()
+        with pytest.raises(WorkflowCancelled), anyio.fail_after(100):
+            await handle.result()
+    assert shop.log[0] == "first"
+    assert shop.log[-1] == "-first"
+
+
+async def test_a_wait_outside_of_a_nested_workflow_that_was_out_of_time_is_told_as_not_on_record() -> None:
+    @workflow(name="inner", timeout=5)
+    async def inner(flow: Flow) -> None:
+        await flow.sleep(100)
+
+    def outer(waits: bool) -> Any:
+        @workflow(name="outer")
+        async def made(flow: Flow) -> str:
+            async def nested() -> None:
+                with suppress(StepFailed):
+                    await flow.run(inner, key="inner")
+
+            async def beside() -> None:
+                if waits:
+                    await flow.sleep(50)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(nested)
+                tasks.start_soon(beside)
+            return "done"
+
+        return made
+
+    history = await recorded(outer(False))
+    assert (await replay_history(outer(False), history)).fits
+    found = await replay_history(outer(True), history)
+    assert (found.fits, found.code) == (False, "asks for something that is not on record")
