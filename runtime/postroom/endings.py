@@ -52,4 +52,4 @@ def _without_repetition(group: BaseExceptionGroup[BaseException]) -> BaseExcepti
             leaves.append(error)
     if len(leaves) == 1 and isinstance(leaves[0], StoreBroken):
         return leaves[0]
-    return group if len(leaves) == len(group.exceptions) else BaseExceptionGroup(group.message, leaves)
+    return group if leaves == list(group.exceptions) else BaseExceptionGroup(group.message, leaves)

@@ -1,5 +1,10 @@
 """Workflows that the tests of the command line run, look at, and try against their journals."""
 
+import os
+import signal
+
+import anyio
+
 from postroom import Flow, PermanentFailure, StepContext, step, workflow
 
 mended = False
@@ -34,6 +39,12 @@ async def changed(flow: Flow, order: dict[str, object]) -> str:
     paid = await flow.run(pay, order)
     await flow.run(reserve, order)
     return paid
+
+
+@workflow(name="checkout")
+async def interrupted(flow: Flow, order: dict[str, object]) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+    await anyio.sleep_forever()
 
 
 nothing = None

@@ -2,6 +2,7 @@
 
 import math
 import string
+import sys
 import threading
 from random import Random
 from typing import Any
@@ -151,6 +152,8 @@ def test_waits_grow_by_their_factor_up_to_the_limit() -> None:
 
 
 def test_ids_are_unique_across_threads_and_sources() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that threads come into the middle of each other
     shared = unique_ids()
     found: list[list[str]] = []
 
@@ -163,6 +166,7 @@ def test_ids_are_unique_across_threads_and_sources() -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    sys.setswitchinterval(interval)
     everything = [id for ids in found for id in ids]
     assert len(set(everything)) == len(everything) == 8 * 6000
 

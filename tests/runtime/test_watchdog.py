@@ -1,12 +1,14 @@
 """Handlers that block the loop are told of (reliability scenario 11). The blocking is real, and short."""
 
+import importlib
 import logging
 import re
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from types import SimpleNamespace
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import anyio
 import anyio.to_thread
@@ -289,3 +291,68 @@ def test_11_a_handler_is_named_on_every_loop_in_real_time(options: tuple[str, di
 
     anyio.run(program, backend=options[0], backend_options=options[1])
     assert ["the handler of careless" in each for each in ear.heard] == [True, True]
+
+
+LIBRARY = """
+def wait(told):
+    told.wait(5)
+
+async def handler(event):
+    event.data.wait(5)
+"""
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """A library that blocks, where libraries are installed."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    (folder / "blocking_library.py").write_text(LIBRARY)
+    monkeypatch.syspath_prepend(str(folder))
+    return importlib.import_module("blocking_library")
+
+
+async def test_a_line_of_a_library_is_told_as_that_of_the_handler_that_calls_it(ear: Ear, library: ModuleType) -> None:
+    async def careless(event: Event) -> None:
+        library.wait(ear.heard_something)
+
+    async with Runtime() as runtime:
+        await runtime.spawn(careless, "a")
+        with watched(runtime):
+            await runtime.emit_and_wait("a")
+    assert line_in(careless, 1) in ear.heard[0]
+
+
+async def test_a_handler_that_is_a_library_s_is_told_with_its_own_line(ear: Ear, library: ModuleType) -> None:
+    async with Runtime() as runtime:
+        await runtime.spawn(library.handler, "a")
+        with watched(runtime):
+            await runtime.emit_and_wait("a", ear.heard_something)
+    assert f"{library.__file__}:6 in handler" in ear.heard[0]
+
+
+async def test_without_the_gil_no_stack_is_read(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    with open_watchdog(LIMIT, lambda: True, lambda: None):
+        ear.block()
+    assert ear.heard[0].startswith("an unknown handler has blocked the event loop")
+
+
+async def test_a_loop_that_answers_while_its_stack_is_read_is_not_told_of(
+    ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Callable[[], None]] = []
+    read: list[None] = []
+
+    def answered_meanwhile(*_arguments: object) -> object:
+        asked[-1]()
+        read.append(None)
+        return module._UNKNOWN
+
+    monkeypatch.setattr(module, "current_port", lambda: SimpleNamespace(submit=asked.append))
+    monkeypatch.setattr(module, "_blocker_of", answered_meanwhile)
+    looks = Looks()
+    with open_watchdog(LIMIT, lambda: True, looks):
+        looks.block()
+    assert read
+    assert ear.heard == []

@@ -73,9 +73,7 @@ class StoredGroups:
     def end(self, id: str) -> None:
         """The block of a group has ended: whoever waits for its events need not leave it first."""
         del self.blocks[id]
-        stage = self._stages.pop(id, None)
-        if stage is not None:
-            stage.task = None
+        self._stages.pop(id).task = None
 
     def stage(
         self, group: str, events: Sequence[tuple[Event, Event | None]], require: bool, ttl: float | None

@@ -20,7 +20,13 @@ TRIED_IN_VAIN: Final = (InvalidEventType, InvalidHandler, InvalidName, InvalidOp
 
 def make_app() -> App:
     """The application, with every command for which there is a file."""
-    app = App("postroom", help="Run event services, and look after them.", version=_version, help_format="plaintext")
+    app = App(
+        "postroom",
+        help="Run event services, and look after them.",
+        version=_version,
+        help_format="plaintext",
+        suppress_keyboard_interrupt=False,  # `main` says what the status is
+    )
     for each in sorted(pkgutil.iter_modules(commands.__path__), key=lambda found: found.name):
         importlib.import_module(f"{commands.__name__}.{each.name}").register(app)
     return app

@@ -19,7 +19,7 @@ from ..dead_letters import DeadLetter
 from ..errors import Rejected, UnknownDeadLetter, UnknownSubscription
 from ..event import Event
 from ..local import Local
-from ..outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Report, Succeeded
+from ..outcomes import Failed, Outcome, Report, Succeeded
 from ..quoting import quoted
 from ..runtime import Runtime
 from ..store_errors import StillServed
@@ -384,5 +384,5 @@ def outcome_as_data(outcome: Outcome) -> dict[str, Any]:
             return told | {"value": plain(value)}
         case Failed(exception=exception):
             return told | {"reason": str(exception)}
-        case Dropped(reason=reason) | Expired(reason=reason) | Cancelled(reason=reason):
-            return told | {"reason": reason}
+        case _:  # dropped, expired or cancelled
+            return told | {"reason": outcome.reason}

@@ -122,7 +122,7 @@ class Fleet:
             place.tell(self.signals)  # what came before there was somebody to tell
 
     def _look_on(self) -> None:
-        stamps = dict(self._stamps())
+        stamps = {} if self.watched is None else dict(stamps_of(self.watched))
         look_at = time.monotonic() + LOOK_AT_FILES_EVERY
         while True:
             running = [place for place in self._places if place.process is not None]
@@ -140,7 +140,7 @@ class Fleet:
                         self._start(place)
             if self.watched is not None and time.monotonic() >= look_at and not self._is_reloading:
                 look_at = time.monotonic() + LOOK_AT_FILES_EVERY
-                now = dict(self._stamps())
+                now = dict(stamps_of(self.watched))
                 if now != stamps and not self.signals:
                     stamps = now
                     complain("the code has changed: starting again")
@@ -153,8 +153,9 @@ class Fleet:
     def _ended(self, place: Place, status: int) -> None:
         """A process has ended."""
         process, place.process = place.process, None
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
+        assert process is not None, "it was started"
+        assert process.stdin is not None, "with a pipe"
+        process.stdin.close()
         if self.signals:
             if status != 0 and -status not in self.signals:  # by default they kill one that has not begun yet
                 self._status = max(self._status, NOT_DONE if status < 0 else status)
@@ -173,23 +174,24 @@ class Fleet:
         complain(f"process {place.number} ended with {what}: starting another one")
         self._start(place)
 
-    def _stamps(self) -> Iterator[tuple[str, float]]:
-        """The Python files that are watched, and when each was changed."""
-        folders = [] if self.watched is None else [str(self.watched)]
-        while folders:
+
+def stamps_of(folder: Path) -> Iterator[tuple[str, float]]:
+    """The Python files that are watched under a folder, and when each was changed."""
+    folders = [str(folder)]
+    while folders:
+        try:
+            found = list(os.scandir(folders.pop()))
+        except OSError:
+            continue
+        for each in found:
             try:
-                found = list(os.scandir(folders.pop()))
+                if each.is_dir(follow_symlinks=False):
+                    if not each.name.startswith(".") and each.name not in NOT_WATCHED:
+                        folders.append(each.path)
+                elif each.name.endswith(".py"):
+                    yield each.path, each.stat().st_mtime
             except OSError:
                 continue
-            for each in found:
-                try:
-                    if each.is_dir(follow_symlinks=False):
-                        if not each.name.startswith(".") and each.name not in NOT_WATCHED:
-                            folders.append(each.path)
-                    elif each.name.endswith(".py"):
-                        yield each.path, each.stat().st_mtime
-                except OSError:
-                    continue
 
 
 def end_with_parent() -> None:

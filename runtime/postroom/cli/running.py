@@ -85,6 +85,10 @@ def run_process(wanted: Wanted, stopping: Stopping) -> int:
         stopping.status = _failed(error, life)
     except BaseExceptionGroup as group:
         stopping.status = _failed(group, life)
+    except (KeyboardInterrupt, SystemExit) as error:  # of a handler: signals raise nothing here
+        if not life.started:
+            raise
+        stopping.status = _failed(error, life)
     except Exception as error:
         stopping.status = _failed(error, life)
     else:

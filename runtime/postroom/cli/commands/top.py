@@ -65,20 +65,22 @@ def top(
     async def body() -> None:
         async with AsyncExitStack() as stack:
             targets = [await stack.enter_async_context(open_target(each)) for each in places]
-            await _look_on(targets, out, interval, once=once)
+            await look_on(targets, out, interval, once=once)
 
     return run_waiting(body)
 
 
-async def _look_on(targets: Sequence[Target], out: Output, interval: float, *, once: bool) -> None:
+async def look_on(targets: Sequence[Target], out: Output, interval: float, *, once: bool) -> None:
     before: list[Any] = [await target.ask("top", {}) for target in targets]
     with ExitStack() as stack:
         live: Live | None = None
         if not out.json and not once and out.console.is_terminal:
             live = stack.enter_context(Live(console=out.console, auto_refresh=False, screen=True))
+        # Rates are of two looks; a store has none, and is shown as it is now.
+        is_early = any(each["source"] == "process" for each in before)
         while True:
-            if once or live is None or any(each["source"] == "process" for each in before):
-                await anyio.sleep(0 if once and before[0]["source"] == "store" else interval)
+            await anyio.sleep(interval if is_early else 0)
+            is_early = True
             now: list[Any] = [await target.ask("top", {}) for target in targets]
             looks = [with_rates(later, earlier) for later, earlier in zip(now, before, strict=True)]
             before = now

@@ -1,0 +1,141 @@
+"""Runs whose lease is lost, or that are laid down, in the very moment in which their process writes of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import anyio
+import pytest
+
+from postroom import Event, Flow, WorkflowFailed, journalling, subscriber, workflow
+from postroom.journal import Entry, RunLoan, RunState
+from postroom.testing.reference import ReferenceStore, sessions
+from postroom.testing.reference.journal import ReferenceJournal
+
+from .processes import Processes
+from .shop import Shop
+from .test_resting import patient
+
+
+def lose(store: ReferenceStore) -> None:
+    """Lend the runs of the only session to whoever asks next."""
+    store.journal.give_back(next(iter(store.sessions)), anyio.current_time(), lost=True)
+
+
+async def test_a_run_that_was_lost_right_before_its_end_is_ended_by_whoever_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop, processes = Shop(), Processes()
+    line = shop.line(shop.step("only", returns=1))
+    conclude, ends = ReferenceJournal.conclude, list[bool]()
+
+    async def lost_before(self: ReferenceJournal, *arguments: Any) -> Any:
+        if not ends:
+            lose(processes.store)
+        answer = await conclude(self, *arguments)
+        ends.append(answer is not None)
+        return answer
+
+    monkeypatch.setattr(ReferenceJournal, "conclude", lost_before)
+    async with processes.one(line) as workflows:
+        with anyio.fail_after(100):
+            assert await workflows.run(line, id="1") == [1]
+    assert ends == [False, True]
+    assert shop.log == ["only"]
+
+
+async def test_a_run_that_was_lost_right_before_it_is_undone_is_undone_by_whoever_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop, processes = Shop(failing={"pay": 1}), Processes()
+    line = shop.line(shop.step("reserve"), shop.step("pay", permanent=True))
+    record, tried = ReferenceJournal.record, list[bool]()
+
+    async def lost_before(
+        self: ReferenceJournal, token: int, entries: Sequence[Entry], state: RunState | None = None
+    ) -> bool:
+        if state is RunState.COMPENSATING and not tried:
+            lose(processes.store)
+        done = await record(self, token, entries, state)
+        if state is RunState.COMPENSATING:
+            tried.append(done)
+        return done
+
+    monkeypatch.setattr(ReferenceJournal, "record", lost_before)
+    async with processes.one(line) as workflows:
+        with pytest.raises(WorkflowFailed), anyio.fail_after(100):
+            await workflows.run(line, id="1")
+    assert tried == [False, True]
+    assert shop.log == ["reserve", "pay", "-pay", "-reserve"]
+
+
+async def test_a_run_that_nobody_remembers_when_it_was_out_of_time_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sessions, "EPOCH", journalling._VIRTUAL_EPOCH)
+    shop, processes = Shop(), Processes()
+    known = patient(shop, 10_000, timeout=500)
+    async with processes.one(known) as workflows:
+        await workflows.start(known, id="1")
+        await anyio.sleep(100)
+    await anyio.sleep(1000)
+    run, asked = ReferenceJournal.run, list[str]()
+
+    async def forgotten(self: ReferenceJournal, id: str, *, watch: bool = False) -> RunLoan | None:
+        if watch or asked:
+            return await run(self, id, watch=watch)
+        asked.append(id)
+        lose(processes.store)
+        return None
+
+    monkeypatch.setattr(ReferenceJournal, "run", forgotten)
+    async with processes.one(known) as workflows:
+        await anyio.sleep(1)
+        assert asked == ["1"]
+        with pytest.raises(WorkflowFailed, match="took longer than 500 s"), anyio.fail_after(100):
+            await workflows.handle("1").result()
+    assert shop.log == ["first", "-first"]
+
+
+async def test_a_run_that_was_forgotten_while_it_was_laid_down_is_not_got_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop, processes = Shop(), Processes()
+    known = patient(shop, 600)
+    run, asked = ReferenceJournal.run, list[str]()
+
+    async def forgotten(self: ReferenceJournal, id: str, *, watch: bool = False) -> RunLoan | None:
+        if watch or asked:
+            return await run(self, id, watch=watch)
+        asked.append(id)
+        return None
+
+    async with processes.one(known) as workflows:
+        handle = await workflows.start(known, id="1")
+        await anyio.sleep(1)
+        monkeypatch.setattr(ReferenceJournal, "run", forgotten)
+        with anyio.fail_after(1200):
+            assert await handle.result() == "rested"
+    assert asked == ["1"]
+    assert shop.log == ["first", "last"]
+
+
+async def test_a_run_whose_events_have_no_room_before_its_process_leaves_is_ended_by_the_next_one() -> None:
+    processes, heard, shut = Processes(), list[int](), anyio.Event()
+
+    @subscriber("placed", backlog=1)
+    async def ledger(event: Event) -> None:
+        await shut.wait()
+        heard.append(event.data)
+
+    @workflow
+    async def order(flow: Flow, number: int) -> None:
+        await flow.emit("placed", number)
+
+    async with processes.one(order, subscribers=[ledger], drain_within=0, compensate_within=20) as workflows:
+        await workflows.run(order, 0)
+        await workflows.start(order, 1, id="1")
+        await anyio.sleep(10)
+    shut.set()
+    async with processes.one(order, subscribers=[ledger]) as workflows:
+        with anyio.fail_after(100):
+            await workflows.handle("1").result()
+        await anyio.sleep(10)
+    assert sorted(heard) == [0, 1]
