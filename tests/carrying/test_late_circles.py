@@ -174,6 +174,7 @@ async def test_a_handler_is_told_that_only_what_waits_behind_its_key_was_fetched
     waits_for: str,
 ) -> None:
     told: list[str] = []
+    is_behind = anyio.Event()
 
     @subscriber("n", capacity=2, concurrency=2, backlog=2 if waits_for == "room" else None)
     async def work(event: Event, context: Context) -> None:
@@ -181,6 +182,7 @@ async def test_a_handler_is_told_that_only_what_waits_behind_its_key_was_fetched
             await anyio.sleep(1)  # the other worker takes nothing that is behind a key, and nothing more is fetched
         if event.data != "outer":
             return
+        await is_behind.wait()
         try:
             for number in range(3 if waits_for == "room" else 1):
                 receipt = await context.emit("n", number)
@@ -194,6 +196,7 @@ async def test_a_handler_is_told_that_only_what_waits_behind_its_key_was_fetched
         outer, quick, behind = Event("n", "outer", key="k"), Event("n", "quick"), Event("n", "behind", key="k")
         await runtime.emit_many([outer, quick])
         await runtime.emit_many([behind])
+        is_behind.set()
         with anyio.fail_after(60):
             await runtime.idle()
     assert len(told) == 1
