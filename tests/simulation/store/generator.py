@@ -82,7 +82,7 @@ THEMES: Final = (
     Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REQUEST,), alone=True),
     Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REPLY, Fault.SLOW)),
     Theme(features=("faults", "stalls", "leaves"), only=("settle", "news"), kinds=(Fault.LOST_REPLY, Fault.TWICE)),
-    Theme(features=("faults", "quiet"), only=("news",), kinds=(Fault.LOST_REPLY,)),
+    Theme(features=("faults", "quiet"), only=("news",), kinds=(Fault.LOST_REPLY,), pure=True, waits=(0.2, 1.0)),
     Theme(features=("changes", "long", "concurrency")),
     Theme(features=("changes", "faults", "pauses"), only=("leave", "bind", "pause"), kinds=(Fault.SLOW, Fault.BUSY)),
     Theme(features=("drops", "keys", "failures", "replays")),
@@ -121,7 +121,7 @@ class _Generator:
         self.theme = random.choice((PLAIN,) * 4 + THEMES)
         likelihood = 0.0 if self.theme.pure else likelihood
         self.features = frozenset(each for each in FEATURES if random.random() < likelihood).union(self.theme.features)
-        self.processes = 1 if self.theme.alone else random.choice((1, 2, 2, 3))
+        self.processes = 1 if self.theme.alone else 2 if self.has("quiet") else random.choice((1, 2, 2, 3))
         specs = tuple(self.spec(f"s{number}") for number in range(1 if self.theme.pure else random.randint(1, 3)))
         operations: list[StoreOperation] = [Start(process=number) for number in range(self.processes)]
         if random.random() < 0.8:  # else what comes first finds processes that are not open yet
@@ -177,7 +177,7 @@ class _Generator:
             patterns=("**",)
             if self.theme.pure
             else tuple(dict.fromkeys(random.choices(PATTERNS, k=random.choice((1, 1, 2))))),
-            served_by=some or tuple(everybody),
+            served_by=(0,) if self.has("quiet") else some or tuple(everybody),
             capacity=4 if self.has("stubborn") else random.choice((1, 2, 4)),
             concurrency=random.choice((1, 2)) if self.has("concurrency") and kind != "actor" else 1,
             attempts=random.choice((1, 2, 3)) if self.has("retries") else 1,
