@@ -153,8 +153,9 @@ class _Generator:
         theme = self.theme
         only = theme.only or (tuple(random.sample(CALLS, random.choice((1, 1, 2)))) if random.random() < 0.4 else ())
         kinds = tuple(each for each in KINDS if each in theme.kinds or random.random() < (0.2 if theme.kinds else 0.5))
+        rates = (0.7, 0.7, 0.7) if self.has("quiet") else (0.1, 0.3, 0.7) if only else (0.02, 0.1, 0.3)
         return Faults(
-            rate=random.choice((0.1, 0.3, 0.7) if only else (0.02, 0.1, 0.3)) if kinds else 0.0,
+            rate=random.choice(rates) if kinds else 0.0,
             kinds=kinds,
             slowness=random.choice((0.5, 3.0, 20.0)),
             lasts=random.choice((0.0, 0.0, 0.5, 7.0)),
@@ -196,7 +197,7 @@ class _Generator:
         favoured = self.theme.features
         choices += [(weight * (2 + (name in favoured)), name) for name, weight in _OPTIONAL.items() if self.has(name)]
         kind = random.choices([name for _, name in choices], [weight for weight, _ in choices])[0]
-        process = random.randrange(self.processes)
+        process = 1 if self.has("quiet") else random.randrange(self.processes)
         match kind:
             case "send":
                 hows: tuple[How, ...] = ("emit", "and_wait", "many")
