@@ -58,7 +58,7 @@ class JournalModule:
     clock: Callable[[], float] = time.time
     name: str = attrs.field(default="journal", init=False)
     capabilities: frozenset[Capability] = attrs.field(
-        default=frozenset({Capability.DURABLE, Capability.DELAY, Capability.KEYS}), init=False
+        default=frozenset({Capability.DURABLE, Capability.DELAY, Capability.KEYS, Capability.RATES}), init=False
     )
     _file: IO[str] | None = attrs.field(default=None, init=False)
 

@@ -81,12 +81,17 @@ class Binding(msgspec.Struct, frozen=True):
         backlog: How many deliveries may wait for it; None for any number.
         overflow: What happens at publish where that many wait: `wait`, by which the emit is refused with `BacklogFull`
             and tried again; `drop_oldest`, `drop_newest` or `coalesce`.
+        interval: Seconds between two attempts on average, `RETRYING` ones included, over all sessions; None for any
+            number of attempts. `postroom.metering` computes what may be lent.
+        burst: So many attempts may begin at once, after a time in which there were fewer.
     """
 
     name: str
     patterns: tuple[str, ...]
     backlog: int | None = None
     overflow: str = "wait"
+    interval: float | None = None
+    burst: int = 1
 
 
 class Loan(msgspec.Struct, frozen=True):
@@ -117,7 +122,8 @@ class Fetched(msgspec.Struct, frozen=True):
 
     Attributes:
         loans: In the order in which they are to be begun, for each subscription.
-        next_due: Seconds until the next delivery of those that were asked for is due; None where none is known.
+        next_due: Seconds until the next delivery of those that were asked for is due, or may be lent by its rate; None
+            where none is known.
     """
 
     loans: list[Loan]

@@ -31,6 +31,22 @@ DURABLE: Final = (
         world="store",
     ),
     Bug(
+        name="rate-of-each-process",
+        mistake="a store lends to each process as much as the rate of a subscription allows",
+        where="postroom.testing.reference.deliveries:Deliveries._metered",
+        old="lent = candidates[:allowed]",
+        new="lent = candidates",
+        world="store",
+    ),
+    Bug(
+        name="rate-never-asked-again",
+        mistake="whom the rate has cut short is not told when to ask again",
+        where="postroom.testing.reference.deliveries:Deliveries._metered",
+        old="if is_short else math.inf",
+        new="if False else math.inf",
+        world="store",
+    ),
+    Bug(
         name="losses-not-counted",
         mistake="a delivery that kills its process is lent again and again",
         where="postroom.carrying.fetching:Fetcher._take",

@@ -38,6 +38,8 @@ bindings = st.builds(
     st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=2).map(tuple),
     st.sampled_from([None, None, None, 1, 3]),
     st.sampled_from(["wait", "drop_oldest", "drop_newest", "coalesce"]),
+    st.sampled_from([None, None, 1.0, 10.0]),
+    st.integers(1, 3),
 )
 sessions = st.sampled_from(SESSIONS)
 waits = st.sampled_from([0.0, 0.0, 1.0, 5.0])

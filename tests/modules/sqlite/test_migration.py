@@ -42,7 +42,7 @@ async def test_a_file_of_version_1_is_read_and_has_a_journal_then(path: Path) ->
         run = await store.journal.begin(1, NewRun("a", "ship", b"", b""), lend=True)  # type: ignore[attr-defined]
         assert isinstance(run, RunLoan)
     db = apsw.Connection(str(path))
-    assert db.pragma("user_version") == schema.VERSION == 2
+    assert db.pragma("user_version") == schema.VERSION == 3
     assert db.pragma("integrity_check") == "ok"
 
 

@@ -104,12 +104,13 @@ CALLS: Final = ("publish", "fetch", "settle", "news", "reclaim", "bind", "leave"
 
 def generate_for_store(seed: int) -> StoreProgram:
     """The program of a seed."""
-    return _Generator(Random(f"store program {seed}")).program()
+    return _Generator(Random(f"store program {seed}"), Random(f"store rates {seed}")).program()
 
 
 @attrs.define(eq=False)
 class _Generator:
     random: Random
+    apart: Random  # so that rates leave all else as it was
     theme: Theme = PLAIN
     features: frozenset[str] = frozenset()
     processes: int = 1
@@ -122,7 +123,9 @@ class _Generator:
         likelihood = 0.0 if self.theme.pure else likelihood
         self.features = frozenset(each for each in FEATURES if random.random() < likelihood).union(self.theme.features)
         self.processes = 1 if self.theme.alone else 2 if self.has("quiet") else random.choice((1, 2, 2, 3))
-        specs = tuple(self.spec(f"s{number}") for number in range(1 if self.theme.pure else random.randint(1, 3)))
+        rates = (None, (0.5, 1), (2.0, 1), (2.0, 3)) if self.apart.random() < 0.15 and not self.theme.pure else (None,)
+        count = 1 if self.theme.pure else random.randint(1, 3)
+        specs = tuple(self.spec(f"s{number}", self.apart.choice(rates)) for number in range(count))
         operations: list[StoreOperation] = [Start(process=number) for number in range(self.processes)]
         if random.random() < 0.8:  # else what comes first finds processes that are not open yet
             operations.append(Wait(seconds=0.1))
@@ -164,7 +167,7 @@ class _Generator:
             deaths=tuple(each for each in DEATHS if random.random() < (0.4 if theme.deadly else 0.7)) or DEATHS,
         )
 
-    def spec(self, name: str) -> StoreSpec:
+    def spec(self, name: str, rate: tuple[float, int] | None) -> StoreSpec:
         random = self.random
         everybody = range(self.processes)
         some = tuple(number for number in everybody if random.random() < 0.7)
@@ -189,6 +192,7 @@ class _Generator:
             kind=kind,
             batch=(random.choice((2, 3)), random.choice((0.0, 0.5))),
             restarts=kind == "actor" and random.random() < 0.5,
+            rate=rate,
         )
 
     def operation(self) -> StoreOperation:

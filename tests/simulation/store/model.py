@@ -7,20 +7,32 @@ Units: seconds of virtual time.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
 
 from postroom import Dropped, Event, Failed, Outcome, Succeeded
 from postroom.codec import decode_event, decode_outcome
-from postroom.contract import Answer, Binding, Emit, Loan, Published, Settlement, Step, StoredEvent, StoredLetter
+from postroom.contract import (
+    Answer,
+    Binding,
+    Emit,
+    Fetched,
+    Loan,
+    Published,
+    Settlement,
+    Step,
+    StoredEvent,
+    StoredLetter,
+)
 from postroom.errors import PostroomError
 from postroom.store_errors import BacklogFull
 from postroom.testing.reference.sessions import WINDOW
 
 from ..model import matches
 from .program import StoreSpec
+from .rating import RateWatch
 from .records import Held, Run
 from .records import Loan as InHand
 from .sometimes import StoreSometimes
@@ -69,6 +81,7 @@ class StoreModel:
     told: Counter[str] = attrs.field(factory=Counter)
     void: set[int] = attrs.field(factory=set)
     paused: set[str] = attrs.field(factory=set)
+    rates: RateWatch = attrs.field(factory=RateWatch)
     drops: list[tuple[str, str]] = attrs.field(factory=list)
     groups: dict[str, list[tuple[StoredEvent, str]]] = attrs.field(factory=dict)
     all_groups: set[str] = attrs.field(factory=set)
@@ -268,6 +281,15 @@ class StoreModel:
             if one.subscription in demand and one.session is None and one.event.key is not None and place in taken:
                 self.sometimes.hit("waited behind its key")
 
+    def held_back(self, demand: Mapping[str, int], fetched: Fetched) -> None:
+        """A session has got what it asked for, or less."""
+        got = Counter(loan.subscription for loan in fetched.loans)
+        for name in [name for name, count in demand.items() if got[name] < count]:
+            if self.registered[name].interval is not None and name not in self.paused:
+                waiting = [each for each in self.open if each.subscription == name and each.session is None]
+                if any(each.due <= self.now() for each in waiting):
+                    self.sometimes.hit("held back by its rate")
+
     def lent(self, session: str, loan: Loan) -> None:
         """A delivery was lent to a session."""
         now, one = self.now(), self.deliveries.get((loan.id, loan.subscription))
@@ -287,6 +309,8 @@ class StoreModel:
         if now < one.due - FUZZ:
             self.complain(f"{one} was lent at {now:g}, and is due at {one.due:g}")
         self.check_key(one, session)
+        if (why := self.rates.lent(self.registered[one.subscription], now)) is not None:
+            self.complain(why)
         if one.losses and one.last != session:
             self.sometimes.hit("taken over")
         one.session = one.last = session
@@ -332,6 +356,8 @@ class StoreModel:
         if not one.attempts <= settlement.attempts <= one.lent_with + len(one.in_loan):
             self.complain(f"{one} was {settlement.step} with {settlement.attempts} attempts, after {len(one.in_loan)}")
         one.attempts = settlement.attempts
+        if settlement.step is Step.RETRYING:
+            self.rates.attempted(self.registered[one.subscription], self.now())
         if settlement.step is Step.RETURNED:
             one.let_go()
             one.returns += 1

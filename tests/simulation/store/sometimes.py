@@ -40,6 +40,7 @@ SITUATIONS: Final = {
     "drained with deliveries": "a subscription was stopped, and drained, while its process had deliveries for it",
     "started again": "a subscription that had been stopped was started again in the same process",
     "refused late": "a wait that had begun was refused, since another process had gone",
+    "held back by its rate": "a delivery waited that was due, since its subscription may begin only so many attempts",
     "batch": "a handler had several events in hand",
     "part of a batch failed": "a handler of batches told that some of its events failed",
     "restarted an actor": "an actor was restarted",

@@ -114,6 +114,7 @@ class WatchedSession:
         self.model.asked(self.id, demand)
         for loan in fetched.loans:
             self.model.lent(self.id, loan)
+        self.model.held_back(demand, fetched)
         return fetched
 
     async def settle(self, number: int, settlements: Sequence[Settlement]) -> list[bool]:

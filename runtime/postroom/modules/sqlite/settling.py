@@ -7,6 +7,7 @@ import msgspec
 
 from postroom.contract import Letter, Settlement, Step
 
+from . import rates
 from .endings import Ending, finish
 from .line import Share, put_back
 from .transaction import LEASES, Transaction
@@ -87,10 +88,13 @@ def _keep_on(tx: Transaction, settlement: Settlement) -> bool:
     until = tx.now + settlement.wait
     if settlement.step is Step.RETRYING:
         changed = tx.db.execute(
-            "UPDATE lent SET attempts = ?, not_before = ? WHERE token = ? RETURNING 1",
+            "UPDATE lent SET attempts = ?, not_before = ? WHERE token = ? RETURNING subscription",
             (settlement.attempts, until, settlement.token),
         )
-        return changed.fetchone() is not None
+        found = cast("tuple[int] | None", changed.fetchone())
+        if found is not None:
+            rates.attempted(tx, tx.registry.by_id[found[0]], 1)
+        return found is not None
     row = cast("Any", tx.db.execute(_TAKE, (settlement.token,)).fetchone())
     if row is None:
         return False

@@ -29,6 +29,7 @@ class Sessions:
     lapsed: dict[str, Session] = attrs.field(factory=dict, init=False)
     bindings: dict[str, Binding] = attrs.field(factory=dict, init=False)
     paused: set[str] = attrs.field(factory=set, init=False)
+    due: dict[str, float] = attrs.field(factory=dict, init=False)  # of subscriptions with a rate
     known: dict[str, KeptEvent] = attrs.field(factory=dict, init=False)
     deliveries: list[KeptDelivery] = attrs.field(factory=list, init=False)
     dead: dict[str, StoredLetter] = attrs.field(factory=dict, init=False)

@@ -25,6 +25,8 @@ local function settle(position, step)
   if not outcome and step[3] < 0 then
     kept[token] = pack_loan(loan.sid, loan.flags, loan.watcher, loan.id, -step[3] - 1, loan.losses,
       now + step[2], loan.m)
+    local interval, _, due = rate_of(loan.sid)
+    if interval then attempted(loan.sid, interval, due, 1) end
     call('HSET', loans, score(token), kept[token])
     return
   end
