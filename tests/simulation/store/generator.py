@@ -265,7 +265,7 @@ class _Generator:
         known += ["again_wait"] * 3 if "nested" in self.theme.features else []
         known += ["long", "long"] if self.has("long") else []
         known += ["stubborn"] if self.has("stalls") or self.has("timeouts") else []
-        known += ["ok", "ok", "stubborn", "stubborn", "deaf", "deaf", "deaf"] if self.has("stubborn") else []
+        known = ["ok", "ok", "ok", "stubborn", "deaf", "deaf", "deaf", "deaf"] if self.has("stubborn") else known
         known += ["part"] * 3 if self.has("batches") and self.has("failures") else []
         known += ["die"] if self.has("poison") else []
         return ",".join(self.random.choices(known, k=self.random.choice((1, 1, 2, 3))))
