@@ -74,7 +74,7 @@ THEMES: Final = (
     Theme(features=("faults", "stalls", "retries", "failures"), only=("news",), kinds=(Fault.LOST_REPLY,)),
     Theme(features=("faults", "leaves"), only=("settle", "fetch"), kinds=(Fault.BUSY, Fault.LOST_REPLY)),
     Theme(features=("faults", "failures", "retries"), only=("settle",), kinds=(Fault.BUSY, Fault.LOST_REQUEST)),
-    Theme(features=("kills", "nested"), alone=True),
+    Theme(features=("kills", "nested"), alone=True, pure=True, waits=(0.2, 1.0, 1.0, 5.0)),
     Theme(features=("kills", "nested", "backlogs"), alone=True),
     Theme(features=("keys", "kills", "concurrency", "retries", "failures")),
     Theme(features=("stalls", "long", "retries", "failures")),
@@ -82,7 +82,7 @@ THEMES: Final = (
     Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REQUEST,), alone=True),
     Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REPLY, Fault.SLOW)),
     Theme(features=("faults", "stalls", "leaves"), only=("settle", "news"), kinds=(Fault.LOST_REPLY, Fault.TWICE)),
-    Theme(features=("faults", "quiet"), only=("news",), kinds=(Fault.LOST_REPLY,)),
+    Theme(features=("faults", "quiet"), only=("news",), kinds=(Fault.LOST_REPLY,), pure=True, waits=(0.2, 1.0)),
     Theme(features=("changes", "long", "concurrency")),
     Theme(features=("changes", "faults", "pauses"), only=("leave", "bind", "pause"), kinds=(Fault.SLOW, Fault.BUSY)),
     Theme(features=("drops", "keys", "failures", "replays")),
@@ -122,8 +122,8 @@ class _Generator:
         self.theme = random.choice((PLAIN,) * 4 + THEMES)
         likelihood = 0.0 if self.theme.pure else likelihood
         self.features = frozenset(each for each in FEATURES if random.random() < likelihood).union(self.theme.features)
-        self.processes = 1 if self.theme.alone else random.choice((1, 2, 2, 3))
-        rates = (None, (0.5, 1), (2.0, 1), (2.0, 3)) if not self.theme.pure and self.apart.random() < 0.15 else (None,)
+        self.processes = 1 if self.theme.alone else 2 if self.has("quiet") else random.choice((1, 2, 2, 3))
+        rates = (None, (0.5, 1), (2.0, 1), (2.0, 3)) if self.apart.random() < 0.15 and not self.theme.pure else (None,)
         count = 1 if self.theme.pure else random.randint(1, 3)
         specs = tuple(self.spec(f"s{number}", self.apart.choice(rates)) for number in range(count))
         operations: list[StoreOperation] = [Start(process=number) for number in range(self.processes)]
@@ -139,7 +139,7 @@ class _Generator:
             losses=random.choice((1, 2, 3)) if self.has("poison") else 3,
             tick=random.choice((1e-6, 1e-5)) if self.has("ticks") else 0.0,
             pace=random.choice((5, 20, 50, None) if self.has("stubborn") else (0, 1, 5, 20, None)),
-            revives_after=random.choice((None, 0.0, 1.0, 20.0)),
+            revives_after=random.choice((0.0, 1.0) if self.theme.pure else (None, 0.0, 1.0, 20.0)),
             spurious=random.choice((0.1, 0.5)) if self.has("spurious") else 0.0,
             drain_within=random.choice((0.0, 0.5, 3.0)),
             cleanup_within=random.choice((0.0, 1.0)),
@@ -156,8 +156,9 @@ class _Generator:
         theme = self.theme
         only = theme.only or (tuple(random.sample(CALLS, random.choice((1, 1, 2)))) if random.random() < 0.4 else ())
         kinds = tuple(each for each in KINDS if each in theme.kinds or random.random() < (0.2 if theme.kinds else 0.5))
+        rates = (0.7, 0.7, 0.7) if self.has("quiet") else (0.1, 0.3, 0.7) if only else (0.02, 0.1, 0.3)
         return Faults(
-            rate=random.choice((0.1, 0.3, 0.7) if only else (0.02, 0.1, 0.3)) if kinds else 0.0,
+            rate=random.choice(rates) if kinds else 0.0,
             kinds=kinds,
             slowness=random.choice((0.5, 3.0, 20.0)),
             lasts=random.choice((0.0, 0.0, 0.5, 7.0)),
@@ -180,7 +181,7 @@ class _Generator:
             patterns=("**",)
             if self.theme.pure
             else tuple(dict.fromkeys(random.choices(PATTERNS, k=random.choice((1, 1, 2))))),
-            served_by=some or tuple(everybody),
+            served_by=(0,) if self.has("quiet") else some or tuple(everybody),
             capacity=4 if self.has("stubborn") else random.choice((1, 2, 4)),
             concurrency=random.choice((1, 2)) if self.has("concurrency") and kind != "actor" else 1,
             attempts=random.choice((1, 2, 3)) if self.has("retries") else 1,
@@ -200,7 +201,7 @@ class _Generator:
         favoured = self.theme.features
         choices += [(weight * (2 + (name in favoured)), name) for name, weight in _OPTIONAL.items() if self.has(name)]
         kind = random.choices([name for _, name in choices], [weight for weight, _ in choices])[0]
-        process = random.randrange(self.processes)
+        process = 1 if self.has("quiet") else random.randrange(self.processes)
         match kind:
             case "send":
                 hows: tuple[How, ...] = ("emit", "and_wait", "many")
@@ -264,7 +265,7 @@ class _Generator:
         known += ["again_wait"] * 3 if "nested" in self.theme.features else []
         known += ["long", "long"] if self.has("long") else []
         known += ["stubborn"] if self.has("stalls") or self.has("timeouts") else []
-        known += ["ok", "ok", "stubborn", "stubborn", "deaf", "deaf", "deaf"] if self.has("stubborn") else []
+        known = ["ok", "ok", "ok", "stubborn", "deaf", "deaf", "deaf", "deaf"] if self.has("stubborn") else known
         known += ["part"] * 3 if self.has("batches") and self.has("failures") else []
         known += ["die"] if self.has("poison") else []
         return ",".join(self.random.choices(known, k=self.random.choice((1, 1, 2, 3))))

@@ -13,7 +13,8 @@ import attrs
 
 from postroom import Runtime
 from postroom.store_errors import StoreBroken
-from postroom.testing.faults import LISTINGS, Fault, FaultyModule
+from postroom.testing.faults import Fault, FaultyModule
+from postroom.testing.faults.plan import LISTINGS
 from postroom.testing.reference import ReferenceModule, ReferenceStore
 
 from ..world import World

@@ -30,7 +30,7 @@ class Fault(enum.StrEnum):
     TWICE = "twice"
     """It is done twice, as a request that arrives once more; the first reply counts. Not for what waits or lends."""
     STALE = "stale"
-    """It answers as it did when it was last asked for the same: a listing that lags behind. For `LISTINGS` only."""
+    """It answers as it did when it was last asked for the same: a listing that lags behind. For no other calls."""
     CRASH = "crash"
     """The process dies before it is done."""
     CRASH_AFTER = "crash after"
