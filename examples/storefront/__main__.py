@@ -76,6 +76,8 @@ def parse(arguments: Sequence[str] | None = None) -> Arguments:
         if asked.processes > 1 or asked.kill_one or asked.books:
             parser.error("--processes, --books and --kill-one need a module that processes share: sqlite:FILE or redis")
         return asked
+    if asked.kill_one and asked.processes == 1:
+        parser.error("--kill-one needs others that go on: --processes 2 or more")
     try:
         check_module(asked.module)
     except (ValueError, PostroomError) as error:

@@ -20,6 +20,12 @@ REDIS_BOOKS: Final = "storefront.books"
 SCHEMES: Final = ("redis://", "rediss://", "redis+sentinel://", "rediss+sentinel://")
 
 
+def _parts_of(text: str) -> tuple[str, str]:
+    """Kind and rest; a URL alone is `redis:URL`."""
+    kind, _, rest = text.partition(":")
+    return ("redis", text) if text.startswith(SCHEMES) else (kind, rest)
+
+
 def check_module(text: str) -> None:
     """Look at what the command line calls a module.
 
@@ -27,13 +33,14 @@ def check_module(text: str) -> None:
         ValueError: it stands for none.
         PostroomError: it is one that can't be had.
     """
-    kind, _, rest = text.partition(":")
+    kind, rest = _parts_of(text)
     if kind == "redis" and rest.startswith(SCHEMES):
         RedisModule(rest)
     elif text == OWN_SERVER:
         RedisModule("redis://localhost")
     elif kind != "sqlite" or not rest:
-        raise ValueError(f"{text[:40]!r} is none: use local, sqlite:FILE, redis or redis:URL")
+        shown = "that" if "@" in text else repr(text[:40])  # a URL may have a password
+        raise ValueError(f"{shown} is none: use local, sqlite:FILE, redis or redis:URL")
 
 
 def module_of(text: str, books: Path) -> EventModule:
@@ -43,7 +50,7 @@ def module_of(text: str, books: Path) -> EventModule:
         books: Where the books are: on Redis, the events are in a namespace that goes with them, so that what was
             handled into other books is no reason not to handle it into these.
     """
-    kind, _, rest = text.partition(":")
+    kind, rest = _parts_of(text)
     if kind == "sqlite":
         return SqliteModule(rest, lease=LEASE)
     name = hashlib.blake2b(str(books.resolve()).encode(), digest_size=8).hexdigest()
@@ -53,5 +60,5 @@ def module_of(text: str, books: Path) -> EventModule:
 
 def books_of(text: str) -> Path:
     """Where the books are, unless the command line says so."""
-    kind, _, rest = text.partition(":")
+    kind, rest = _parts_of(text)
     return Path(rest + ".books") if kind == "sqlite" else Path(REDIS_BOOKS)

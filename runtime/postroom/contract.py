@@ -237,6 +237,8 @@ class News(msgspec.Struct, frozen=True):
         lost: The session's lease had run out: all that it was lent is gone, its tokens are worth nothing, and it serves
             nobody until it binds again. It has a new lease already. Told again, as notices are, where it may not have
             been heard.
+        forgotten: The store had forgotten the session, or everything: of what the session had published before this
+            time it may never be told. Seconds since the epoch; 0 where it had not.
     """
 
     number: int = 0
@@ -245,6 +247,7 @@ class News(msgspec.Struct, frozen=True):
     room: bool = False
     routes: bool = False
     lost: bool = False
+    forgotten: float = 0.0
 
 
 EXPIRED: Final = "it was not released in time"

@@ -1,8 +1,17 @@
 """Receipts of events in a store: what they take for an outcome of theirs."""
 
-from postroom import Runtime, Succeeded
-from postroom.carrying.receipts import StoredReceipt
+import anyio
+import pytest
+
+from postroom import Event, Receipt, Runtime, Succeeded, UnknownResult, subscriber
+from postroom.carrying.receipts import NOBODY, Receipts, StoredReceipt, StoredTarget
 from postroom.testing.reference import ReferenceModule
+from postroom.testing.reference.sessions import WINDOW
+from postroom_actors import current_port
+
+
+async def values_of(receipt: Receipt) -> list[object]:
+    return [each.value for each in (await receipt).outcomes if isinstance(each, Succeeded)]
 
 
 async def test_an_outcome_of_a_subscription_that_an_event_did_not_go_to_changes_nothing() -> None:
@@ -11,3 +20,41 @@ async def test_an_outcome_of_a_subscription_that_an_event_did_not_go_to_changes_
         assert isinstance(receipt, StoredReceipt)
         receipt.settle(Succeeded("somebody else", None, 1, 0.0))
         assert receipt.report().outcomes == ()
+
+
+async def test_an_id_that_the_store_has_forgotten_is_another_event_though_the_receipt_of_the_first_is_kept() -> None:
+    handled: list[Event] = []
+
+    @subscriber("n")
+    async def clerk(event: Event) -> int:
+        handled.append(event)
+        await anyio.sleep(1)
+        return len(handled)
+
+    async with Runtime(module=ReferenceModule(), subscribers=[clerk]) as runtime:
+        first = await runtime.emit("n", id="nightly")
+        assert await values_of(first) == [1]
+        await anyio.sleep(WINDOW)
+        second = await runtime.emit("n", id="nightly")
+        assert second.pending == 1
+        assert await values_of(second) == [2]
+        assert await values_of(first) == [1]
+
+
+async def test_a_receipt_of_what_the_store_has_forgotten_says_that_nobody_can_tell() -> None:
+    event = Event("n", id="e1", accepted_at=5.0)
+    receipts, unknown = Receipts(), UnknownResult("reference", "say what became of an event")
+    receipt, copy, later, sent = (StoredReceipt(event, (), None, port=current_port()) for _ in range(4))
+    target = StoredTarget("clerk", current_port(), lambda name, receipt: NOBODY)
+    receipt.accept(event, (target,))
+    copy.accept(event, (target,))
+    copy.share(receipt)
+    later.accept(Event("n", id="e2", accepted_at=6.0), (target,))
+    for each in (receipt, later, sent):
+        receipts.firsts.add(f"{id(each)}", each)
+    receipts.forgotten(6.0, unknown)
+    for each in (receipt, copy):
+        assert each.pending == 0
+        with pytest.raises(UnknownResult):
+            await each
+    assert [each.pending for each in (later, sent)] == [1, 1]

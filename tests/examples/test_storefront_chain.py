@@ -115,7 +115,9 @@ def _orders_in(books: Books) -> int:
         (["--module", "redis:localhost"], "use local, sqlite:FILE, redis or redis:URL"),
         (["--module", "redis:redis://localhost:x"], "a port that is none"),
         (["--module", "redis:redis://localhost", "--kill-server", "5"], "needs a server of the run's own"),
+        (["--module", "redis://localhost:x"], "a port that is none"),
         (["--module", "sqlite:x", "--processes", "0"], "from 1 to 64"),
+        (["--module", "sqlite:x", "--kill-one", "5"], "--processes 2 or more"),
     ],
 )
 def test_what_makes_no_sense_ends_with_status_2(
@@ -125,6 +127,19 @@ def test_what_makes_no_sense_ends_with_status_2(
         main(arguments)
     assert ended.value.code == 2
     assert reason in capsys.readouterr().err
+
+
+def test_an_error_about_a_module_has_no_password(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--module", "rediz://shop:Tr0ub4dor@host"])
+    told = capsys.readouterr().err
+    assert "use local, sqlite:FILE, redis or redis:URL" in told
+    assert "Tr0ub4dor" not in told
+
+
+def test_a_url_alone_is_that_of_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--module", "redis://127.0.0.1:1", "--books", str(tmp_path / "books")]) == 2
+    assert "redis://127.0.0.1:1/0 can't be reached" in capsys.readouterr().err
 
 
 def test_a_file_that_is_no_database_is_told_of_and_left_alone(

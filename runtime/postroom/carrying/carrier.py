@@ -27,6 +27,7 @@ from ..loans import LentDelivery
 from ..log import LEASE_LOST, REFUSED, Log
 from ..outcomes import Outcome
 from ..recordings import emitters_of
+from ..store_errors import UnknownResult
 from ..subscriber import Subscriber
 from .company import Company
 from .fetching import Fetcher
@@ -151,7 +152,7 @@ class Carrier:
         receipt.accept(event, self._targets_of(published))
         firsts = self._receipts.firsts
         first = firsts.get(event.id)
-        if first is not None:
+        if first is not None and first.is_of(event):
             receipt.share(first)
         else:
             firsts.add(event.id, receipt)
@@ -261,6 +262,8 @@ class Carrier:
             await self._heard(news)
 
     async def _heard(self, news: News) -> None:
+        if news.forgotten:
+            self._receipts.forgotten(news.forgotten, UnknownResult(self.module, "say what became of an event"))
         if news.lost:
             await self._begin_anew()
         for notice in news.notices:

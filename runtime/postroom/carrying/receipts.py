@@ -44,19 +44,19 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
     """What an emit returns on a durable module; as any receipt, but for what an end of the runtime does to it.
 
     Attributes:
-        port, is_accepted, refusal, closed, first: The runtime's own.
+        port, is_accepted, refusal, ended, first: The runtime's own.
     """
 
     port: Port
     is_accepted: bool = False
     refusal: PostroomError | None = None
-    closed: bool = False
+    ended: PostroomError | None = None
     first: "StoredReceipt | None" = None
 
     @property
     def pending(self) -> int:
         """Subscriptions that have not settled yet; 1 while it is open who they will be."""
-        if self.refusal is not None or self.is_closed:
+        if self.refusal is not None or self.end is not None:
             return 0
         if not self.is_accepted:
             return 1
@@ -67,11 +67,12 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
 
         Raises:
             RuntimeClosed: the runtime has closed while deliveries were stored; they will be handled, here or elsewhere.
+            UnknownResult: the store was emptied, or had forgotten this process: nobody can tell what became of it.
         """
         if self.refusal is not None:
             raise self.refusal
-        if self.is_closed:
-            raise RuntimeClosed("closed, and deliveries of this event are still stored")
+        if (end := self.end) is not None:
+            raise end
         return Report(self.event, tuple(self.outcomes or ()))
 
     async def admitted(self) -> None:
@@ -98,9 +99,9 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
         self._wake_all()
 
     @property
-    def is_closed(self) -> bool:
-        """The runtime's own: nothing more will be heard of it."""
-        return self.closed if self.first is None else self.first.closed
+    def end(self) -> PostroomError | None:
+        """The runtime's own: why nothing more will be heard of it."""
+        return self.ended if self.first is None else self.first.ended
 
     def share(self, first: "StoredReceipt") -> None:
         """The runtime's own: it is the same event as that of an earlier receipt, and hears what that one hears."""
@@ -110,8 +111,12 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
 
     def close(self) -> None:
         """The runtime's own: nothing more will be heard of it."""
+        self.give_up(RuntimeClosed("closed, and deliveries of this event are still stored"))
+
+    def give_up(self, error: PostroomError) -> None:
+        """The runtime's own: nothing more will be heard of it, for this reason."""
         if self.pending:
-            self.closed = True
+            self.ended = error
             self._wake_all()
 
     def settle(self, outcome: Outcome) -> None:
@@ -120,6 +125,10 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
             return
         if any(target.name == outcome.subscription for target in self.targets):
             Receipt.settle(self, outcome)
+
+    def is_of(self, event: Event) -> bool:
+        """The runtime's own: whether it hears of this event, not of an earlier one whose id was forgotten since."""
+        return self.end is None and self.event.accepted_at == event.accepted_at
 
     def has(self, subscription: str) -> bool:
         """The runtime's own: whether the outcome of a subscription is known."""
@@ -212,3 +221,9 @@ class Receipts:
     def all(self) -> tuple[StoredReceipt, ...]:
         """All of them."""
         return (*self.firsts.all(), *self.replays.all())
+
+    def forgotten(self, before: float, error: PostroomError) -> None:
+        """Nothing more will be heard of what was accepted before this time of the store's."""
+        for receipt in self.all():
+            if receipt.is_accepted and (receipt.event.accepted_at or 0.0) < before:
+                receipt.give_up(error)

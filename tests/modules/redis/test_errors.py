@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 
+from postroom import Event, Runtime, subscriber
 from postroom.store_errors import StoreBroken, StoreBusy, StoreFull, UnknownResult
 from tests.servers.redis import RedisServer, free_port
 
@@ -145,6 +146,24 @@ async def test_flushall_with_two_sessions(server: RedisServer) -> None:
         (loan,) = await fetch(other, name="mail")
         await settle(other, loan, outcome=b"done")
         assert [each.outcome for each in await notices(store)] == [b"done"]
+
+
+async def test_a_receipt_of_what_flushall_took_says_that_nobody_can_tell(server: RedisServer) -> None:
+    @subscriber("order.*")
+    async def ledger(event: Event) -> str:
+        return "booked"
+
+    async with Runtime(module=module(server.url), role="emit", subscribers=[ledger]) as runtime:
+        lost = [await runtime.emit("order.placed", 1, id="order-1") for _ in range(2)]
+        server.ask("FLUSHALL")
+        with anyio.fail_after(10):
+            for receipt in lost:
+                with pytest.raises(UnknownResult):
+                    await receipt
+        again = await runtime.emit("order.placed", 1, id="order-1")
+        async with Runtime(module=module(server.url), role="handle", subscribers=[ledger]):
+            with anyio.fail_after(10):
+                assert (await again).succeeded
 
 
 async def test_client_kill(server: RedisServer) -> None:

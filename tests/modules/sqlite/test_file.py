@@ -1,6 +1,7 @@
 """The file: what is opened, what is refused, and who may read it."""
 
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -34,6 +35,27 @@ async def test_a_new_file_can_be_read_by_its_owner_only(path: Path) -> None:
     assert modes.pop("events.db-wake") == 0o700
     assert set(modes) == {"events.db", "events.db-wal", "events.db-shm"}
     assert set(modes.values()) == {0o600}
+
+
+async def test_an_empty_file_that_is_there_becomes_its_owners_alone(path: Path) -> None:
+    path.touch()
+    path.chmod(0o644)
+    await open_once(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_name_that_no_file_can_have_is_refused(path: Path) -> None:
+    with pytest.raises(StoreBroken, match=r"can't be made \(File name too long\)"):
+        await open_once(path.with_name("x" * 300))
+
+
+async def test_a_file_whose_header_does_not_go_with_its_tables_is_refused(path: Path) -> None:
+    await open_once(path)
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 0")
+    db.close()
+    with pytest.raises(StoreBroken, match=r"can't be made ready \(table state already exists\)"):
+        await open_once(path)
 
 
 async def test_nothing_but_the_file_is_left_behind(path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from postroom.contract import Binding, Letter, Settlement, Step, letter_id
 from postroom.modules.sqlite import groups, lending, operating, publishing, settling
-from postroom.modules.sqlite.transaction import LEASES, Terms
+from postroom.modules.sqlite.transaction import LEASES, LINGER, Terms
 
 from .calls import LEDGER, NUMBERS, event, settled
 from .driver import Driver, HandClock
@@ -137,3 +137,20 @@ def test_a_stage_that_is_repeated_after_its_release_stages_nothing(path: Path, c
     assert driver.run(groups.release, 2, "g") == ([], [])
     assert ids(driver) == ["a"]
     driver.close()
+
+
+def test_a_session_that_was_forgotten_learns_what_it_may_never_be_told_of(path: Path, clock: HandClock) -> None:
+    sleeper, other = (Driver(path, clock.machine(), name) for name in ("sleeper", "other"))
+    (published,) = sleeper.run(publishing.publish, 1, [[event("e1")]])
+    clock.now += sleeper.terms.lease
+    other.run(operating.notices, 0)
+    assert sleeper.run(operating.notices, 0).forgotten == 0.0  # it was taken for dead, and nothing has been forgotten
+    assert isinstance(published, list)
+    accepted_at = published[0].accepted_at
+    clock.now += sleeper.terms.lease
+    other.run(operating.notices, 0)
+    clock.now += LINGER
+    other.run(operating.notices, 0)
+    assert sleeper.run(operating.notices, 0).forgotten == accepted_at + 2 * sleeper.terms.lease + LINGER
+    for each in (sleeper, other):
+        each.leave()

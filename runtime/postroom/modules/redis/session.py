@@ -54,6 +54,7 @@ class RedisSession:
     _offset: int = attrs.field(default=0, init=False)
     _told: int = attrs.field(default=0, init=False)
     _life: str = attrs.field(default="", init=False)
+    _forgotten: float = attrs.field(default=0.0, init=False)
 
     async def _call(self, script: scripts.Script, *arguments: Any) -> Any:
         return await self._caller.call(self._calls, script, *arguments)
@@ -91,6 +92,7 @@ class RedisSession:
     async def news(self, seen: int) -> News:
         while True:
             if self._life != self._caller.life:  # it counts anew
+                self._forgotten = float(self._caller.life) / 1_000_000 if self._caller.beginnings > 1 else 0.0
                 self._life, self._offset = self._caller.life, self._told
             life, after = self._life, max(0, seen - self._offset)
             await self._wait_for_entry(after)
@@ -100,7 +102,8 @@ class RedisSession:
                 continue
             if news.notices or news.mail or news.room or news.routes or news.lost:
                 self._told = self._offset + news.number
-                return News(self._told, news.notices, news.mail, news.room, news.routes, news.lost)
+                forgotten = self._forgotten
+                return News(self._told, news.notices, news.mail, news.room, news.routes, news.lost, forgotten)
 
     async def _wait_for_entry(self, after: int) -> None:
         """Wait until the session's stream has an entry, or a while: a reply that never comes is noticed, too."""

@@ -10,8 +10,8 @@ from postroom.store_errors import StoreBroken, StoreBusy, StoreFull
 MODULE: Final = "sqlite"
 
 REPAIR: Final = (
-    "Nothing was changed. Restore a backup, or save what can be read with `sqlite3 FILE .recover | sqlite3 NEW` while "
-    "nobody uses it."
+    "This call has changed nothing. Restore a backup, or save what can be read with "
+    "`sqlite3 FILE .recover | sqlite3 NEW` while nobody uses it."
 )
 
 _NO_SPACE: Final = {apsw.SQLITE_IOERR_SHMSIZE}

@@ -54,8 +54,11 @@ def look(tx: Transaction) -> None:
     if tx.overdue <= tx.now:
         _expire(tx)
     if tx.lease_until is None:
+        before = tx.session
         _take_new_lease(tx)
         tx.lost = True
+        if tx.session != before:
+            tx.forgotten_at = tx.now
     elif tx.lease_until - tx.now < tx.terms.lease * 2 / 3:
         tx.lease_until = tx.now + tx.terms.lease
         tx.db.execute("UPDATE sessions SET lease_until = ? WHERE id = ?", (tx.lease_until, tx.session))

@@ -12,7 +12,7 @@ import apsw
 
 from postroom.store_errors import StoreBroken
 
-from .faults import MODULE, translated
+from .faults import MODULE, REPAIR, translated
 from .schema import migrate, version_of
 
 Durability: TypeAlias = Literal["process", "power"]
@@ -57,12 +57,21 @@ def check_folder(path: Path) -> None:
 
 
 def make_private_file(path: Path) -> None:
-    """Make the file where there is none, readable by its owner only.
+    """Make the file where there is none, readable by its owner only; one that is there and empty becomes so.
 
     It is made under another name and linked: closing a file takes away the locks that this process has on it, so
     nobody may have it open yet.
     """
-    if path.exists():
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise _not_made(path, error) from error
+    else:
+        if not found.st_size and stat.S_ISREG(found.st_mode):
+            with suppress(OSError):  # somebody else's; whether we may write there is seen at once
+                path.chmod(0o600)
         return
     scratch = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
@@ -73,9 +82,13 @@ def make_private_file(path: Path) -> None:
         finally:
             scratch.unlink()
     except OSError as error:
-        raise StoreBroken(
-            MODULE, f"{path} can't be made ({error.strerror})", "Make its folder, and let this user write there."
-        ) from error
+        raise _not_made(path, error) from error
+
+
+def _not_made(path: Path, error: OSError) -> StoreBroken:
+    return StoreBroken(
+        MODULE, f"{path} can't be made ({error.strerror})", "Make its folder, and let this user write there."
+    )
 
 
 def open_database(path: Path, durability: Durability) -> apsw.Connection:
@@ -95,7 +108,10 @@ def open_database(path: Path, durability: Durability) -> apsw.Connection:
         _prepare(db, path, durability)
     except apsw.Error as error:
         db.close(True)
-        raise translated(error, str(path)) from error
+        ours = translated(error, str(path))
+        if isinstance(ours, apsw.Error):  # such as a header that does not go with the tables
+            ours = StoreBroken(MODULE, f"{path} can't be made ready ({error})", REPAIR)
+        raise ours from error
     except BaseException:
         db.close(True)
         raise

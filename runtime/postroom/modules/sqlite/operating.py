@@ -190,4 +190,5 @@ def notices(tx: Transaction, seen: int) -> News:
     ]
     if runs:
         found = sorted([*found, *runs], key=lambda each: each[0])
-    return News(found[-1][0] if found else seen, tuple(notice for _, notice in found))
+    number = found[-1][0] if found else seen
+    return News(number, tuple(notice for _, notice in found), forgotten=tx.forgotten_at)

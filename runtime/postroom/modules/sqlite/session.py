@@ -136,6 +136,7 @@ class SqliteSession:
                     bool(what & ROOM),
                     bool(what & ROUTES),
                     bool(what & LOST),
+                    found.forgotten,
                 )
             if not self._what & NOTICES:  # of some that came while it was asked, nobody wakes it once more
                 await self._sleeper.park()

@@ -75,6 +75,7 @@ class Transaction:
         overdue: When something in the file will have had its time.
         wakes: What to tell to which sessions.
         lost: The own lease had run out, which nobody has been told yet.
+        forgotten_at: When the own session had been forgotten, and began anew; 0 where it never was.
         forgotten: Ids of sessions that were.
         keyed: Subscriptions of which something with a key was lent here.
     """
@@ -90,6 +91,7 @@ class Transaction:
     overdue: float = attrs.field(default=0.0, init=False)
     wakes: dict[int, int] = attrs.field(factory=dict, init=False)
     lost: bool = attrs.field(default=False, init=False)
+    forgotten_at: float = attrs.field(default=0.0, init=False)
     forgotten: list[int] = attrs.field(factory=list, init=False)
     keyed: set[int] = attrs.field(factory=set, init=False)
     _number: int = attrs.field(default=0, init=False)

@@ -120,7 +120,7 @@ async def a_process_that_ends_leaves_its_work_to_the_others(world: World) -> Non
     assert sorted(again.lines) == [0, 1, 2, 3, 4]
     assert set(again.attempts) == {1}
     for receipt in receipts:
-        if not receipt.settled or receipt.closed:  # type: ignore[attr-defined]
+        if not receipt.settled or receipt.ended:  # type: ignore[attr-defined]
             await raises(RuntimeClosed, receipt.wait)
 
 
