@@ -44,9 +44,9 @@ class OwnSession(ReferenceSession):
         await self.answers.before("subscriptions")
         return await ReferenceSession.subscriptions(self)
 
-    async def settle(self, settlements: Any) -> list[bool]:
+    async def settle(self, number: int, settlements: Any) -> list[bool]:
         await self.answers.before("settle")
-        return await ReferenceSession.settle(self, settlements)
+        return await ReferenceSession.settle(self, number, settlements)
 
     async def bind(self, bindings: Any, *, serve: bool) -> None:
         await self.answers.before("bind")
