@@ -13,7 +13,6 @@ import pytest
 from postroom import (
     Context,
     Event,
-    Rate,
     Receipt,
     Retry,
     Runtime,
@@ -25,7 +24,7 @@ from postroom import (
     subscriber,
 )
 from postroom.carrying.receipts import FEWEST_SWEPT, Held, StoredReceipt
-from postroom.contract import News, StoredSubscription
+from postroom.contract import Fetched, News, StoredSubscription
 from postroom.testing.faults import Fault, FaultyModule
 from postroom.testing.reference import ReferenceModule, ReferenceSession, ReferenceStore
 from postroom_actors import current_port
@@ -47,6 +46,11 @@ class OwnSession(ReferenceSession):
     async def settle(self, number: int, settlements: Any) -> list[bool]:
         await self.answers.before("settle")
         return await ReferenceSession.settle(self, number, settlements)
+
+    async def fetch(self, demand: Any) -> Fetched:
+        fetched = await ReferenceSession.fetch(self, demand)
+        await self.answers.before("fetch")
+        return fetched
 
     async def bind(self, bindings: Any, *, serve: bool) -> None:
         await self.answers.before("bind")
@@ -326,23 +330,29 @@ async def test_a_handler_may_wait_for_what_an_idle_subscription_is_about_to_get(
     assert [each.value for each in report.outcomes if isinstance(each, Succeeded)] == [True]
 
 
-async def test_a_handler_may_wait_for_what_comes_behind_others_that_a_rate_holds_back() -> None:
+async def test_a_handler_may_wait_for_what_comes_behind_others_of_a_subscription_that_is_paused() -> None:
     @subscriber("a")
     async def first(event: Event, context: Context) -> bool:
-        await anyio.sleep(1)
-        return (await (await context.emit("b"))).succeeded
+        return (await (await context.emit("b", "last"))).succeeded
 
-    @subscriber("b", concurrency=3, capacity=3, rate=Rate(1, per=60))
+    @subscriber("b", concurrency=2, capacity=4)
     async def second(event: Event) -> None:
-        await anyio.sleep(5)
+        await anyio.sleep(20)
 
-    store = ReferenceStore()
-    async with Runtime(module=ReferenceModule(store), subscribers=[first, second]):
+    module = OwnModule()
+    async with Runtime(module=module, subscribers=[first, second]) as runtime:
+        await runtime.emit("b", "in hand")
         await anyio.sleep(1)
-    async with Runtime(module=ReferenceModule(store), role="emit") as before:
-        await before.emit_many([Event("a"), *[Event("b")] * 4])
-    async with Runtime(module=ReferenceModule(store), subscribers=[first, second]) as runtime:
-        with anyio.fail_after(1000):
-            await runtime.idle()
-        assert not await runtime.dead_letters.list()
-        assert runtime.subscriptions["first"].stats.succeeded == 1
+        module.answers.hangs, module.answers.seconds = "fetch", 2.0  # what was asked for comes after the pause
+        await runtime.emit("b", "waits")
+        await anyio.sleep(1)
+        await runtime.subscriptions["second"].pause()
+        module.answers.hangs = ""
+        await anyio.sleep(5)
+        receipt = await runtime.emit("a")
+        await anyio.sleep(1)
+        await runtime.subscriptions["second"].resume()
+        with anyio.fail_after(300):
+            (outcome,) = (await receipt).outcomes
+    assert isinstance(outcome, Succeeded)
+    assert outcome.value is True

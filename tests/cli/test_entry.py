@@ -88,6 +88,12 @@ def test_an_error_of_the_service_s_own_code_comes_out_as_it_is(tmp_path: Path) -
     assert caught.group_contains(LookupError, match="no settings")
 
 
+def test_an_error_of_the_system_that_is_not_about_the_output_comes_out_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "refused.py").write_text("def runtime():\n    raise ConnectionRefusedError(111, 'no database')\n")
+    with pytest.raises(ConnectionRefusedError, match="no database"):
+        main(["check", "refused:runtime"])
+
+
 def test_a_record_without_an_error_has_no_traceback_in_json() -> None:
     record = logging.LogRecord("shop", logging.INFO, "shop.py", 1, "all is %s", ("well",), None)
     told = json.loads(JsonFormatter().format(record))

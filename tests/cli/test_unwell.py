@@ -43,10 +43,15 @@ def test_a_service_may_end_its_program_with_a_word_of_its_own(tmp_path: Path) ->
 
 @pytest.mark.slow
 @BACKENDS
-def test_a_handler_that_raises_what_ends_programs_ends_the_service_with_status_1(tmp_path: Path, backend: str) -> None:
-    done = postroom(tmp_path, "run", f"{SERVICE}:interrupting", "--backend", backend)
+@pytest.mark.parametrize(
+    ("service", "raised"), [("interrupting", "KeyboardInterrupt"), ("exiting_in_a_handler", "SystemExit")]
+)
+def test_a_handler_that_raises_what_ends_programs_ends_the_service_with_status_1(
+    tmp_path: Path, backend: str, service: str, raised: str
+) -> None:
+    done = postroom(tmp_path, "run", f"{SERVICE}:{service}", "--backend", backend)
     assert done.returncode == 1
-    assert "postroom: a handler raised KeyboardInterrupt" in done.stderr
+    assert f"postroom: a handler raised {raised}" in done.stderr
 
 
 @pytest.mark.slow

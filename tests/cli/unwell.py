@@ -20,6 +20,12 @@ async def interrupted(event: Event) -> None:
     raise KeyboardInterrupt
 
 
+@subscriber("exited")
+async def exited(event: Event) -> None:
+    """Raises what ends programs with a status."""
+    sys.exit(3)
+
+
 @subscriber("slow", concurrency=1)
 async def slow(event: Event) -> None:
     """Is at work for as long as it may be."""
@@ -45,6 +51,11 @@ def exiting() -> Runtime:
 def interrupting() -> Runtime:
     """Gets an event whose handler raises what ends programs."""
     return _given(Runtime(subscribers=[interrupted]), "interrupted", 1)
+
+
+def exiting_in_a_handler() -> Runtime:
+    """Likewise, with a status."""
+    return _given(Runtime(subscribers=[exited]), "exited", 1)
 
 
 def full() -> Runtime:

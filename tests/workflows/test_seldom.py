@@ -185,6 +185,21 @@ async def test_one_that_is_cancelled_while_no_process_has_it_is_undone_by_the_ne
     assert shop.log[-2:] == ["-second", "-first"]
 
 
+async def test_one_that_is_cancelled_once_more_right_after_it_was_taken_up_is_undone_once() -> None:
+    processes, shop = Processes(), Shop()
+    line = shop.line(shop.step("first", returns=1), shop.step("second", returns=2), shop.step("slow", seconds=100))
+    await processes.killed_after(2, line, id="1")
+    async with processes.one() as workflows:
+        await workflows.cancel("1")
+    async with processes.one(line) as workflows, processes.one() as others:
+        await anyio.sleep(0.5)
+        await others.cancel("1")
+        with pytest.raises(WorkflowCancelled), anyio.fail_after(200):
+            await workflows.handle("1").result()
+    assert shop.log[-2:] == ["-second", "-first"]
+    assert shop.log.count("-first") == 1
+
+
 async def test_a_nested_workflow_that_makes_an_error_of_its_cancellation_is_cancelled_all_the_same() -> None:
     shop = Shop()
     slow = shop.step("slow", seconds=100)
