@@ -191,7 +191,7 @@ class Backstage:
             return Origin()
         return caused(Event(workflow, id=id), cause, self._runtime._causation_depth).origin
 
-    async def begin(self, new: NewRun, lend: bool, listener: Listener) -> RunLoan | StoredRun:
+    async def begin(self, new: NewRun, lend: bool, listener: Listener) -> RunLoan | StoredRun | None:
         """Begin a run, as `Journal.begin`.
 
         Raises:

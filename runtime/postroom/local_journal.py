@@ -49,7 +49,7 @@ class LocalJournal:
         self._kept.expire(now)
         return step(now)
 
-    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun:
+    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun | None:
         return await self._step(lambda now: self._kept.begin(SESSION, number, new, lend, now))
 
     async def take(self, workflows: Mapping[str, int]) -> Taken:
@@ -63,8 +63,8 @@ class LocalJournal:
             lambda now: self._kept.conclude(SESSION, token, state, result, events, keep, self.accept, now)
         )
 
-    async def hand_back(self, token: int, wait: float = 0.0) -> bool:
-        return await self._step(lambda now: self._kept.hand_back(SESSION, token, wait, now))
+    async def hand_back(self, token: int, wait: float = 0.0, known: int | None = None) -> bool:
+        return await self._step(lambda now: self._kept.hand_back(SESSION, token, wait, known, now))
 
     async def reclaim(self, holding: Collection[int]) -> None:
         await self._step(lambda now: self._kept.give_back(SESSION, now, lost=False, holding=holding))
@@ -79,7 +79,7 @@ class LocalJournal:
         return await self._step(lambda now: self._kept.reopen(run, entry, now))
 
     async def run(self, id: str, *, watch: bool = False) -> RunLoan | None:
-        return await self._step(lambda now: self._kept.run(SESSION, id, watch))
+        return await self._step(lambda now: self._kept.run(SESSION, id, watch, now))
 
     async def runs(
         self, workflow: str | None, states: Collection[RunState] | None, after: str | None, limit: int

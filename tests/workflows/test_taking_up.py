@@ -247,9 +247,9 @@ async def test_a_slot_is_left_out_while_the_run_before_goes_on() -> None:
     shop, processes = Shop(), Processes()
     line = shop.line(shop.step("slow", seconds=90))
     async with processes.one(line) as workflows:
-        workflows.schedule(line, every=60, times=4)
-        await anyio.sleep(500)
-    assert shop.log.count("slow") == 2
+        workflows.schedule(line, every=60)
+        await anyio.sleep(60 * 5 - 30)
+    assert shop.log.count("slow") in (2, 3)
 
 
 async def test_runs_beyond_the_capacity_wait_in_the_journal_in_their_order() -> None:

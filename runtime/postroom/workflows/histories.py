@@ -29,7 +29,6 @@ from .execution import Execution, Reason
 from .keeping import staged_events
 from .records import Done, Failure, Input, Result, read, undoing_of, write_value
 from .replay import Mismatch, Replay
-from .times import WallTime
 
 FORMAT: Final = 1
 
@@ -189,9 +188,8 @@ async def replay_history(workflow: Workflow[Any], history: RunHistory) -> Replay
             input = read(history.input, Input, "input of a workflow")
             run = Execution(
                 workflow,
-                RunLoan(0, stored, history.entries),
+                RunLoan(0, stored, history.entries, backstage.time()),
                 backstage,
-                WallTime(backstage),
                 anyio.CapacityLimiter(1),
                 Watches[StepChange](),
                 Event(history.workflow, id=history.id, origin=input.origin),

@@ -101,8 +101,8 @@ class Keeper:
 
     # Beginning
 
-    async def begin(self, new: NewRun) -> tuple[RunLoan | StoredRun, Tracked]:
-        """Begin a run; have it at once where there is room, and nobody waits for that.
+    async def begin(self, new: NewRun) -> tuple[RunLoan | StoredRun | None, Tracked]:
+        """Begin a run; have it at once where there is room, and nobody waits for that. None where its series is over.
 
         Cancellation: noticed once it was begun.
         """
@@ -115,9 +115,9 @@ class Keeper:
             self._reserved -= lend
         if isinstance(found, RunLoan):
             self._arrive([found])
-        elif found.id != new.id:
+        elif found is not None and found.id != new.id:
             tracked = self.tracked(found.id)
-        if not lend:
+        if not lend and found is not None:
             self._others_wait = True
             self._stir()
         return found, tracked
@@ -236,9 +236,9 @@ class Keeper:
             if run.reason in (Reason.LEAVING, Reason.RESTING):
                 rest = run.rest if run.reason is Reason.RESTING else 0.0
                 with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
-                    await self.backstage.ask("hand a workflow back", lambda: journal.hand_back(token, rest))
-                    if rest:
-                        await self._look_once_more(run)
+                    await run.flush()
+                    known = await self._known_of(run) if rest else None
+                    await self.backstage.ask("hand a workflow back", lambda: journal.hand_back(token, rest, known))
         finally:
             del self.runs[token]
 
@@ -254,17 +254,17 @@ class Keeper:
                 run.rested_with = frozenset(run.replay.signals)
                 run.stop(Reason.RESTING)
 
-    async def _look_once_more(self, run: Execution) -> None:
-        """What came from outside while a run was laid down has found nobody to tell: write to it, so that it is up."""
+    async def _known_of(self, run: Execution) -> int:
+        """How many entries a run has that it knew when it was told to rest: what came from outside since then has found
+        nobody to tell, and the store does not lay it down with more."""
         loan = await self.backstage.ask("read a workflow", lambda: self.backstage.journal.run(run.id))
-        if loan is None or loan.run.owner is not None:
-            return
-        if any(
+        if loan is None:
+            return 0
+        unheard = any(
             each.kind == Kind.CANCEL or (each.kind == Kind.SIGNAL and each.key not in run.rested_with)
             for each in loan.entries
-        ):
-            nudge = entry(Kind.NOW, f"rest {run.token}", Moment(self.times.now()))
-            await self.backstage.ask("signal a workflow", lambda: self.backstage.journal.signal(run.id, nudge))
+        )
+        return 0 if unheard else len(loan.entries)
 
     async def _opened(self, loan: RunLoan) -> Execution | None:
         """A run as this process works on it; one whose journal can't be read is parked."""
@@ -276,7 +276,6 @@ class Keeper:
                 self.known[stored.workflow],
                 loan,
                 self.backstage,
-                self.times,
                 self.threads,
                 self.tracked(stored.id).watches,
                 cause,
@@ -284,6 +283,11 @@ class Keeper:
             )
         except UnreadableRecord as error:
             result = Result(journal=str(error), code="can't read that")
+            if stored.losses:  # which are forgotten once it is resumed
+                begun = entry(Kind.BEGUN, "", Moment(loan.now))
+                await self.backstage.ask(
+                    "write to the journal of a workflow", lambda: self.backstage.journal.record(loan.token, [begun])
+                )
             self.backstage.log.write(WORKFLOW_PARKED, stored.workflow, stored.id, result.journal, result.code)
             await self.backstage.conclude(loan.token, RunState.PARKED, encode(result), [], 0.0)
             self.tracked(stored.id).stir()

@@ -40,6 +40,9 @@ class Kind(enum.StrEnum):
     CANCEL = "cancel"
     NOW = "now"
     EMIT = "emit"
+    BEGUN = "begun"
+    """A step of this path was interrupted, and begins again when the run goes on. With an empty key: some step may have
+    been, since the run was lost with its process."""
 
 
 class WrittenEvent(msgspec.Struct, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""The time of day, as workflows see it.
+"""The time of day: that of this process, for schedules; and that of the store, for runs.
 
 Units: seconds since the epoch.
 """
@@ -18,6 +18,30 @@ class WallTime:
     def now(self) -> float:
         """The time of day."""
         return self._backstage.time()
+
+
+@attrs.frozen(eq=False)
+class StoreTime:
+    """The time of day as a store told it with a run, which goes on with the loop's clock.
+
+    A run's times are compared in whichever process has it: by their own clocks one would wait for what another one's
+    has long seen.
+
+    Attributes:
+        told: What it was.
+        at: When, on the loop's clock.
+    """
+
+    told: float
+    at: float = attrs.field(factory=anyio.current_time)
+
+    def now(self) -> float:
+        """The time of day."""
+        return self.told + anyio.current_time() - self.at
+
+    def loop_time(self, due: float) -> float:
+        """A time of day on the loop's clock; one that is over is now."""
+        return max(anyio.current_time(), due - self.told + self.at)
 
     async def sleep_until(self, due: float) -> None:
         """Wait until a time of day.
