@@ -6,6 +6,7 @@ actors, so that what these hand in at their end still gets into the store.
 Units: seconds.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -15,7 +16,7 @@ import anyio
 import attrs
 import msgspec
 
-from postroom_actors import Port
+from postroom_actors import Cancellable, Port
 
 from ..behaviour import SubscriptionBehaviour
 from ..codec import UnreadableRecord, decode_event, decode_outcome
@@ -77,7 +78,7 @@ class Carrier:
     _stirred: anyio.Event | None = attrs.field(default=None, init=False)  # where somebody waits for any change
     session: str = attrs.field(kw_only=True)
     _registry: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
-    _asking: dict[anyio.CancelScope, None] = attrs.field(factory=dict, init=False)
+    _asking: dict[Cancellable, None] = attrs.field(factory=dict, init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
@@ -309,22 +310,29 @@ class Carrier:
 
     # The life of subscriptions
 
-    async def ask(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+    async def ask(self, what: str, ask: Callable[[], Awaitable[T]], patience: float = math.inf) -> T:
         """Ask the store for something that is harmless when asked twice.
+
+        Args:
+            patience: Seconds for which it is asked, whoever is cancelled meanwhile.
 
         Raises:
             RuntimeClosed: the runtime has ended; it was done or not.
+            UnknownResult: its patience is at an end.
 
-        Cancellation: it was done or not.
+        Cancellation: it was done or not; with `patience`, does not come in.
         """
-        with anyio.CancelScope() as scope:
+        scope: Cancellable
+        with self.port.cancel_at(self.port.now() + patience, shield=patience < math.inf) as scope:
             self._asking[scope] = None
             try:
                 if not self._closed:
                     return await self._persistence.until_done(what, ask)
             finally:
                 del self._asking[scope]
-        raise RuntimeClosed("closed")
+        if self._closed:
+            raise RuntimeClosed("closed")
+        raise self._persistence.unknown(what)
 
     async def listing(self) -> Sequence[StoredSubscription]:
         """What is registered in the store.

@@ -17,7 +17,7 @@ from ..errors import NotPortable, PostroomError
 from ..journal import RunState
 from ..log import WORKFLOW_PARKED, WORKFLOW_STUCK
 from ..receipt import Receipt
-from ..store_errors import BacklogFull
+from ..store_errors import BacklogFull, UnknownResult
 from .errors import StepFailed, WorkflowTimeout
 from .execution import GOES_ON_ELSEWHERE, RECORD_WITHIN, Execution, Reason
 from .flow import Flow
@@ -137,12 +137,16 @@ class Driver:
         try:
             if workflow.takes_input:
                 arguments = (read_value(self.input.value, workflow.input_hint, "input of a workflow"),)
+            flow = Flow(run, Place(run.backstage.port))
+            if workflow.timeout is None or run.seeking is not None:
+                with run.scope:
+                    return await workflow.function(flow, *arguments), None
+                return None, None
             with run.scope, anyio.CancelScope() as limit:
-                if workflow.timeout is not None and run.seeking is None:
-                    run.limits[""] = (limit, run.loan.run.created_at + workflow.timeout)
-                    if not run.replay.count:
-                        run.go_live("")
-                return await workflow.function(Flow(run, Place(run.backstage.port)), *arguments), None
+                run.limits[""] = (limit, run.loan.run.created_at + workflow.timeout)
+                if not run.replay.count:
+                    run.go_live("")
+                return await workflow.function(flow, *arguments), None
             if run.reason is None:
                 run.reason = Reason.TIMED_OUT
         except BaseException as error:
@@ -200,6 +204,7 @@ class Driver:
         run = self.run
         run.seeking, run.in_doubt = set(run.replay.steps), in_doubt and run.may_have_begun
         run.stash.muted = True
+        found, stalled = run.found, run.stalled = anyio.Event(), anyio.Event()
         async with anyio.create_task_group() as tasks:
 
             async def look() -> None:
@@ -207,12 +212,12 @@ class Driver:
                 tasks.cancel_scope.cancel()
 
             async def wait() -> None:
-                await run.found.wait()
+                await found.wait()
                 if not run.in_doubt:
                     tasks.cancel_scope.cancel()
 
             async def give_up() -> None:
-                await run.stalled.wait()
+                await stalled.wait()
                 await anyio.sleep(SEEK_WITHIN)
                 tasks.cancel_scope.cancel()
 
@@ -266,11 +271,16 @@ class Driver:
         wait = FIRST_WAIT
         answer: list[Receipt] | PostroomError | None = None
         while True:
-            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + RECORD_WITHIN) as patience:
+            try:
                 answer = await run.backstage.conclude(
-                    run.token, ended.state, encode(ended.result), [each.draft for each in outgoing], self.input.keep
+                    run.token,
+                    ended.state,
+                    encode(ended.result),
+                    [each.draft for each in outgoing],
+                    self.input.keep,
+                    RECORD_WITHIN,
                 )
-            if patience.cancelled_caught:  # it is over or not: whoever takes it up will see
+            except UnknownResult:  # it is over or not: whoever takes it up will see
                 run.reason = Reason.LEAVING
                 return None
             if not isinstance(answer, BacklogFull):

@@ -218,6 +218,9 @@ class Workflows(Administration):
             if tracked.ended is not None:
                 return outcome_of(tracked.id, tracked.ended)
             self._check_here()
+            if tracked.is_in_hand:
+                await stirred.wait()
+                continue
             loan = await self._ask("read a workflow", lambda: self._journal.run(tracked.id, watch=True))
             if tracked.ended is None and loan is None:
                 raise UnknownRun(tracked.id)

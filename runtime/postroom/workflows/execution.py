@@ -19,6 +19,7 @@ from ..event import Event
 from ..journal import Entry, RunLoan, RunState
 from ..journalling import Backstage
 from ..services import Scope
+from ..store_errors import UnknownResult
 from .changes import StepChange, StepChangeKind
 from .declaring import Step, Workflow
 from .records import Done, Failure, Kind, Moment, entry, read_event
@@ -82,7 +83,7 @@ class Execution:
         is_undoing: Its function has ended, and will not be gone on with.
         stuck: Paths of steps whose compensation has failed for good.
         seeking: The workflow only runs to find the steps of these paths.
-        stirred: Set, and made anew, whenever something came from outside.
+        found, stalled: Where it seeks or is replayed: set once all of these were found, or something goes no further.
         in_doubt: While it seeks: steps that are not on record may have begun in another process.
         expired: Scopes of nested workflows that have run out of time, by prefix.
         limits: Scopes of workflows whose time runs once they do what is not on record, and its end, by prefix.
@@ -114,9 +115,9 @@ class Execution:
     stuck: list[str] = attrs.field(factory=list, init=False)
     seeking: set[str] | None = attrs.field(default=None, init=False)
     in_doubt: bool = attrs.field(default=False, init=False)
-    found: anyio.Event = attrs.field(factory=anyio.Event, init=False)
-    stalled: anyio.Event = attrs.field(factory=anyio.Event, init=False)
-    stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    found: anyio.Event | None = attrs.field(default=None, init=False)
+    stalled: anyio.Event | None = attrs.field(default=None, init=False)
+    _stirred: anyio.Event | None = attrs.field(default=None, init=False)
     expired: dict[str, anyio.CancelScope] = attrs.field(factory=dict, init=False)
     limits: dict[str, tuple[anyio.CancelScope, float]] = attrs.field(factory=dict, init=False)
     waits: list[float] = attrs.field(factory=list, init=False)
@@ -128,11 +129,11 @@ class Execution:
 
     def __attrs_post_init__(self) -> None:
         self.token, self.id, self.state = self.loan.token, self.loan.run.id, self.loan.run.state
-        self.times = StoreTime(self.loan.now)
+        self.times = StoreTime(self.loan.now, self.backstage.port.now)
         self.stash = Stash(self.id, self.cause, self.backstage)
         self.replay.load(self.loan.entries)
         self._rank = len(self.loan.entries)
-        self.active_at = anyio.current_time()
+        self.active_at = self.times.loop()
         for path, undone in self.replay.undone.items():
             self.stash.epilogue.extend(self.stash.hold(path, read_event(each)) for each in undone.events)
 
@@ -149,7 +150,8 @@ class Execution:
 
         Cancellation: is what it waits for.
         """
-        self.stalled.set()
+        if self.stalled is not None:
+            self.stalled.set()
         self.go_live(path)
         for prefix, scope in self.expired.items():
             if path.startswith(prefix):
@@ -184,7 +186,7 @@ class Execution:
             yield
         finally:
             self.waits.remove(until)
-            self.active_at = anyio.current_time()
+            self.active_at = self.times.loop()
 
     def rest_for(self) -> float:
         """For how long it may be laid down, since it only waits; 0 where it may not."""
@@ -200,7 +202,6 @@ class Execution:
         self.replay = Replay()
         self.replay.load(entries)
         self.reason, self.scope = None, anyio.CancelScope()
-        self.found, self.stalled = anyio.Event(), anyio.Event()
 
     def park(self, mismatch: Mismatch) -> None:
         """The journal does not fit the code."""
@@ -220,23 +221,27 @@ class Execution:
         """
         batch = [*self._pending, *entries]
         self._pending.clear()
-        known = False
-        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + RECORD_WITHIN) as patience:
-            try:
-                known = await self.backstage.ask(
-                    "write to the journal of a workflow",
-                    lambda: self.backstage.journal.record(self.token, batch, state),
-                )
-            except PostroomError:  # the store is gone for good; a nested workflow would undo what it can't record
-                self.stop(Reason.LEAVING)
-                raise
-        if patience.cancelled_caught:
-            self.stop(Reason.LEAVING)
-        elif not known:
+        local = self.backstage.local
+        known = await self._stored(batch, state) if local is None else local.record_now(self.token, batch, state)
+        if not known and self.reason is not Reason.LEAVING:
             self.stop(Reason.LOST)
         if known and state is not None:
             self.state = state
         return known
+
+    async def _stored(self, batch: list[Entry], state: RunState | None) -> bool:
+        try:
+            return await self.backstage.ask(
+                "write to the journal of a workflow",
+                lambda: self.backstage.journal.record(self.token, batch, state),
+                RECORD_WITHIN,
+            )
+        except UnknownResult:
+            self.stop(Reason.LEAVING)
+            return False
+        except PostroomError:  # the store is gone for good; a nested workflow would undo what it can't record
+            self.stop(Reason.LEAVING)
+            raise
 
     async def flush(self) -> None:
         """Write what was to be written with the next record, where nothing else is coming.
@@ -264,7 +269,7 @@ class Execution:
 
     def refresh(self, entries: tuple[Entry, ...]) -> None:
         """Take up what came from outside."""
-        self.active_at = anyio.current_time()
+        self.active_at = self.times.loop()
         try:
             self.replay.signals = {**_signals(entries), **self.replay.signals}
         except UnreadableRecord as error:
@@ -274,8 +279,18 @@ class Execution:
             self.replay.cancelled = True
             if not self.is_undoing:
                 self.stop(Reason.CANCELLED)
-        stirred, self.stirred = self.stirred, anyio.Event()
-        stirred.set()
+        if self._stirred is not None:
+            self._stirred.set()
+            self._stirred = None
+
+    async def stirred(self) -> None:
+        """Wait until something comes from outside.
+
+        Cancellation: changes nothing.
+        """
+        if self._stirred is None:
+            self._stirred = anyio.Event()
+        await self._stirred.wait()
 
     # Steps
 
@@ -289,7 +304,7 @@ class Execution:
         self.finished[path] = Finished(path, step, rank, undo, skipped)
         if self.seeking is not None:
             self.seeking.discard(path)
-            if not self.seeking:
+            if not self.seeking and self.found is not None:
                 self.found.set()
 
     @property

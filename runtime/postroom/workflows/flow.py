@@ -307,7 +307,7 @@ class Flow:
         with anyio.move_on_after(max(0.0, due - run.times.now())):
             while name not in run.replay.signals:
                 with run.waiting():
-                    await run.stirred.wait()
+                    await run.stirred()
         signal = run.replay.signals.get(name)
         if signal is None:
             await run.recorded(entry(Kind.TIMED_OUT, path, Moment(run.times.now())))

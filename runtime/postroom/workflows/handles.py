@@ -25,17 +25,20 @@ class Tracked:
 
     Attributes:
         ended: How it ended, where that was here.
+        is_in_hand: It has begun here, and nothing has been heard of it since: whoever waits need not ask.
         stirred: Set, and made anew, whenever something has happened to it.
     """
 
     id: str
     watches: Watches[StepChange] = attrs.field(factory=Watches, init=False)
     ended: Ended | None = attrs.field(default=None, init=False)
+    is_in_hand: bool = attrs.field(default=False, init=False)
     stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     __weakref__: Any = attrs.field(init=False, repr=False)
 
     def stir(self) -> None:
         """Wake whoever waits for it."""
+        self.is_in_hand = False
         stirred, self.stirred = self.stirred, anyio.Event()
         stirred.set()
 

@@ -222,6 +222,7 @@ async def replay_history(workflow: Workflow[Any], history: RunHistory) -> Replay
 async def _mismatch(run: Execution, input: Input, history: RunHistory) -> Mismatch | None:
     """Where the code and the journal differ."""
     run.seeking, run.stash.muted = set(run.replay.steps), True
+    stalled = run.stalled = anyio.Event()
     driver = Driver(run, input, lambda _ended: None)
     ended: list[tuple[Any, BaseException | None]] = []
     async with anyio.create_task_group() as tasks:
@@ -231,7 +232,7 @@ async def _mismatch(run: Execution, input: Input, history: RunHistory) -> Mismat
             tasks.cancel_scope.cancel()
 
         async def give_up() -> None:
-            await run.stalled.wait()
+            await stalled.wait()
             await anyio.sleep(SEEK_WITHIN if run.seeking else 0)
             tasks.cancel_scope.cancel()
 

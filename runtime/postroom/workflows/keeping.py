@@ -88,6 +88,7 @@ class Keeper:
     _working: dict[int, str] = attrs.field(factory=dict, init=False)  # what has arrived and is not done with
     _early: set[str] = attrs.field(factory=set, init=False)  # heard of before it was at work here
     _reserved: int = attrs.field(default=0, init=False)  # places for what is being asked for
+    _ids: dict[str, Execution] = attrs.field(factory=dict, init=False)  # the newest of each
     _rests_at: float = attrs.field(default=-math.inf, init=False)
     _is_lost: bool = attrs.field(default=False, init=False)
     _stop_for: Reason | None = attrs.field(default=None, init=False)
@@ -114,6 +115,7 @@ class Keeper:
         finally:
             self._reserved -= lend
         if isinstance(found, RunLoan):
+            tracked.is_in_hand = True
             self._arrive([found])
         elif found is not None and found.id != new.id:
             tracked = self.tracked(found.id)
@@ -147,7 +149,7 @@ class Keeper:
             async with anyio.create_task_group() as self._tasks:
                 self.ready.set()
                 while True:
-                    news = self._news
+                    news = self._news = anyio.Event()
                     if not self._reserved and len(self.runs) == len(self._working):
                         self._early.clear()
                     if self._is_lost:
@@ -218,11 +220,10 @@ class Keeper:
             self._tell_changed()
 
     def _tell_changed(self) -> None:
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
+        self._changed.set()
 
     async def _drive(self, run: Execution) -> None:
-        self.runs[run.token] = run
+        self.runs[run.token] = self._ids[run.id] = run
         if run.id in self._early:
             self._early.discard(run.id)
             self._on_heard(run.id)
@@ -233,6 +234,8 @@ class Keeper:
             if self._stop_for is not None:
                 run.stop(self._stop_for)
             await Driver(run, input, tracked.end).drive()
+            if run.reason is not None:
+                tracked.stir()  # it goes on elsewhere: whoever waits asks the store from now on
             if run.reason in (Reason.LEAVING, Reason.RESTING):
                 rest = run.rest if run.reason is Reason.RESTING else 0.0
                 with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
@@ -241,6 +244,8 @@ class Keeper:
                     await self.backstage.ask("hand a workflow back", lambda: journal.hand_back(token, rest, known))
         finally:
             del self.runs[token]
+            if self._ids.get(run.id) is run:
+                del self._ids[run.id]
 
     def _lay_down(self) -> None:
         """Have runs that only wait, and for long, do so in the journal: others get their places."""
@@ -296,8 +301,7 @@ class Keeper:
     # News
 
     def _stir(self) -> None:
-        news, self._news = self._news, anyio.Event()
-        news.set()
+        self._news.set()
 
     def mail(self) -> None:
         """There may be runs to take up."""
@@ -305,7 +309,7 @@ class Keeper:
         self._stir()
 
     def _on_heard(self, id: str) -> None:
-        if any(run.id == id for run in self.runs.values()):
+        if id in self._ids:
             self._heard[id] = None
             self._stir()
         elif self._reserved or id in self._working.values():
@@ -332,9 +336,9 @@ class Keeper:
             del self._heard[id]
             loan = await self.backstage.ask("read a workflow", partial(self.backstage.journal.run, id))
             entries = () if loan is None else loan.entries
-            for run in tuple(self.runs.values()):
-                if run.id == id:
-                    run.refresh(entries)
+            run = self._ids.get(id)
+            if run is not None:
+                run.refresh(entries)
 
     # Leaving
 
@@ -377,4 +381,5 @@ class Keeper:
 
     async def _wait_until_empty(self) -> None:
         while self._working or (self._others_wait and self.known and not self.backstage.is_durable):
+            self._changed = anyio.Event()
             await self._changed.wait()

@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 VERSION: Final = 1
 
+_SIMPLE: Final = frozenset({bool, int})
+_SURELY_EXACT: Final = 2**53
+
 
 class Kind(enum.StrEnum):
     """What an entry of a journal says."""
@@ -180,6 +183,8 @@ def write_value(value: object, hint: Any, what: str) -> msgspec.Raw:
     Raises:
         NotPortable: it would not come back as it is; with the path of what would not.
     """
+    if value is None or (type(value) in _SIMPLE and -_SURELY_EXACT < value < _SURELY_EXACT):  # type: ignore[operator]
+        return msgspec.Raw(_encoder.encode(value))  # most are, and need no looking at
     try:
         written = portable_json(value)
     except NotPortable as error:

@@ -114,7 +114,7 @@ async def _now(
         lambda number, error, wait: run.tell("retrying", path, number, type(error).__name__),
     )
     run.running[path] = step
-    run.active_at = anyio.current_time()
+    run.active_at = run.times.loop()
     try:
         answer, count = await attempts.run(attempt)
         output, undo, done = _written(run, step, path, answer, count, in_order)
@@ -135,6 +135,7 @@ async def _now(
     run.over(path, step, done, undo)
     run.hold(path, buffers[0].events)
     run.tell("skipped" if done.skipped else "finished", path, count)
+    await run.backstage.breathe()
     return output
 
 

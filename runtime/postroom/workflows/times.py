@@ -3,6 +3,8 @@
 Units: seconds since the epoch.
 """
 
+from collections.abc import Callable
+
 import anyio
 import attrs
 
@@ -29,19 +31,23 @@ class StoreTime:
 
     Attributes:
         told: What it was.
-        at: When, on the loop's clock.
+        loop: Reads the loop's clock.
     """
 
     told: float
-    at: float = attrs.field(factory=anyio.current_time)
+    loop: Callable[[], float]
+    _ahead: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_ahead", self.told - self.loop())
 
     def now(self) -> float:
         """The time of day."""
-        return self.told + anyio.current_time() - self.at
+        return self.loop() + self._ahead
 
     def loop_time(self, due: float) -> float:
         """A time of day on the loop's clock; one that is over is now."""
-        return max(anyio.current_time(), due - self.told + self.at)
+        return max(self.loop(), due - self._ahead)
 
     async def sleep_until(self, due: float) -> None:
         """Wait until a time of day.
