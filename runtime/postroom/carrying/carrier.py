@@ -16,7 +16,7 @@ import anyio
 import attrs
 import msgspec
 
-from postroom_actors import Cancellable, Port
+from postroom_actors import Port
 
 from ..behaviour import SubscriptionBehaviour
 from ..codec import UnreadableRecord, decode_event, decode_outcome
@@ -31,7 +31,7 @@ from ..recordings import emitters_of
 from ..subscriber import Subscriber
 from .company import Company
 from .fetching import Fetcher
-from .persistence import Persistence
+from .persistence import Asking, Persistence
 from .publishing import Publisher, Submission
 from .receipts import Receipts, StoredReceipt, StoredTarget
 from .settling import Settler
@@ -78,7 +78,7 @@ class Carrier:
     _stirred: anyio.Event | None = attrs.field(default=None, init=False)  # where somebody waits for any change
     session: str = attrs.field(kw_only=True)
     _registry: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
-    _asking: dict[Cancellable, None] = attrs.field(factory=dict, init=False)
+    _asking: Asking = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
@@ -86,6 +86,7 @@ class Carrier:
     _receipts: Receipts = attrs.field(factory=Receipts, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._asking = Asking(self.port, self._persistence)
         self.publisher = Publisher(
             self.store,
             self.port,
@@ -310,29 +311,9 @@ class Carrier:
 
     # The life of subscriptions
 
-    async def ask(self, what: str, ask: Callable[[], Awaitable[T]], patience: float = math.inf) -> T:
-        """Ask the store for something that is harmless when asked twice.
-
-        Args:
-            patience: Seconds for which it is asked, whoever is cancelled meanwhile.
-
-        Raises:
-            RuntimeClosed: the runtime has ended; it was done or not.
-            UnknownResult: its patience is at an end.
-
-        Cancellation: it was done or not; with `patience`, does not come in.
-        """
-        scope: Cancellable
-        with self.port.cancel_at(self.port.now() + patience, shield=patience < math.inf) as scope:
-            self._asking[scope] = None
-            try:
-                if not self._closed:
-                    return await self._persistence.until_done(what, ask)
-            finally:
-                del self._asking[scope]
-        if self._closed:
-            raise RuntimeClosed("closed")
-        raise self._persistence.unknown(what)
+    def ask(self, what: str, ask: Callable[[], Awaitable[T]], patience: float = math.inf) -> Awaitable[T]:
+        """As `Asking.until_done`."""
+        return self._asking.until_done(what, ask, patience)
 
     async def listing(self) -> Sequence[StoredSubscription]:
         """What is registered in the store.
@@ -393,8 +374,7 @@ class Carrier:
     def close(self) -> None:
         """The runtime has ended: nothing more will be heard."""
         self._closed = True
-        for scope in tuple(self._asking):
-            scope.cancel()
+        self._asking.close()
         self.publisher.close()
         for receipt in self._receipts.all():
             receipt.close()

@@ -108,7 +108,9 @@ class Keeper:
         Cancellation: noticed once it was begun.
         """
         tracked = self.tracked(new.id)
-        lend = self._room() > 0 and not self._others_wait and not self._leaving and not new.delay
+        room = self._room()
+        has_place = room > self.capacity // 2 or (room > 0 and not self._others_wait)  # or else it would overtake them
+        lend = has_place and not self._leaving and not new.delay
         self._reserved += lend
         try:
             found = await self.backstage.begin(new, lend, self.listener)
@@ -185,14 +187,15 @@ class Keeper:
                 return None
             if not self._others_wait and not self.backstage.is_durable:
                 return None
-            share = max(1, free // len(self.known))
-            names = list(self.known)[:free]
+            asked = max(1, free // 2)  # the rest is for those that begin meanwhile
+            share = max(1, asked // len(self.known))
+            names = list(self.known)[:asked]
             self.known.update((name, self.known.pop(name)) for name in names)  # the others come first next time
-            self._reserved += free
+            self._reserved += asked
             try:
                 taken = await self.backstage.take(dict.fromkeys(names, share), self.listener)
             finally:
-                self._reserved -= free
+                self._reserved -= asked
             self._arrive(taken.loans)
             if taken.next_due == 0 or (taken.loans and len(names) < len(self.known)):
                 continue
