@@ -5,7 +5,17 @@ from typing import Any
 import anyio
 import pytest
 
-from postroom import Flow, PermanentFailure, StepContext, WorkflowCancelled, WorkflowFailed, emit_event, step, workflow
+from postroom import (
+    Flow,
+    PermanentFailure,
+    StepAnswer,
+    StepContext,
+    WorkflowCancelled,
+    WorkflowFailed,
+    emit_event,
+    step,
+    workflow,
+)
 from postroom.workflows import RunState, WorkflowParked
 from tests.workflows.processes import Processes
 from tests.workflows.shop import Shop
@@ -297,3 +307,19 @@ async def test_a_process_that_was_taken_for_dead_stops_its_runs_and_writes_nothi
         processes.store.sessions[session].lease_until = 0.0
         assert await workflows.handle("1").result() == [1]
     assert shop.log == ["slow", "slow", "slow+"]
+
+
+@pytest.mark.parametrize("apart", ["text", 7, ["a", 1], {"a": {"b": 1}}, None])
+async def test_what_a_compensation_gets_apart_from_the_output_is_read_again(apart: Any) -> None:
+    shop, processes = Shop(), Processes()
+    first = shop.step("first", act=lambda context: StepAnswer("output", compensate_with=apart))
+    line = shop.line(first, shop.step("slow", seconds=5))
+    await processes.killed_after(1, line, id="1")
+    async with processes.one(line) as workflows:
+        handle = workflows.handle("1")
+        assert await handle.result() == ["output", None]
+        assert [each.kind for each in await handle.history()] == ["finished", "finished"]
+        await handle.cancel()
+        with pytest.raises(WorkflowCancelled):
+            await handle.result()
+    assert shop.undone_with["first"] == apart

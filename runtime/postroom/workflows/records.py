@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 VERSION: Final = 1
 
+SAME: Final = msgspec.Raw(b"")
+"""Stands for the same: it is not written. An optional field won't do, since of a union msgspec reads nothing raw."""
+
 _SIMPLE: Final = frozenset({bool, int})
 _SURELY_EXACT: Final = 2**53
 
@@ -71,14 +74,14 @@ class Done(msgspec.Struct, omit_defaults=True):
     """A step that has finished.
 
     Attributes:
-        undo: What its compensation gets, where that is not its value.
+        undo: What its compensation gets, where that is not its value; else `SAME`, or empty.
         in_order: It was asked for by its place in the code, not by a key or side by side with others.
     """
 
     at: float
     attempts: int
     value: msgspec.Raw = msgspec.Raw(b"null")
-    undo: msgspec.Raw | None = None
+    undo: msgspec.Raw = SAME
     skipped: bool = False
     in_order: bool = True
     events: list[WrittenEvent] = []

@@ -82,7 +82,7 @@ async def _again(run: Execution, step: Step[Any], path: str, known: Done | Failu
         raise failed from RemoteFailure(known.type, known.message, known.traceback)
     try:
         output = read_value(known.value, step.hint, f"result of step {path}")
-        undo = output if known.undo is None else read_value(known.undo, Any, f"compensation input of step {path}")
+        undo = read_value(known.undo, Any, f"compensation input of step {path}") if known.undo else output
         events = [run.stash.hold(path, read_event(each)) for each in known.events]
     except UnreadableRecord as error:
         run.park(Mismatch(f"step {path}, which finished,", f"can't read what it returned ({error})"))
@@ -154,7 +154,7 @@ def _written(
     done.value = write_value(output, step.hint, f"result of step {path}")
     if run.backstage.portable:
         output = read_value(done.value, step.hint, f"result of step {path}")
-        undo = output if done.undo is None else read_value(done.undo, Any, f"compensation input of step {path}")
+        undo = read_value(done.undo, Any, f"compensation input of step {path}") if done.undo else output
     return output, undo, done
 
 
