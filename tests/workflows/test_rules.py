@@ -577,3 +577,24 @@ async def test_a_cancellation_right_after_the_start_is_not_missed() -> None:
             with pytest.raises(WorkflowCancelled):
                 await handle.result()
         assert anyio.current_time() - began < 1000
+
+
+async def test_an_id_that_was_forgotten_is_a_new_run_also_where_somebody_still_has_its_handle() -> None:
+    shop = Shop()
+    line = shop.line(shop.step("only", act=lambda context: len(shop.log)))
+    async with Runtime() as runtime, Workflows(runtime, [line], keep=10) as workflows:
+        handle = await workflows.start(line, id="1")
+        assert await handle.result() == [1]
+        await anyio.sleep(20)
+        assert await workflows.run(line, id="1") == [2]
+        assert await handle.result() == [2]
+
+
+async def test_a_group_of_errors_is_told_by_what_is_in_it() -> None:
+    @workflow
+    async def broken(flow: Flow) -> None:
+        raise ExceptionGroup("several", [ValueError("one"), ExceptionGroup("inner", [KeyError("two")])])
+
+    async with Runtime() as runtime, Workflows(runtime, [broken]) as workflows:
+        with pytest.raises(WorkflowFailed, match=r"ValueError: one; KeyError: 'two'"):
+            await workflows.run(broken)

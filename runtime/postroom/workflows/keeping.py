@@ -20,7 +20,7 @@ from postroom_actors import Verdict, interrupt_of, judge
 
 from ..codec import UnreadableRecord
 from ..event import Event
-from ..journal import NewRun, RunLoan, RunState, StoredRun
+from ..journal import OVER, NewRun, RunLoan, RunState, StoredRun
 from ..journalling import Backstage, Listener
 from ..log import WORKFLOW_PARKED, WORKFLOWS_LEFT
 from ..services import Events
@@ -121,6 +121,9 @@ class Keeper:
             self._arrive([found])
         elif found is not None and found.id != new.id:
             tracked = self.tracked(found.id)
+        stored = found.run if isinstance(found, RunLoan) else found
+        if stored is not None and stored.state not in OVER:
+            tracked.ended = None  # how one of this id has ended that is forgotten
         if not lend and found is not None:
             self._others_wait = True
             self._stir()

@@ -25,6 +25,9 @@ T = TypeVar("T")
 
 VERSION: Final = 1
 
+MOST_TOLD: Final = 5
+"""Errors of a group that are told one by one."""
+
 SAME: Final = msgspec.Raw(b"")
 """Stands for the same: it is not written. An optional field won't do, since of a union msgspec reads nothing raw."""
 
@@ -263,5 +266,7 @@ def undoing_of(error: BaseException, at: float) -> Undoing:
     failed = next((each for each in leaves if isinstance(each, StepFailed)), None)
     if failed is None:
         error = leaves[0] if len(leaves) == 1 else error
-        return Undoing(at, False, None, type_of(error), message_of(error), text_of(error))
+        message = "; ".join(f"{type_of(each)}: {message_of(each)}" for each in leaves[:MOST_TOLD])
+        message = message if len(leaves) > 1 else message_of(error)
+        return Undoing(at, False, None, type_of(error), message, text_of(error))
     return Undoing(at, False, failed.step, failed.type, failed.message, text_of(failed.__cause__ or failed))
