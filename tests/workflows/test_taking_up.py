@@ -323,3 +323,18 @@ async def test_what_a_compensation_gets_apart_from_the_output_is_read_again(apar
         with pytest.raises(WorkflowCancelled):
             await handle.result()
     assert shop.undone_with["first"] == apart
+
+
+async def test_the_same_id_tells_of_what_was_undone_in_another_process() -> None:
+    shop, processes = Shop(), Processes()
+    line = shop.line(shop.step("only"))
+    async with processes.one(line) as workflows:
+        handle = await workflows.start(line, id="1")
+        await handle.result()
+        workflows._keeper.capacity = 0  # another process takes up what is to be undone
+        async with processes.one(line) as elsewhere:
+            await elsewhere.cancel("1")
+            with pytest.raises(WorkflowCancelled):
+                await elsewhere.handle("1").result()
+        with pytest.raises(WorkflowCancelled):
+            await workflows.run(line, id="1")

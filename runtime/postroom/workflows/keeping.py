@@ -20,7 +20,7 @@ from postroom_actors import Verdict, interrupt_of, judge
 
 from ..codec import UnreadableRecord
 from ..event import Event
-from ..journal import OVER, NewRun, RunLoan, RunState, StoredRun
+from ..journal import NewRun, RunLoan, RunState, StoredRun
 from ..journalling import Backstage, Listener
 from ..log import WORKFLOW_PARKED, WORKFLOWS_LEFT
 from ..services import Events
@@ -122,8 +122,8 @@ class Keeper:
         elif found is not None and found.id != new.id:
             tracked = self.tracked(found.id)
         stored = found.run if isinstance(found, RunLoan) else found
-        if stored is not None and stored.state not in OVER:
-            tracked.ended = None  # how one of this id has ended that is forgotten
+        if stored is not None:
+            tracked.forget_unless(stored)
         if not lend and found is not None:
             self._others_wait = True
             self._stir()
@@ -234,6 +234,7 @@ class Keeper:
             self._early.discard(run.id)
             self._on_heard(run.id)
         tracked = self.tracked(run.id)
+        tracked.created_at = run.loan.run.created_at
         input = read(run.loan.run.input, Input, "input of a workflow")
         journal, token = self.backstage.journal, run.token
         try:
