@@ -58,7 +58,7 @@ class JournalModule:
     clock: Callable[[], float] = time.time
     name: str = attrs.field(default="journal", init=False)
     capabilities: frozenset[Capability] = attrs.field(
-        default=frozenset({Capability.DURABLE, Capability.DELAY, Capability.KEYS}), init=False
+        default=frozenset({Capability.DURABLE, Capability.DELAY, Capability.KEYS, Capability.RATES}), init=False
     )
     _file: IO[str] | None = attrs.field(default=None, init=False)
 
@@ -203,8 +203,11 @@ class JournalStore(SoloStore):
             self._commit(changes)
         return Fetched(loans, min(dues, default=None))
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
+    async def settle(self, number: int, settlements: Sequence[Settlement]) -> list[bool]:
         await anyio.lowlevel.checkpoint()
+        return self.once(number, lambda: self._settle(settlements), of="settle")
+
+    def _settle(self, settlements: Sequence[Settlement]) -> list[bool]:
         now, changes, taken = self._clock(), list[Change](), list[bool]()
         lent = {each["token"]: (key, each) for key, each in self._tables["deliveries"].items() if each["token"]}
         for step in settlements:

@@ -30,6 +30,8 @@ class Capability(enum.StrEnum):
     """Events are staged, and released or cleared together."""
     BACKLOG = "backlog"
     """What waits for a subscription may be bounded beyond its mailboxes."""
+    RATES = "rates"
+    """A subscription's rate holds for all its processes together."""
     WORKFLOWS = "workflows"
     """It keeps a journal of workflows (`postroom.journal`)."""
 

@@ -86,7 +86,7 @@ class Carried(Spawner):
         carrier = self._store("remove_subscription")
         found = [each for each in await carrier.listing() if each.name == name]
         if not found:
-            raise UnknownSubscription(name)
+            raise UnknownSubscription(name, stored=True)
         if found[0].served_by:
             raise StillServed(name)
         return await carrier.ask("remove a subscription", lambda: carrier.store.remove(name))
@@ -116,7 +116,7 @@ class Carried(Spawner):
     async def _pause_stored(self, name: str, paused: bool, call: str) -> None:
         carrier = self._store(call)
         if not any(each.name == name for each in await carrier.listing()):
-            raise UnknownSubscription(name)
+            raise UnknownSubscription(name, stored=True)
         await carrier.pause(name, paused)
 
     def _store(self, call: str) -> Carrier:

@@ -8,8 +8,10 @@ lent belongs to the session until it is settled, returned, or the session's leas
 one more loss and another token. A delivery is lent to be begun: whoever fetches asks for what it can begin soon.
 
 Every call either happened as a whole or not at all. A call that raises `UnknownResult` may have happened: `publish`,
-`release` and `replay` are numbered by their session, and the same number again is the same call, with the same
-result; the others are harmless when repeated.
+`release`, `replay` and `settle` are numbered by their session, and the same number again is the same call, with the
+same result, also where the session's lease has run out in between; the others are harmless when repeated. A session
+asks for one thing after the other under the numbers of the first three, and beside that for settlements, which have
+numbers of their own: of each of the two a store remembers the last call.
 
 Units: seconds on the store's own clock; bodies in bytes. Order of lists is the order of the calls.
 
@@ -79,12 +81,17 @@ class Binding(msgspec.Struct, frozen=True):
         backlog: How many deliveries may wait for it; None for any number.
         overflow: What happens at publish where that many wait: `wait`, by which the emit is refused with `BacklogFull`
             and tried again; `drop_oldest`, `drop_newest` or `coalesce`.
+        interval: Seconds between two attempts on average, `RETRYING` ones included, over all sessions; None for any
+            number of attempts. `postroom.metering` computes what may be lent.
+        burst: So many attempts may begin at once, after a time in which there were fewer.
     """
 
     name: str
     patterns: tuple[str, ...]
     backlog: int | None = None
     overflow: str = "wait"
+    interval: float | None = None
+    burst: int = 1
 
 
 class Loan(msgspec.Struct, frozen=True):
@@ -115,7 +122,8 @@ class Fetched(msgspec.Struct, frozen=True):
 
     Attributes:
         loans: In the order in which they are to be begun, for each subscription.
-        next_due: Seconds until the next delivery of those that were asked for is due; None where none is known.
+        next_due: Seconds until the next delivery of those that were asked for is due, or may be lent by its rate; None
+            where none is known.
     """
 
     loans: list[Loan]
@@ -279,8 +287,12 @@ class Store(Protocol):
         """
         ...
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        """Note steps of loans in one commit; false for each whose token is worth nothing any more."""
+    async def settle(self, number: int, settlements: Sequence[Settlement]) -> list[bool]:
+        """Note steps of loans in one commit; false for each whose token is worth nothing any more.
+
+        Args:
+            number: Counted apart from those of other calls; the same one again is the same call.
+        """
         ...
 
     async def reclaim(self, holding: Collection[int]) -> None:

@@ -145,7 +145,7 @@ class DeadLetters:
             receipt = await self.store.replay(id, letter.event if isinstance(letter, DeadLetter) else None)
             if receipt is None:
                 if isinstance(letter, DeadLetter) and await self.list(letter.subscription, limit=1):
-                    raise UnknownSubscription(letter.subscription)
+                    raise UnknownSubscription(letter.subscription, stored=True)
                 raise UnknownDeadLetter(id)
             return receipt
         found = self._find(letter)

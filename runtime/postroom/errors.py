@@ -116,12 +116,21 @@ class ConflictingEvent(Rejected):
 
 @attrs.define
 class UnknownSubscription(Rejected):
-    """No subscription of this name is at work; or none that subscribes to `event`, where one is named."""
+    """No subscription of this name is at work; or none that subscribes to `event`, where one is named.
+
+    On a store, where `stored` says so: none of this name is registered.
+    """
 
     name: str
     event: str | None = None
+    stored: bool = False
 
     def __str__(self) -> str:
+        if self.stored:
+            return (
+                f"no subscription named {self.name!r} is registered in the store. `stored_subscriptions` lists those "
+                "that are; a runtime with its subscriber registers it."
+            )
         wanted = "" if self.event is None else f" that subscribes to {self.event!r}"
         return f"no subscription named {self.name!r}{wanted} is at work in this runtime: spawn it first."
 

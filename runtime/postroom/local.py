@@ -14,6 +14,7 @@ CAPABILITIES: Final = frozenset(
         Capability.KEYS,
         Capability.DEDUPLICATION,
         Capability.GROUPS,
+        Capability.RATES,
         Capability.WORKFLOWS,
     }
 )

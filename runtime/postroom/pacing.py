@@ -44,7 +44,9 @@ class Breaker:
 
 @attrs.frozen
 class Rate:
-    """How many attempts a subscription may begin, on average.
+    """How many attempts a subscription may begin, on average, over all its processes.
+
+    On a store, the store meters what it lends: then the rate counts from there, and holds for all processes together.
 
     Attributes:
         attempts: So many in each `per` seconds.

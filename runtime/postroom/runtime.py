@@ -50,11 +50,11 @@ from .settings import (
     DEFAULT_LOSSES,
     DEFAULT_WATCHDOG,
     Role,
-    check_backlog,
     check_defaults,
     check_flag,
     check_module,
     check_role,
+    check_suits,
 )
 from .siblings import Siblings, as_declarations, members_of
 from .staging import Stages
@@ -142,7 +142,7 @@ class Runtime(Journalling):
                 raise DuplicateSubscription(each.name)
             names.add(each.name)
             reader_of(each)
-            check_backlog(self._module, each)
+            check_suits(self._module, each)
         self._interception = Interception(self.interceptors, self._log)
         self.dead_letters = DeadLetters(self.dead_letter_limit, self._place_again)
 

@@ -44,12 +44,15 @@ def check_role(runtime: Any, _attribute: object, role: object) -> None:
         check_capability(runtime._module.name, runtime._module.capabilities, Capability.SHARED, f"role={role!r}")
 
 
-def check_backlog(module: Any, subscriber: Subscriber[..., Any]) -> None:
-    """Raises Unsupported for a backlog that the event module does not bound, or a policy that needs it to."""
+def check_suits(module: Any, subscriber: Subscriber[..., Any]) -> None:
+    """Raises Unsupported for a backlog that the event module does not bound, a policy that needs it to, or a rate that
+    it does not keep over all processes."""
     option = "backlog" if subscriber.backlog is not None else "overflow"
     if option == "backlog" or (subscriber.overflow != "wait" and not isinstance(module, Local)):
         wanted_by = f"`{option}` of {subscriber.name!r}"
         check_capability(module.name, module.capabilities, Capability.BACKLOG, wanted_by)
+    if subscriber.rate is not None:
+        check_capability(module.name, module.capabilities, Capability.RATES, f"`rate` of {subscriber.name!r}")
 
 
 def check_defaults(_runtime: object, _attribute: object, defaults: object) -> None:

@@ -43,7 +43,7 @@ class SoloStore:
     _routes: bool = attrs.field(default=False, init=False)
     _notices: list[tuple[int, Notice]] = attrs.field(factory=list, init=False)
     _told: int = attrs.field(default=0, init=False)
-    _last: tuple[int, object] = attrs.field(default=(0, None), init=False)
+    _last: dict[str, tuple[int, object]] = attrs.field(factory=dict, init=False)
     _changed: anyio.Event = attrs.field(factory=anyio.Event, init=False)
 
     def tell(self, *notices: Notice, mail: bool = False, routes: bool = False) -> None:
@@ -55,12 +55,17 @@ class SoloStore:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
 
-    def once(self, number: int, call: Callable[[], T]) -> T:
-        """The result of a numbered call, which is made unless it is the same as the one before."""
-        if self._last[0] == number:
-            return cast("T", self._last[1])
+    def once(self, number: int, call: Callable[[], T], of: str = "") -> T:
+        """The result of a numbered call, which is made unless it is the same as the one before.
+
+        Args:
+            of: Names the calls that are counted together; `settle` is counted by itself.
+        """
+        last = self._last.get(of)
+        if last is not None and last[0] == number:
+            return cast("T", last[1])
         result = call()
-        self._last = (number, result)
+        self._last[of] = (number, result)
         return result
 
     async def news(self, seen: int) -> News:

@@ -12,7 +12,7 @@ from .behaviour import SubscriptionBehaviour
 from .deadlock import END, check_here, waiting
 from .errors import InvalidOption
 from .seeing import Observable
-from .settings import Role, check_backlog
+from .settings import Role, check_suits
 from .siblings import Siblings, declared
 from .subscriber import Subscriber, SubscriberOptions
 from .subscription import Subscription
@@ -113,7 +113,7 @@ class Spawner(Observable):
             Unsupported: the event module does not promise what one of them asks for.
         """
         for each in subscribers:
-            check_backlog(self._module, each)
+            check_suits(self._module, each)
         if self._outbox is not None:
             if self.role == "emit":
                 raise InvalidOption("role", "emit", "handles nothing: give the runtime its subscribers when it is made")

@@ -121,9 +121,10 @@ async def store_turn(url: str, times: Times, events: int, body: bytes) -> None:
                 emit = [StoredEvent(f"e{trip}-{each}", "bench.x", body) for each in range(TRIP)]
                 await store.publish(trip + 1, [emit])
         with times.turn("handled", "store", events):
-            for _ in range(events // TRIP):
+            for trip in range(events // TRIP):
                 fetched = await store.fetch({"ledger": TRIP})
-                await store.settle([Settlement(loan.token, Step.SETTLED, b"{}") for loan in fetched.loans])
+                ended = [Settlement(loan.token, Step.SETTLED, b"{}") for loan in fetched.loans]
+                await store.settle(trip + 1, ended)
 
 
 @attrs.define(eq=False)

@@ -128,14 +128,14 @@ async def by_store(path: Path, events: int, durability: Durability) -> Times:
         for number, group in enumerate(emits, 1):
             await store.publish(number, group)
         published = time.perf_counter()
-        for _ in emits:
-            await _handle(store, GROUP)
+        for number in range(1, len(emits) + 1):
+            await _handle(store, number, GROUP)
         handled = time.perf_counter()
         singles: list[float] = []
         for number in range(events // SINGLES):
             before = time.perf_counter()
             await store.publish(events + number, [[_event(number)]])
-            await _handle(store, 1)
+            await _handle(store, events + number, 1)
             singles.append(time.perf_counter() - before)
     return Times(publish=published - start, handle=handled - published, acknowledged=statistics.median(singles))
 
@@ -144,10 +144,10 @@ def _event(number: int) -> StoredEvent:
     return StoredEvent(f"0123456789abcdef0123-{number:x}", "order.placed", BODY)
 
 
-async def _handle(store: Store, count: int) -> None:
+async def _handle(store: Store, number: int, count: int) -> None:
     loans = (await store.fetch({"ledger": count})).loans
     assert len(loans) == count
-    await store.settle([Settlement(loan.token, Step.SETTLED, b'{"kind":"succeeded"}') for loan in loans])
+    await store.settle(number, [Settlement(loan.token, Step.SETTLED, b'{"kind":"succeeded"}') for loan in loans])
 
 
 def compare(

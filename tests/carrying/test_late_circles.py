@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from postroom import Context, Event, Runtime, Subscriber, WouldDeadlock, subscriber
+from postroom import Context, Event, Retry, Runtime, Subscriber, WouldDeadlock, constant, subscriber
 from postroom.testing.reference import ReferenceModule, ReferenceStore
 
 
@@ -165,5 +165,57 @@ async def test_an_idle_worker_that_gets_nothing_more_helps_nobody(waits_for: str
     async with Runtime(module=ReferenceModule(store), subscribers=[work]) as runtime:
         await runtime.emit_many([Event("n", "outer", key="k"), Event("n", "behind", key="k")])
         with anyio.fail_after(30):
+            await runtime.idle()
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("waits_for", ["room", "the outcome"])
+async def test_a_handler_is_told_that_only_what_waits_behind_its_key_was_fetched_since_it_began_to_wait(
+    waits_for: str,
+) -> None:
+    told: list[str] = []
+
+    @subscriber("n", capacity=2, concurrency=2, backlog=2 if waits_for == "room" else None)
+    async def work(event: Event, context: Context) -> None:
+        if event.data == "quick":
+            await anyio.sleep(1)  # the other worker takes nothing that is behind a key, and nothing more is fetched
+        if event.data != "outer":
+            return
+        try:
+            for number in range(3 if waits_for == "room" else 1):
+                receipt = await context.emit("n", number)
+            if waits_for != "room":
+                await receipt
+        except WouldDeadlock as error:
+            told.append(error.wait)
+
+    store = ReferenceStore()
+    async with Runtime(module=ReferenceModule(store), subscribers=[work]) as runtime:
+        outer, quick, behind = Event("n", "outer", key="k"), Event("n", "quick"), Event("n", "behind", key="k")
+        await runtime.emit_many([outer, quick])
+        await runtime.emit_many([behind])
+        with anyio.fail_after(60):
+            await runtime.idle()
+    assert len(told) == 1
+
+
+async def test_a_handler_that_waits_in_a_later_attempt_is_told_that_nothing_more_is_fetched() -> None:
+    told: list[str] = []
+
+    @subscriber("n", capacity=2, concurrency=2, retry=Retry(attempts=2, backoff=constant(1)))
+    async def work(event: Event, context: Context) -> None:
+        if event.data != "outer":
+            return
+        if context.attempt == 1:
+            raise ValueError("not yet")
+        try:
+            await (await context.emit("n", "inner"))
+        except WouldDeadlock as error:
+            told.append(error.wait)
+
+    store = ReferenceStore()
+    async with Runtime(module=ReferenceModule(store), subscribers=[work]) as runtime:
+        await runtime.emit_many([Event("n", "outer", key="k"), *(Event("n", "behind", key="k") for _ in range(4))])
+        with anyio.fail_after(60):
             await runtime.idle()
     assert len(told) == 1

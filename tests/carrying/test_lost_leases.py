@@ -2,9 +2,11 @@
 
 import anyio
 import anyio.lowlevel
+import pytest
 
-from postroom import Context, Event, Retry, Runtime, constant, subscriber
+from postroom import Context, Event, Retry, Runtime, Succeeded, constant, subscriber
 from postroom.testing.faults import Fault, FaultyModule
+from postroom.testing.faults.plan import Plan
 from postroom.testing.reference import ReferenceModule, ReferenceStore
 
 
@@ -63,3 +65,113 @@ async def test_what_fails_after_it_was_lost_has_no_further_attempt_here_and_leav
         assert runs == [1, 1]
         assert runtime.stats.pending == 0
         assert not await runtime.dead_letters.list()
+
+
+def failing(fault: Fault, times: int) -> Plan:
+    """A plan in which the first settlements fail."""
+    left = times
+
+    def plan(number: int, call: str) -> Fault | None:
+        nonlocal left
+        if call != "settle" or not left:
+            return None
+        left -= 1
+        return fault
+
+    return plan
+
+
+@pytest.mark.parametrize("times", [1, 2, 20])
+async def test_what_was_settled_before_the_lease_ran_out_is_told_though_the_answer_got_lost(times: int) -> None:
+    @subscriber("n")
+    async def work(event: Event) -> str:
+        await anyio.lowlevel.checkpoint()
+        return "done"
+
+    store = ReferenceStore()
+    module = FaultyModule(ReferenceModule(store), failing(Fault.LOST_REPLY, times))
+    async with Runtime(module=module, subscribers=[work]) as runtime:
+        (session,) = store.sessions
+        receipt = await runtime.emit("n")
+        await anyio.sleep(0.001)
+        assert not store.deliveries
+        assert receipt.pending
+        store.sessions[session].lease_until = 0.0
+        with anyio.fail_after(60):
+            report = await receipt
+        assert [outcome.value for outcome in report.outcomes if isinstance(outcome, Succeeded)] == ["done"]
+
+
+async def test_an_outcome_that_the_store_has_refused_is_not_told_though_the_first_call_may_have_been_done() -> None:
+    runs: list[int] = []
+
+    @subscriber("n")
+    async def work(event: Event) -> int:
+        await anyio.lowlevel.checkpoint()
+        runs.append(1)
+        return len(runs)
+
+    store = ReferenceStore()
+    module = FaultyModule(ReferenceModule(store), failing(Fault.LOST_REQUEST, 1))
+    async with Runtime(module=module, subscribers=[work]) as runtime:
+        (session,) = store.sessions
+        receipt = await runtime.emit("n")
+        await anyio.sleep(0.001)
+        assert len(store.deliveries) == len(runs) == 1
+        store.sessions[session].lease_until = 0.0  # heard of by the settlement that is made again
+        with anyio.fail_after(60):
+            report = await receipt
+        assert [outcome.value for outcome in report.outcomes if isinstance(outcome, Succeeded)] == [2]
+
+
+async def test_what_was_being_settled_at_the_end_of_a_runtime_is_asked_for_again_under_its_number() -> None:
+    @subscriber("n")
+    async def work(event: Event) -> str:
+        await anyio.lowlevel.checkpoint()
+        return "done"
+
+    store = ReferenceStore()
+    module = FaultyModule(ReferenceModule(store), slowness=2.0)
+    async with Runtime(module=module, subscribers=[work]) as runtime:
+        receipt = await runtime.emit("n")
+        module.plan = lambda number, call: Fault.SLOW if call == "settle" and not module.faults else None
+        with anyio.move_on_after(3):  # done, and not answered
+            await receipt
+        assert not store.deliveries
+    assert [call for _, call, _ in module.faults] == ["settle"]
+    assert (await receipt).succeeded
+
+
+@pytest.mark.parametrize("spawned", [False, True])
+async def test_what_was_being_registered_when_the_lease_ran_out_is_registered_again(spawned: bool) -> None:
+    @subscriber("n")
+    async def work(event: Event) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    store = ReferenceStore()
+    module = FaultyModule(ReferenceModule(store), slowness=3.0)
+    served: list[bool] = []
+
+    async def live(runtime: Runtime) -> None:
+        async with runtime:
+            if spawned:
+                module.plan = slow_bind
+                await runtime.spawn(work)
+            await anyio.sleep(10)
+            (session,) = store.sessions
+            served.append(store.sessions[session].serves == {"work"})
+            await runtime.emit_and_wait("n")
+
+    def slow_bind(number: int, call: str) -> Fault | None:
+        return Fault.SLOW if call == "bind" and not module.faults else None
+
+    if not spawned:
+        module.plan = slow_bind
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(live, Runtime(module=module, subscribers=() if spawned else [work]))
+        await anyio.sleep(4)  # done, and not answered
+        (session,) = store.sessions
+        assert store.sessions[session].serves == {"work"}
+        store.sessions[session].lease_until = 0.0
+        store.expire(anyio.current_time())
+    assert served == [True]

@@ -28,7 +28,7 @@ async def test_an_operator_pauses_a_subscription_that_others_serve_and_resumes_i
 
 async def test_pausing_a_subscription_that_is_not_registered_is_refused() -> None:
     async with Runtime(module=ReferenceModule()) as operator:
-        with pytest.raises(UnknownSubscription):
+        with pytest.raises(UnknownSubscription, match="registered in the store"):
             await operator.pause_subscription("nobody")
 
 

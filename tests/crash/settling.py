@@ -36,11 +36,11 @@ class Deadly:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    async def settle(self, settlements: Sequence[Settlement]) -> Sequence[bool]:
+    async def settle(self, number: int, settlements: Sequence[Settlement]) -> Sequence[bool]:
         self._left -= 1
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        return await self._store.settle(settlements)
+        return await self._store.settle(number, settlements)
 
 
 @attrs.define(eq=False)

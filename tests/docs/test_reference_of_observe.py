@@ -11,9 +11,12 @@ from postroom.integrations.webhooks import Webhook
 from postroom.observe import opentelemetry
 from postroom.observe.prometheus import RuntimeCollector
 
-REFERENCE = Path(__file__).parent.parent.parent / "docs" / "reference"
+DOCS = Path(__file__).parent.parent.parent / "docs"
+REFERENCE = DOCS / "reference"
 OBSERVE = (REFERENCE / "observe.md").read_text(encoding="utf-8")
 INTEGRATIONS = (REFERENCE / "integrations.md").read_text(encoding="utf-8")
+
+PACKAGES = {"postroom_actors"}  # what else has such a name
 
 STATUS = re.compile(r"^\| (\d{3}) \| (.+?) \|$", re.MULTILINE)
 
@@ -21,6 +24,19 @@ STATUS = re.compile(r"^\| (\d{3}) \| (.+?) \|$", re.MULTILINE)
 def test_the_table_of_prometheus_metrics_names_each_with_its_kind() -> None:
     told = dict(re.findall(r"^\| `(postroom_\w+)` \| (\w+) \|", OBSERVE, re.MULTILINE))
     assert told == {metric.name: metric.type for metric in RuntimeCollector(Runtime()).collect()}
+
+
+def test_the_other_pages_name_no_prometheus_metric_that_is_not_there() -> None:
+    there = {sample.name for metric in RuntimeCollector(Runtime()).collect() for sample in metric.samples} | {
+        metric.name for metric in RuntimeCollector(Runtime()).collect()
+    }
+    told = {
+        name
+        for page in DOCS.rglob("*.md")
+        for name in re.findall(r"`(postroom_[a-z_]+)(?:\{[^`]*)?`", page.read_text(encoding="utf-8"))
+    }
+    assert "postroom_mailbox_length" in told
+    assert told - there - PACKAGES == set()
 
 
 def test_the_table_of_opentelemetry_metrics_names_each() -> None:

@@ -19,6 +19,8 @@ pytestmark = pytest.mark.slow
 SERVICES = [
     ("examples.services.on_starlette:app", "hypercorn"),
     ("examples.services.on_starlette:app", "uvicorn"),
+    ("examples.services.on_fastapi:app", "hypercorn"),
+    ("examples.services.on_fastapi:app", "uvicorn"),
     ("examples.services.on_quart:app", "hypercorn"),
     ("tests.integrations.quart_on_asyncio:app", "uvicorn"),
     ("examples.services.on_litestar:app", "hypercorn"),

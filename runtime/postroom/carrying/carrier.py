@@ -77,6 +77,7 @@ class Carrier:
     refused: int = attrs.field(default=0, init=False)
     _stirred: anyio.Event | None = attrs.field(default=None, init=False)  # where somebody waits for any change
     session: str = attrs.field(kw_only=True)
+    _life: int = attrs.field(default=0, init=False)
     _registry: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
     _asking: Asking = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
@@ -102,12 +103,13 @@ class Carrier:
             self._persistence,
             self._confirmed,
             self._refused,
-            self._over,
-            self._paused,
-            self._look,
+            lambda name, token: self.fetcher.over(name, token),
+            lambda name, token, due: self.fetcher.paused(name, token, due),
+            lambda: self.fetcher.look(),
         )
         self.fetcher = Fetcher(self.store, self.port, self._persistence, self.settler, self.hand_over, self.losses)
         self.company = Company(self.session, self.fetcher)
+        self.fetcher.sated = self.company.look_at
 
     # Emitting
 
@@ -219,15 +221,6 @@ class Carrier:
         self._log.write(REFUSED, subscription)
         self._stir()
 
-    def _over(self, name: str, token: int) -> None:
-        self.fetcher.over(name, token)
-
-    def _look(self) -> None:
-        self.fetcher.look()
-
-    def _paused(self, name: str, token: int) -> None:
-        self.fetcher.paused(name, token)
-
     def _tell(self, event: str, encoded: bytes) -> bool:
         if self._receipts.firsts.get(event) is None and not self._receipts.replays.refs:
             return False
@@ -301,6 +294,7 @@ class Carrier:
 
     async def _begin_anew(self) -> None:
         """The session was taken for dead: drop what it had, and register again."""
+        self._life += 1
         self.settler.forget()
         in_hand, waiting = self.lost()
         self.runs_lost()
@@ -330,7 +324,10 @@ class Carrier:
         if subscribers:
             bindings = list(map(binding_of, subscribers))
             async with self._registry:
-                await self.ask("register subscriptions", lambda: self.store.bind(bindings, serve=serve))
+                life = None
+                while life != self._life:  # lost meanwhile, and nobody else registers what is not served yet
+                    life = self._life
+                    await self.ask("register subscriptions", lambda: self.store.bind(bindings, serve=serve))
 
     async def leave(self, behaviour: SubscriptionBehaviour) -> None:
         """Serve a subscription no longer; unless another one has its name by now, which is served.
@@ -384,5 +381,5 @@ class Carrier:
 
         Cancellation: what is left comes back by the end of the session.
         """
-        while self.settler.queue:
+        while self.settler.unwritten:
             await self.settler.write()

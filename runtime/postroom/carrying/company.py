@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from postroom_actors import Every, Hand, Need, Wait
+from postroom_actors import Every, Hand, Need, Wait, find_circle
 
 from ..behaviour import SubscriptionBehaviour
 from ..contract import StoredSubscription
@@ -57,6 +57,22 @@ class Company:
             return () if behaviour is None else [behaviour.actor, *self._needs_to_fetch(behaviour)]
 
         return Wait(ROOM, f"room in the backlog of {name}", needs)
+
+    def look_at(self, behaviour: SubscriptionBehaviour) -> None:
+        """One that asks for nothing more: its handlers may have come to wait for what it would get next.
+
+        They are told if so. Where one of them can go on they all can, in time, so the first stands for all.
+        """
+        hands = [hand for hand in behaviour.actor.hands if hand.message is not None]
+        first = hands[0].wait if hands else None
+        if (
+            first is not None
+            and all(hand.wait is not None for hand in hands)
+            and self._alone(behaviour.name) is behaviour
+            and self._needs_to_fetch(behaviour)
+            and find_circle(hands[0], first) is not None
+        ):
+            refuse_circles(hands)
 
     def _alone(self, name: str) -> SubscriptionBehaviour | None:
         return None if name in self.elsewhere else self.fetcher.served.get(name)

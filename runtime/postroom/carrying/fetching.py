@@ -48,6 +48,7 @@ class Fetcher:
 
     Attributes:
         hand_over: Puts a delivery into its mailbox.
+        sated: Told of those that ask for nothing more, whatever there is.
         losses: After so many a delivery is given up on.
         served: Who is fetched for, by name.
         loans: What is held, by token: whose it is.
@@ -59,13 +60,14 @@ class Fetcher:
     _settler: Settler
     hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None]
     losses: int
+    sated: Callable[[SubscriptionBehaviour], None] = attrs.field(default=lambda behaviour: None, init=False)
     served: dict[str, SubscriptionBehaviour] = attrs.field(factory=dict, init=False)
     appetites: dict[str, Appetite] = attrs.field(factory=dict, init=False)
     loans: dict[int, str] = attrs.field(factory=dict, init=False)
     _accepted_meanwhile: set[tuple[str, str]] | None = attrs.field(default=None, init=False)  # while it fetches
     _just_brought: set[tuple[str, str]] = attrs.field(factory=set, init=False)
     _routes: Routes[str] | None = attrs.field(default=None, init=False)  # of those served; made when asked for
-    _waiting: set[int] = attrs.field(factory=set, init=False)  # between two attempts
+    _waiting: dict[int, float] = attrs.field(factory=dict, init=False)  # by token: when the next attempt begins
     _lost: bool = attrs.field(default=False, init=False)
     _due_at: float = attrs.field(default=math.inf, init=False)
     _sleeper: Sleeper = attrs.field(init=False)
@@ -131,16 +133,19 @@ class Fetcher:
             return
         appetite = self.appetites[name]
         if token in self._waiting:
-            self._waiting.remove(token)
+            del self._waiting[token]
             appetite.held += 1
         appetite.gone()
         if appetite.hungry:
             self.look()
 
-    def paused(self, name: str, token: int) -> None:
-        """A loan waits for its next attempt, and takes no place meanwhile."""
-        if token not in self._waiting and token in self.loans:
-            self._waiting.add(token)
+    def paused(self, name: str, token: int, due: float) -> None:
+        """A loan waits for its next attempt, and takes no place from now on."""
+        if token not in self.loans:
+            return
+        is_first = token not in self._waiting
+        self._waiting[token] = due
+        if is_first:
             self.appetites[name].gone()
             self.look()
 
@@ -158,7 +163,8 @@ class Fetcher:
 
         Not where something waits for its next attempt, which takes no place meanwhile: time may change all that.
         """
-        waiting = any(self.loans.get(token) == name for token in self._waiting)
+        now = self._port.now()
+        waiting = any(due > now and self.loans.get(token) == name for token, due in self._waiting.items())
         return self.appetites[name].is_sated and not waiting
 
     def demand(self) -> dict[str, int]:
@@ -169,6 +175,8 @@ class Fetcher:
                 count = self.appetites[name].demand()
                 if count:
                     demand[name] = count
+                elif self.appetites[name].hungry:
+                    self.sated(behaviour)
         return demand
 
     async def run(self) -> None:

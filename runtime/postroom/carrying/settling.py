@@ -2,6 +2,9 @@
 
 An outcome counts once the store has it. A store that is busy or full is asked again for as long as it takes; meanwhile
 nothing more is fetched. What a store refuses was lent to another process: its outcome is not told to anybody.
+
+What was asked for once is asked for again as it was, under its number, until the store has answered: also where the
+session was taken for dead meanwhile, and at the end of the runtime. So the answer always says what became of it.
 """
 
 from collections import deque
@@ -18,7 +21,6 @@ from ..dead_letters import text_of
 from ..event import HEAD_STARTS
 from ..loans import Grave, LoanReceipt
 from ..outcomes import Failed, Outcome
-from ..store_errors import StoreBusy, StoreFull
 from .persistence import Persistence
 
 MOST_TOGETHER: Final = 1000
@@ -27,18 +29,11 @@ MOST_TOGETHER: Final = 1000
 
 @attrs.define(eq=False)
 class _Item:
-    """A settlement on its way.
-
-    Attributes:
-        may_be_done: The store was asked, and nobody can tell whether it was done.
-        was_lost: The session was taken for dead meanwhile.
-    """
+    """A settlement on its way."""
 
     settlement: Settlement
     event: str
     outcome: Outcome | None
-    may_be_done: bool = False
-    was_lost: bool = False
 
 
 @attrs.define(eq=False)
@@ -49,7 +44,7 @@ class Settler:
         confirmed: Told of each outcome that the store has taken, with the id of its event.
         refused: Told of each one that it has not.
         over: Told of each loan that is held no more, by its subscription and token.
-        paused: Told of each loan that waits for its next attempt.
+        paused: Told of each loan that waits for its next attempt, and when that begins.
         caught_up: Told when it is behind no more.
         unwritten: How many settlements the store has not taken yet.
         is_behind: The store had to be asked again: nothing more should be fetched.
@@ -61,12 +56,13 @@ class Settler:
     confirmed: Callable[[str, Outcome], None]
     refused: Callable[[str], None]
     over: Callable[[str, int], None]
-    paused: Callable[[str, int], None]
+    paused: Callable[[str, int, float], None]
     caught_up: Callable[[], None]
     queue: "deque[_Item]" = attrs.field(factory=deque, init=False)
     unwritten: int = attrs.field(default=0, init=False)
     is_behind: bool = attrs.field(default=False, init=False)
-    _sent: "list[_Item]" = attrs.field(factory=list, init=False)
+    _sent: "list[_Item]" = attrs.field(factory=list, init=False)  # under the last number, and not answered yet
+    _number: int = attrs.field(default=0, init=False)
     _sleeper: Sleeper = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -93,7 +89,7 @@ class Settler:
         """A loan is kept until its next attempt."""
         loan.due = self._port.now() + wait
         self._add(Settlement(loan.token, Step.RETRYING, attempts=attempts, wait=wait))
-        self.paused(loan.subscription, loan.token)
+        self.paused(loan.subscription, loan.token, loan.due)
 
     def _add(self, settlement: Settlement, event: str = "", outcome: Outcome | None = None) -> None:
         self.queue.append(_Item(settlement, event, outcome))
@@ -106,16 +102,14 @@ class Settler:
         return [item.settlement.token for item in (*self._sent, *self.queue)]
 
     def forget(self) -> None:
-        """The session was taken for dead: no token is worth anything."""
-        for item in self._sent:
-            item.was_lost = True
+        """The session was taken for dead: no token is worth anything. What the store was asked to take may be in it."""
         self.unwritten -= len(self.queue)
         self.queue.clear()
 
     async def run(self) -> None:
         """Settle what is handed in, for ever.
 
-        Cancellation: what is on its way was settled or not; the rest stays in `queue`.
+        Cancellation: what is on its way was settled or not, which `write` finds out; the rest stays in `queue`.
         """
         while True:
             while not self.queue:
@@ -123,19 +117,17 @@ class Settler:
             await self.write()
 
     async def write(self) -> None:
-        """Settle what was handed in by now.
+        """Settle what is on its way; where nothing is, what was handed in by now.
 
         Cancellation: as `run`.
         """
-        self._sent = batch = [self.queue.popleft() for _ in range(min(len(self.queue), MOST_TOGETHER))]
+        if not self._sent:
+            self._number += 1
+            self._sent = [self.queue.popleft() for _ in range(min(len(self.queue), MOST_TOGETHER))]
+        number, batch = self._number, self._sent
         steps = [item.settlement for item in batch]
-        try:
-            taken = await self._persistence.until_done("take outcomes", lambda: self._settle(batch, steps))
-        except BaseException:  # a cancellation, too
-            self.queue.extendleft(reversed(batch))
-            raise
-        finally:
-            self._sent = []
+        taken = await self._persistence.until_done("take outcomes", lambda: self._settle(number, steps))
+        self._sent = []
         self.unwritten -= len(batch)
         if self.is_behind:
             self.is_behind = False
@@ -143,22 +135,16 @@ class Settler:
         for item, was_taken in zip(batch, taken, strict=True):
             if item.outcome is None:
                 continue
-            # Where nobody could tell, it may be that it was done, and that asking again found nothing more.
-            if was_taken or (item.may_be_done and not item.was_lost):
+            if was_taken:
                 self.confirmed(item.event, item.outcome)
             else:
                 self.refused(item.outcome.subscription)
 
-    async def _settle(self, batch: "Sequence[_Item]", steps: Sequence[Settlement]) -> list[bool]:
+    async def _settle(self, number: int, steps: Sequence[Settlement]) -> list[bool]:
         try:
-            return await self._store.settle(steps)
-        except (StoreBusy, StoreFull):
-            self.is_behind = True
-            raise
+            return await self._store.settle(number, steps)
         except BaseException:  # a cancellation, too
             self.is_behind = True
-            for item in batch:
-                item.may_be_done = True
             raise
 
 

@@ -31,4 +31,6 @@ def binding_of(subscriber: Subscriber[..., Any]) -> Binding:
     backlog = subscriber.backlog
     if backlog is None and subscriber.overflow != "wait":
         backlog = subscriber.capacity
-    return Binding(subscriber.name, subscriber.patterns, backlog, subscriber.overflow)
+    rate = subscriber.rate
+    interval, burst = (None, 1) if rate is None else (rate.per / rate.attempts, rate.burst)
+    return Binding(subscriber.name, subscriber.patterns, backlog, subscriber.overflow, interval, burst)

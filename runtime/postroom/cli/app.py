@@ -12,7 +12,7 @@ from ..errors import InvalidEventType, InvalidHandler, InvalidName, InvalidOptio
 from ..store_errors import StoreBroken
 from . import commands
 from .output import complain
-from .statuses import DONE, NOT_DONE, USAGE, Refused
+from .statuses import DONE, NOT_DONE, UNWRITABLE, USAGE, Refused
 
 TRIED_IN_VAIN: Final = (InvalidEventType, InvalidHandler, InvalidName, InvalidOption, StoreBroken)
 """Errors by which nothing could be tried."""
@@ -48,6 +48,9 @@ def run_command(arguments: Sequence[str]) -> int:
         return refusal_of(error)
     except ExceptionGroup as group:  # out of the blocks of a target
         leaves = leaves_of(group)
+        for each in leaves:
+            if isinstance(each, OSError) and each.errno in UNWRITABLE:
+                raise each from None  # it ends the command, whatever else was going on
         if not all(isinstance(each, PostroomError | Refused) for each in leaves):
             raise
         return max([refusal_of(each) for each in leaves])

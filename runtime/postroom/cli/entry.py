@@ -1,12 +1,13 @@
 """The door: what has to hold for every command, and before any library of the extra is there."""
 
+import errno
 import io
 import os
 import sys
 from collections.abc import Sequence
 from typing import Final
 
-from .statuses import INTERRUPTED, PIPE_CLOSED, USAGE
+from .statuses import INTERRUPTED, NOT_DONE, PIPE_CLOSED, UNWRITABLE, USAGE
 
 LIBRARIES: Final = ("cyclopts", "rich")
 
@@ -37,7 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left to write goes nowhere
+        if error.errno == errno.EPIPE:  # whoever read, such as `head`, has seen enough
+            return PIPE_CLOSED
+        print(f"postroom: the output can't be written: {error.strerror}", file=sys.stderr)  # noqa: T201 - as above
+        return NOT_DONE
     return status

@@ -1,5 +1,6 @@
 """Exit statuses, the same for every command."""
 
+import errno
 from typing import Final
 
 DONE: Final = 0
@@ -12,6 +13,9 @@ INTERRUPTED: Final = 130
 """Ctrl-C; likewise 143 for SIGTERM and 129 for SIGHUP, in commands other than `run`."""
 PIPE_CLOSED: Final = 141
 """Whoever read the output has closed it."""
+
+UNWRITABLE: Final = frozenset({errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Errors of the system that are about the output, not about the command."""
 
 
 class Refused(Exception):

@@ -1,8 +1,9 @@
 """Short words for what most tests of the Redis module do."""
 
+import itertools
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 
@@ -14,6 +15,9 @@ from postroom.store_errors import StoreBusy, StoreFull, UnknownResult
 T = TypeVar("T")
 
 PREFIX = "{postroom:default}:"
+
+NUMBERS: Final = itertools.count(1)
+"""Of settlements, of all sessions together."""
 
 
 def module(url: str, **options: Any) -> RedisModule:
@@ -40,7 +44,7 @@ async def fetch(store: Store, count: int = 10, name: str = "ledger") -> list[Loa
 
 
 async def settle(store: Store, *loans: Loan, outcome: bytes = b"{}") -> list[bool]:
-    return await store.settle([Settlement(loan.token, Step.SETTLED, outcome) for loan in loans])
+    return await store.settle(next(NUMBERS), [Settlement(loan.token, Step.SETTLED, outcome) for loan in loans])
 
 
 async def until_done(ask: Callable[[], Awaitable[T]], within: float = 10.0) -> T:

@@ -38,6 +38,8 @@ bindings = st.builds(
     st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=2).map(tuple),
     st.sampled_from([None, None, None, 1, 3]),
     st.sampled_from(["wait", "drop_oldest", "drop_newest", "coalesce"]),
+    st.sampled_from([None, None, 1.0, 10.0]),
+    st.integers(1, 3),
 )
 sessions = st.sampled_from(SESSIONS)
 waits = st.sampled_from([0.0, 0.0, 1.0, 20.0])
@@ -88,6 +90,7 @@ class SameAsReference(RuleBasedStateMachine):
         self.tokens: dict[int, int] = {}  # the reference's, by the server's
         self.held: dict[str, list[int]] = {}
         self.letter_ids: dict[str, str] = {}
+        self.settled: dict[str, Any] = {}  # the last settlement of each session, by its name
 
     def teardown(self) -> None:
         self.wire.__exit__()
@@ -179,10 +182,19 @@ class SameAsReference(RuleBasedStateMachine):
                 letter = None
             for tokens, each in ((mine, token), (theirs, self.tokens[token])):
                 tokens.append(Settlement(each, step, b"outcome", letter, attempts, wait))
+        self.number += 1
+        self.settled[self.names[session]] = self.number, mine, theirs
+        self.settle_again(session)
+
+    @rule(session=sessions)
+    def settle_again(self, session: str) -> None:
+        if self.names[session] not in self.settled:
+            return
+        number, mine, theirs = self.settled[self.names[session]]
         expected, found = self.both(
             session,
-            lambda: self.reference.settle(self.names[session], theirs, self.now),
-            lambda driver: done(driver.session.settle(mine)),
+            lambda: self.reference.settle(self.names[session], number, theirs, self.now),
+            lambda driver: done(driver.session.settle(number, mine)),
         )
         assert found == expected
 

@@ -57,7 +57,7 @@ async def test_a_hundred_emits_are_one_entry_until_it_is_read(server: RedisServe
 
 
 async def give_back(store: Store, loan: Any) -> None:
-    await store.settle([Settlement(loan.token, Step.RETURNED)])
+    await store.settle(1, [Settlement(loan.token, Step.RETURNED)])
 
 
 @pytest.mark.parametrize("make_room", ["fetch", "drop by a larger backlog", "remove"])

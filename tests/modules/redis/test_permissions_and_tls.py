@@ -41,7 +41,7 @@ async def everything(store: Store, other: Store) -> None:
     loans = await fetch(store)
     await store.reclaim([loans[0].token, loans[1].token])
     await settle(store, loans[0])
-    await store.settle([Settlement(loans[1].token, Step.RETURNED, attempts=1, wait=0.01)])
+    await store.settle(1, [Settlement(loans[1].token, Step.RETURNED, attempts=1, wait=0.01)])
     await fetch(other, name="bounded")
     await store.stage("g", [event("e"), event("f", "order.paid")], 5.0)
     await other.clear("g", ["order.paid"], "no")

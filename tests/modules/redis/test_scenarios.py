@@ -89,7 +89,7 @@ async def test_58_without_memory_emits_are_refused_and_what_is_there_is_handled(
             (b,) = await fetch(store)
             assert await settle(other, b) == [False]
             step = Settlement(b.token, Step.RETRYING, attempts=1, wait=0.0)
-            assert await store.settle([step]) == [True]
+            assert await store.settle(1, [step]) == [True]
             assert await settle(store, b, outcome=b"{}") == [True]
             assert isinstance(await error_of(lambda: store.stage("g", [event("d")], 9.0)), StoreFull)
         finally:

@@ -30,7 +30,7 @@ async def test_a_key_is_with_one_session_until_nothing_of_it_is_lent(server: Red
         assert b1.id == "b1"
         await settle(one, a1)
         assert await fetch(two) == []
-        await one.settle([Settlement(a2.token, Step.RETURNED)])
+        await one.settle(1, [Settlement(a2.token, Step.RETURNED)])
         again = await fetch(two)
         assert [loan.id for loan in again] == ["a2", "a3"]
         assert await fetch(one) == []

@@ -1,12 +1,16 @@
 """Short ways to call a store in tests."""
 
+import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from postroom.contract import Answer, Binding, Loan, News, Notice, Settlement, Step, Store, StoredEvent
 from postroom.modules.sqlite.session import SqliteSession
 
 LEDGER = Binding("ledger", ("order.*",))
+
+NUMBERS: Final = itertools.count(1)
+"""Of settlements, of all sessions together."""
 
 
 def event(id: str, name: str = "order.placed", **options: Any) -> StoredEvent:

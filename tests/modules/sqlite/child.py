@@ -35,11 +35,13 @@ async def publish(store: Store, session: str, stop: Path) -> None:
 
 
 async def handle(store: Store, stop: Path) -> None:
+    number = 0
     while True:
         loans = (await store.fetch({"ledger": BATCH, "mail": BATCH})).loans
         say("".join(f"begun {loan.subscription}:{loan.id}\n" for loan in loans))
         if loans:
-            done = await store.settle(settled(loans))
+            number += 1
+            done = await store.settle(number, settled(loans))
             say("".join(f"settled {e.subscription}:{e.id}\n" for e, ok in zip(loans, done, strict=True) if ok))
         elif stop.exists() and all(
             each.waiting + each.lent + each.delayed == 0 for each in await store.subscriptions()

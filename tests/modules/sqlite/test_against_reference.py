@@ -38,6 +38,8 @@ bindings = st.builds(
     st.lists(st.sampled_from(PATTERNS), min_size=1, max_size=2).map(tuple),
     st.sampled_from([None, None, None, 1, 3]),
     st.sampled_from(["wait", "drop_oldest", "drop_newest", "coalesce"]),
+    st.sampled_from([None, None, 1.0, 10.0]),
+    st.integers(1, 3),
 )
 sessions = st.sampled_from(SESSIONS)
 waits = st.sampled_from([0.0, 0.0, 1.0, 5.0])
@@ -67,6 +69,7 @@ class SameAsReference(RuleBasedStateMachine):
         self.tokens: dict[int, int] = {}  # the reference's, by the file's
         self.held: dict[str, list[int]] = {}
         self.letter_ids: dict[str, str] = {}
+        self.settled: dict[str, Any] = {}  # the last settlement of each session, by its name
 
     def teardown(self) -> None:
         for driver in self.drivers.values():
@@ -180,22 +183,34 @@ class SameAsReference(RuleBasedStateMachine):
                 letter = None
             for tokens, each in ((mine, token), (theirs, self.tokens[token])):
                 tokens.append(Settlement(each, step, b"outcome", letter, attempts, wait))
-        expected, found = self.both(
-            session, lambda: self.reference.settle(self.names[session], theirs, self.now), settling.settle, mine
-        )
-        assert found == expected
+        self.number += 1
+        self.settled[self.names[session]] = self.number, mine, theirs
+        self.settle_again(session)
         for slot in SESSIONS:
             self.notices(slot)
+
+    @rule(session=sessions)
+    def settle_again(self, session: str) -> None:
+        if self.names[session] not in self.settled:
+            return
+        number, mine, theirs = self.settled[self.names[session]]
+        expected, found = self.both(
+            session,
+            lambda: self.reference.settle(self.names[session], number, theirs, self.now),
+            settling.settle,
+            number,
+            mine,
+        )
+        assert found == expected
 
     @rule(session=sessions, chosen=st.lists(st.tuples(st.integers(0, 5), waits), max_size=6))
     def give_back(self, session: str, chosen: list[tuple[int, float]]) -> None:
         held = self.held[session][-6:]
         mine = [Settlement(held[at % len(held)], Step.RETURNED, wait=wait) for at, wait in chosen if held]
         theirs = [msgspec.structs.replace(each, token=self.tokens[each.token]) for each in mine]
-        expected, found = self.both(
-            session, lambda: self.reference.settle(self.names[session], theirs, self.now), settling.settle, mine
-        )
-        assert found == expected
+        self.number += 1
+        self.settled[self.names[session]] = self.number, mine, theirs
+        self.settle_again(session)
         self.fetch(session, SUBSCRIPTIONS, 3)
 
     @rule(data=st.data(), session=sessions, count=st.integers(1, 4))

@@ -75,7 +75,7 @@ async def test_53_a_file_of_a_newer_release_is_refused_and_left_alone(path: Path
     db = apsw.Connection(str(path))
     db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(StoreBroken, match=r"has version 99 of the tables, and this release knows 2"):
+    with pytest.raises(StoreBroken, match=r"has version 99 of the tables, and this release knows 3"):
         await open_once(path)
 
 

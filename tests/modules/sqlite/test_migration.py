@@ -9,7 +9,7 @@ from postroom.journal import NewRun, RunLoan
 from postroom.modules.sqlite import SqliteModule, journalling, schema
 from postroom.modules.sqlite.opening import set_up
 
-from .calls import LEDGER, fetch
+from .calls import LEDGER, NUMBERS, fetch
 from .driver import Driver, HandClock
 
 
@@ -38,11 +38,11 @@ async def test_a_file_of_version_1_is_read_and_has_a_journal_then(path: Path) ->
         await store.bind([LEDGER], serve=True)
         (loan,) = await fetch(store)
         assert (loan.id, loan.body, loan.attempts) == ("e", b"body", 1)
-        assert await store.settle([Settlement(loan.token, Step.SETTLED, b"{}")]) == [True]
+        assert await store.settle(next(NUMBERS), [Settlement(loan.token, Step.SETTLED, b"{}")]) == [True]
         run = await store.journal.begin(1, NewRun("a", "ship", b"", b""), lend=True)  # type: ignore[attr-defined]
         assert isinstance(run, RunLoan)
     db = apsw.Connection(str(path))
-    assert db.pragma("user_version") == schema.VERSION == 2
+    assert db.pragma("user_version") == schema.VERSION == 3
     assert db.pragma("integrity_check") == "ok"
 
 

@@ -8,7 +8,7 @@ from postroom.contract import Binding, Letter, Settlement, Step, letter_id
 from postroom.modules.sqlite import groups, lending, operating, publishing, settling
 from postroom.modules.sqlite.transaction import LEASES, Terms
 
-from .calls import LEDGER, event, settled
+from .calls import LEDGER, NUMBERS, event, settled
 from .driver import Driver, HandClock
 
 MAIL = Binding("mail", ("order.*",))
@@ -28,8 +28,8 @@ def test_who_settles_is_not_told(path: Path, clock: HandClock, bindings: list[Bi
     one, two = (Driver(path, clock.machine(), name) for name in ("one", "two"))
     one.bind(*bindings)
     one.run(publishing.publish, 1, [[event("e1"), event("e2")]])
-    one.run(settling.settle, settled(one.run(lending.fetch, {"ledger": 1}).loans))
-    two.run(settling.settle, settled(two.run(lending.fetch, {"ledger": 1}).loans))
+    one.run(settling.settle, next(NUMBERS), settled(one.run(lending.fetch, {"ledger": 1}).loans))
+    two.run(settling.settle, next(NUMBERS), settled(two.run(lending.fetch, {"ledger": 1}).loans))
     (notice,) = one.run(operating.notices, 0).notices
     assert notice.event == "e2"
     assert two.run(operating.notices, 0).notices == ()
@@ -45,7 +45,7 @@ def test_a_delivery_that_was_given_back_for_later_closes_its_key_to_those_after_
     driver.run(publishing.publish, 1, [[event("a", key="k"), event("b", key="k"), event("c", key="k")]])
     first, second, third = driver.run(lending.fetch, {"ledger": 3}).loans
     back = [Settlement(loan.token, Step.RETURNED, wait=wait) for loan, wait in ((first, 0), (second, 5), (third, 0))]
-    driver.run(settling.settle, back)
+    driver.run(settling.settle, next(NUMBERS), back)
     assert ids(driver) == ["a"]
     assert ids(driver) == []
     clock.now += 5
@@ -58,9 +58,9 @@ def test_a_key_has_one_session_also_where_an_earlier_delivery_was_given_back(pat
     one.bind(LEDGER)
     one.run(publishing.publish, 1, [[event("a", key="k"), event("b", key="k")]])
     first, second = one.run(lending.fetch, {"ledger": 2}).loans
-    one.run(settling.settle, [Settlement(first.token, Step.RETURNED)])
+    one.run(settling.settle, next(NUMBERS), [Settlement(first.token, Step.RETURNED)])
     assert ids(two) == []
-    one.run(settling.settle, settled([second]))
+    one.run(settling.settle, next(NUMBERS), settled([second]))
     assert ids(two) == ["a"]
     one.close()
     two.close()
@@ -74,7 +74,7 @@ def test_a_dead_letter_has_the_id_that_its_loans_token_gives(path: Path, clock: 
     (second,) = two.run(lending.fetch, {"ledger": 1}).loans
     (first,) = one.run(lending.fetch, {"ledger": 1}).loans
     for driver, loan in ((one, first), (two, second)):
-        driver.run(settling.settle, [Settlement(loan.token, Step.SETTLED, b"", letter, 1)])
+        driver.run(settling.settle, next(NUMBERS), [Settlement(loan.token, Step.SETTLED, b"", letter, 1)])
     found = [each.id for each in one.run(operating.letters, None, None, 10)]
     assert found == sorted([letter_id(second.token), letter_id(first.token)])
     assert found[0] == letter_id(second.token)  # it was lent first
@@ -104,7 +104,7 @@ def test_settled_events_are_kept_as_long_as_the_user_says(path: Path, clock: Han
     driver = Driver(path, clock.machine(), "one", Terms(lease=1e6, window=600.0, keep=50.0))
     driver.bind(LEDGER)
     driver.run(publishing.publish, 1, [[event("a")]])
-    driver.run(settling.settle, settled(driver.run(lending.fetch, {"ledger": 1}).loans))
+    driver.run(settling.settle, next(NUMBERS), settled(driver.run(lending.fetch, {"ledger": 1}).loans))
     clock.now += 49
     driver.run(operating.notices, 0)
     kept = driver.tx.db.execute("SELECT events.id, outcome FROM events JOIN outcomes ON event = number").fetchall()
@@ -121,7 +121,7 @@ def test_an_id_can_be_used_again_after_its_window_also_where_settled_events_are_
     driver = Driver(path, clock.machine(), "one", Terms(lease=1e6, window=10.0, keep=50.0))
     driver.bind(LEDGER)
     driver.run(publishing.publish, 1, [[event("a", digest=b"1")]])
-    driver.run(settling.settle, settled(driver.run(lending.fetch, {"ledger": 1}).loans))
+    driver.run(settling.settle, next(NUMBERS), settled(driver.run(lending.fetch, {"ledger": 1}).loans))
     clock.now += 11
     driver.run(publishing.publish, 2, [[event("a", digest=b"2")]])
     assert ids(driver) == ["a"]

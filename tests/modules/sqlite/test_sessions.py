@@ -18,7 +18,7 @@ from postroom.modules.sqlite.session import SqliteSession
 from postroom.modules.sqlite.transaction import NOTICES
 from postroom.store_errors import StoreBroken
 
-from .calls import LEDGER, event, fetch, inside, notices, publish, settled
+from .calls import LEDGER, NUMBERS, event, fetch, inside, notices, publish, settled
 
 
 async def until_mail(store: Store) -> News:
@@ -48,7 +48,7 @@ async def test_outcomes_wake_who_has_published(path: Path, monkeypatch: pytest.M
         await handles.bind([LEDGER], serve=True)
         await publish(emits, 1, "e1")
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(handles.settle, settled(await fetch(handles)))
+            tasks.start_soon(handles.settle, next(NUMBERS), settled(await fetch(handles)))
             with anyio.fail_after(5):
                 news, (notice,) = await notices(emits)
         assert (notice.event, notice.subscription, notice.outcome) == ("e1", "ledger", b"done")
@@ -74,7 +74,7 @@ async def test_an_outcome_that_comes_while_the_last_ones_are_asked_for_is_told(
             nonlocal asked
             result = await ask(self, step)
             if self is session and (asked := asked + 1) == 1:
-                await handles.settle(settled(loans))
+                await handles.settle(next(NUMBERS), settled(loans))
                 while not session._what & NOTICES:
                     await anyio.sleep(0.001)
             return result
@@ -91,9 +91,9 @@ async def test_notices_come_again_until_they_were_seen(path: Path) -> None:
         await handles.bind([LEDGER], serve=True)
         await publish(emits, 1, "e1")
         await publish(emits, 2, "e2")
-        await handles.settle(settled(await fetch(handles, 1)))
+        await handles.settle(next(NUMBERS), settled(await fetch(handles, 1)))
         first, _ = await notices(emits)
-        await handles.settle(settled(await fetch(handles, 1)))
+        await handles.settle(next(NUMBERS), settled(await fetch(handles, 1)))
         with anyio.fail_after(5):
             second, both = await notices(emits)
             _, last = await notices(emits, first.number)
@@ -193,7 +193,7 @@ async def test_11_a_blocked_event_loop_does_not_lose_the_lease(path: Path) -> No
         loans = await fetch(busy)
         time.sleep(1.2)  # noqa: ASYNC251 - that is the point
         assert await fetch(other) == []
-        assert await busy.settle(settled(loans)) == [True]
+        assert await busy.settle(next(NUMBERS), settled(loans)) == [True]
 
 
 @pytest.mark.slow
@@ -207,12 +207,12 @@ async def test_45_a_process_that_slept_for_longer_than_its_lease_is_told_and_set
             while not (again := await fetch(heir)):
                 await anyio.sleep(0.02)
         with anyio.fail_after(5):
-            assert await sleeper.settle(settled(loans)) == [False]
+            assert await sleeper.settle(next(NUMBERS), settled(loans)) == [False]
             while not (await sleeper.news(0)).lost:
                 pass
         assert [each.served_by for each in await sleeper.subscriptions()] == [()]
         await sleeper.bind([LEDGER], serve=True)
-        assert await heir.settle(settled(again)) == [True]
+        assert await heir.settle(next(NUMBERS), settled(again)) == [True]
 
 
 @contextmanager
@@ -249,7 +249,7 @@ async def test_what_is_stored_outlives_all_sessions(path: Path) -> None:
         await first.bind([LEDGER], serve=True)
         await publish(first, 1, "e1", "e2")
         (loan,) = await fetch(first, 1)
-        await first.settle([Settlement(loan.token, Step.SETTLED, b"", Letter("no", None, "", "", 1), 1)])
+        await first.settle(next(NUMBERS), [Settlement(loan.token, Step.SETTLED, b"", Letter("no", None, "", "", 1), 1)])
     async with SqliteModule(path).open("second") as second:
         assert [each.id for each in await fetch(second)] == ["e2"]
         (letter,) = await second.letters(None, None, 10)
@@ -293,7 +293,7 @@ async def test_cancelled_news_lose_nothing(path: Path) -> None:
         await publish(emits, 1, "e1")
         with anyio.move_on_after(0):
             await notices(emits)
-        await handles.settle(settled(await fetch(handles)))
+        await handles.settle(next(NUMBERS), settled(await fetch(handles)))
         for _ in range(20):
             with anyio.move_on_after(0.0005):
                 await notices(emits)
@@ -350,7 +350,7 @@ async def test_a_session_is_woken_by_none_but_its_own_matters(path: Path, monkey
             while True:
                 await idle.news(0)
         await publish(works, 1, "e1")
-        await works.settle(settled(await fetch(works)))
+        await works.settle(next(NUMBERS), settled(await fetch(works)))
         with anyio.move_on_after(0.1) as patience:
             await idle.news(0)
         assert patience.cancelled_caught

@@ -9,7 +9,7 @@ import pytest
 from postroom.contract import Binding
 from postroom.modules.sqlite import lending, operating, publishing, settling
 
-from .calls import event, settled
+from .calls import NUMBERS, event, settled
 from .driver import Driver, HandClock
 
 FEW, MANY = 1_000, 30_000
@@ -48,7 +48,7 @@ def cycle(driver: Driver) -> None:
     driver.run(publishing.publish, 20, [[event("f", "order.n7")]])
     loans = driver.run(lending.fetch, {each.name: 5 for each in SUBSCRIPTIONS}).loans
     assert loans
-    driver.run(settling.settle, settled(loans[:3]))
+    driver.run(settling.settle, next(NUMBERS), settled(loans[:3]))
     driver.run(settling.reclaim, [])
     driver.run(operating.notices, 0)
 

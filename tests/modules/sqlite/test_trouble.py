@@ -11,7 +11,7 @@ from postroom.contract import Store
 from postroom.modules.sqlite import SqliteModule, worker
 from postroom.store_errors import StoreBusy, StoreFull, UnknownResult
 
-from .calls import LEDGER, event, fetch, inside, publish, settled
+from .calls import LEDGER, NUMBERS, event, fetch, inside, publish, settled
 
 
 async def limit_pages(store: Store, more: int | None) -> None:
@@ -61,7 +61,7 @@ async def test_52_with_a_full_disk_an_emit_is_refused_and_what_is_stored_can_be_
             await store.publish(2, [[event(f"f{number}") for number in range(500)]])
         loans = await fetch(store)
         assert [loan.id for loan in loans] == ["e1", "e2"]
-        assert await store.settle(settled(loans)) == [True, True]
+        assert await store.settle(next(NUMBERS), settled(loans)) == [True, True]
         await limit_pages(store, None)
         await publish(store, 2, "g")
         assert [loan.id for loan in await fetch(store)] == ["g"]
@@ -107,9 +107,10 @@ async def test_57_a_commit_that_happened_and_failed_is_not_repeated(
         assert [loan.id for loan in loans] == ["e1"]
         monkeypatch.setattr(worker, "commit", commit_and_fail)
         with pytest.raises(UnknownResult):
-            await store.settle(settled(loans))
+            await store.settle(1, settled(loans))
         monkeypatch.undo()
-        assert await store.settle(settled(loans)) == [False]  # nothing is left to settle
+        assert await store.settle(1, settled(loans)) == [True]
+        assert await store.settle(2, settled(loans)) == [False]
         assert await fetch(store) == []
 
 

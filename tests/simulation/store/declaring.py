@@ -3,7 +3,7 @@
 from functools import lru_cache, partial
 from typing import Any
 
-from postroom import Actor, Batch, Context, Event, Retry, Subscriber, Supervision, constant, on, subscriber
+from postroom import Actor, Batch, Context, Event, Rate, Retry, Subscriber, Supervision, constant, on, subscriber
 
 from .handlers import StoreHandler
 from .program import StoreSpec
@@ -18,6 +18,7 @@ def declared_for_store(spec: StoreSpec, handler: StoreHandler) -> Subscriber[...
         "timeout": spec.timeout,
         "backlog": spec.backlog,
         "overflow": spec.overflow,
+        "rate": None if spec.rate is None else Rate(1, per=spec.rate[0], burst=spec.rate[1]),
     }
     if spec.kind == "actor":
         restart = Supervision(default="restart", intensity=1000) if spec.restarts else None

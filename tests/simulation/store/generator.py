@@ -72,6 +72,8 @@ THEMES: Final = (
     Theme(features=("stalls", "long", "retries", "failures")),
     Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REQUEST,)),
     Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REQUEST,), alone=True),
+    Theme(features=("faults", "stalls"), only=("settle",), kinds=(Fault.LOST_REPLY, Fault.SLOW)),
+    Theme(features=("faults", "stalls", "leaves"), only=("settle", "news"), kinds=(Fault.LOST_REPLY, Fault.TWICE)),
     Theme(features=("faults", "quiet"), only=("news",), kinds=(Fault.LOST_REPLY,)),
     Theme(features=("changes", "long", "concurrency")),
     Theme(features=("changes", "faults", "pauses"), only=("leave", "bind", "pause"), kinds=(Fault.SLOW, Fault.BUSY)),
@@ -80,18 +82,22 @@ THEMES: Final = (
     Theme(features=("faults",), only=("publish",), kinds=(Fault.BUSY, Fault.FULL)),
     Theme(features=("batches", "failures")),
     Theme(features=("batches", "actors", "failures", "retries", "stalls")),
+    Theme(features=("stalls", "stubborn"), alone=True),
+    Theme(features=("keys", "concurrency", "nested", "one key"), alone=True),
+    Theme(features=("faults", "stalls", "changes"), only=("bind", "leave"), kinds=(Fault.SLOW, Fault.LOST_REPLY)),
 )
 CALLS: Final = ("publish", "fetch", "settle", "news", "reclaim", "bind", "leave", "subscriptions")
 
 
 def generate_for_store(seed: int) -> StoreProgram:
     """The program of a seed."""
-    return _Generator(Random(f"store program {seed}")).program()
+    return _Generator(Random(f"store program {seed}"), Random(f"store rates {seed}")).program()
 
 
 @attrs.define(eq=False)
 class _Generator:
     random: Random
+    apart: Random  # so that rates leave all else as it was
     theme: Theme = PLAIN
     features: frozenset[str] = frozenset()
     processes: int = 1
@@ -103,7 +109,8 @@ class _Generator:
         self.theme = random.choice((PLAIN,) * 4 + THEMES)
         self.features = frozenset(each for each in FEATURES if random.random() < likelihood).union(self.theme.features)
         self.processes = 1 if self.theme.alone else random.choice((1, 2, 2, 3))
-        specs = tuple(self.spec(f"s{number}") for number in range(random.randint(1, 3)))
+        rates = (None, (0.5, 1), (2.0, 1), (2.0, 3)) if self.apart.random() < 0.15 else (None,)
+        specs = tuple(self.spec(f"s{number}", self.apart.choice(rates)) for number in range(random.randint(1, 3)))
         operations: list[StoreOperation] = [Start(process=number) for number in range(self.processes)]
         if random.random() < 0.8:  # else what comes first finds processes that are not open yet
             operations.append(Wait(seconds=0.1))
@@ -144,7 +151,7 @@ class _Generator:
             deaths=tuple(each for each in DEATHS if random.random() < (0.4 if theme.deadly else 0.7)) or DEATHS,
         )
 
-    def spec(self, name: str) -> StoreSpec:
+    def spec(self, name: str, rate: tuple[float, int] | None) -> StoreSpec:
         random = self.random
         everybody = range(self.processes)
         some = tuple(number for number in everybody if random.random() < 0.7)
@@ -167,6 +174,7 @@ class _Generator:
             kind=kind,
             batch=(random.choice((2, 3)), random.choice((0.0, 0.5))),
             restarts=kind == "actor" and random.random() < 0.5,
+            rate=rate,
         )
 
     def operation(self) -> StoreOperation:
@@ -220,7 +228,9 @@ class _Generator:
         return StoreDraft(
             name=random.choice(NAMES),
             actions=self.actions(),
-            key=random.choice((None, "k", "l")) if self.has("keys") else None,
+            key=random.choice(("k",) * 4 + (None,) if self.has("one key") else (None, "k", "l"))
+            if self.has("keys")
+            else None,
             priority=random.choice(("default", "default", "high", "lowest")) if self.has("priorities") else "default",
             delay=random.choice((None, None, 0.5, 10.0)) if self.has("delays") else None,
         )
@@ -233,6 +243,7 @@ class _Generator:
         known += ["again_wait"] * 3 if "nested" in self.theme.features else []
         known += ["long", "long"] if self.has("long") else []
         known += ["stubborn"] if self.has("stalls") or self.has("timeouts") else []
+        known += ["stubborn"] * 6 if self.has("stubborn") else []
         known += ["part"] * 3 if self.has("batches") and self.has("failures") else []
         known += ["die"] if self.has("poison") else []
         return ",".join(self.random.choices(known, k=self.random.choice((1, 1, 2, 3))))

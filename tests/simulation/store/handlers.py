@@ -45,7 +45,7 @@ class StoreHandler:
         model = self.life.process.model
         return sum(
             run.ended is None and run.session == self.life.session and run.token in model.void
-            for one in model.deliveries.values()
+            for one in {id(each): each for each in model.tokens.values()}.values()  # those of before a replay, too
             if one.subscription == self.spec.name
             for run in one.runs
         )

@@ -7,20 +7,32 @@ Units: seconds of virtual time.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
 
 from postroom import Dropped, Event, Failed, Outcome, Succeeded
 from postroom.codec import decode_event, decode_outcome
-from postroom.contract import Answer, Binding, Emit, Loan, Published, Settlement, Step, StoredEvent, StoredLetter
+from postroom.contract import (
+    Answer,
+    Binding,
+    Emit,
+    Fetched,
+    Loan,
+    Published,
+    Settlement,
+    Step,
+    StoredEvent,
+    StoredLetter,
+)
 from postroom.errors import PostroomError
 from postroom.store_errors import BacklogFull
 from postroom.testing.reference.sessions import WINDOW
 
 from ..model import matches
 from .program import StoreSpec
+from .rating import RateWatch
 from .records import Held, Run
 from .records import Loan as InHand
 from .sometimes import StoreSometimes
@@ -42,7 +54,6 @@ class StoreModel:
         changes: Counts what has changed in the store.
         tokens: Of all loans there ever were.
         first_bound: What each session has registered first.
-        settlings: How often each session has settled something.
         unaware: Sessions whose lease has run out, and which have not registered again: they may not know.
         paused: Subscriptions of which nothing is lent.
         drops: Deliveries that a full backlog has let go in this very step of the store.
@@ -65,15 +76,15 @@ class StoreModel:
     tokens: dict[int, Held] = attrs.field(factory=dict)
     leases: dict[str, float] = attrs.field(factory=dict)
     first_bound: dict[str, set[str]] = attrs.field(factory=dict)
-    settlings: Counter[str] = attrs.field(factory=Counter)
     unaware: set[str] = attrs.field(factory=set)
     times_lost: Counter[str] = attrs.field(factory=Counter)
     told: Counter[str] = attrs.field(factory=Counter)
     void: set[int] = attrs.field(factory=set)
     paused: set[str] = attrs.field(factory=set)
+    rates: RateWatch = attrs.field(factory=RateWatch)
     drops: list[tuple[str, str]] = attrs.field(factory=list)
     groups: dict[str, list[tuple[StoredEvent, str]]] = attrs.field(factory=dict)
-    _numbers: dict[str, tuple[int, object]] = attrs.field(factory=dict)
+    _numbers: dict[tuple[str, str], tuple[int, object]] = attrs.field(factory=dict)
 
     @property
     def open(self) -> Iterator[Held]:
@@ -90,9 +101,6 @@ class StoreModel:
         if not self.may_lose(session):
             self.complain(f"the lease of {session} ran out at {now:g}, and its process lives")
         self.unaware.add(session)
-        for one in self.deliveries.values():
-            if one.settled_in == (session, self.settlings[session]):
-                one.in_doubt = session
         self.times_lost[session] += 1
         for one in self.of(session):
             assert one.token is not None
@@ -132,15 +140,17 @@ class StoreModel:
         """What a session has."""
         return [each for each in self.open if each.session == session]
 
-    def is_new(self, session: str, number: int, result: object) -> bool:
+    def is_new(self, session: str, number: int, result: object, of: str = "call") -> bool:
         """Whether a numbered call is made for the first time; made again, it has the result that it had."""
-        last, before = self._numbers.get(session, (0, None))
+        last, before = self._numbers.get((session, of), (0, None))
         if last == number:
-            self.sometimes.hit("unknown repeated")
+            self.sometimes.hit("unknown repeated" if of == "call" else "settle repeated")
+            if of == "settle" and session in self.unaware:
+                self.sometimes.hit("settle repeated after a lost lease")
             if result != before:
-                self.complain(f"{session} has made call {number} again, and got {result} instead of {before}")
+                self.complain(f"{session} has made {of} {number} again, and got {result} instead of {before}")
             return False
-        self._numbers[session] = (number, result)
+        self._numbers[session, of] = (number, result)
         return True
 
     # Accepting
@@ -221,7 +231,8 @@ class StoreModel:
         if before is None or before.outcome is None:
             self.complain(f"{letter.event} of {letter.subscription} is replayed, and is not over")
         self.sometimes.hit("replayed")
-        self.deliver(StoredEvent(letter.event, "", letter.body), letter.subscription, self.now())
+        again = StoredEvent(letter.event, "", letter.body, key=letter.letter.key, head_start=letter.letter.head_start)
+        self.deliver(again, letter.subscription, self.now())
 
     # Groups
 
@@ -268,6 +279,15 @@ class StoreModel:
             if one.subscription in demand and one.session is None and one.event.key is not None and place in taken:
                 self.sometimes.hit("waited behind its key")
 
+    def held_back(self, demand: Mapping[str, int], fetched: Fetched) -> None:
+        """A session has got what it asked for, or less."""
+        got = Counter(loan.subscription for loan in fetched.loans)
+        for name in [name for name, count in demand.items() if got[name] < count]:
+            if self.registered[name].interval is not None and name not in self.paused:
+                waiting = [each for each in self.open if each.subscription == name and each.session is None]
+                if any(each.due <= self.now() for each in waiting):
+                    self.sometimes.hit("held back by its rate")
+
     def lent(self, session: str, loan: Loan) -> None:
         """A delivery was lent to a session."""
         now, one = self.now(), self.deliveries.get((loan.id, loan.subscription))
@@ -287,6 +307,8 @@ class StoreModel:
         if now < one.due - FUZZ:
             self.complain(f"{one} was lent at {now:g}, and is due at {one.due:g}")
         self.check_key(one, session)
+        if (why := self.rates.lent(self.registered[one.subscription], now)) is not None:
+            self.complain(why)
         if one.losses and one.last != session:
             self.sometimes.hit("taken over")
         one.session = one.last = session
@@ -323,10 +345,6 @@ class StoreModel:
             return
         if not was_taken:
             self.sometimes.hit("settle refused")
-            if one is not None and one.settled_in is not None and one.settled_in[0] == session:
-                one.settled_in = (session, self.settlings[session])
-            if one is not None and session in self.unaware:
-                one.in_doubt = session
             return
         assert one is not None
         self.changes += 1
@@ -336,6 +354,8 @@ class StoreModel:
         if not one.attempts <= settlement.attempts <= one.lent_with + len(one.in_loan):
             self.complain(f"{one} was {settlement.step} with {settlement.attempts} attempts, after {len(one.in_loan)}")
         one.attempts = settlement.attempts
+        if settlement.step is Step.RETRYING:
+            self.rates.attempted(self.registered[one.subscription], self.now())
         if settlement.step is Step.RETURNED:
             one.let_go()
             one.returns += 1
@@ -364,9 +384,6 @@ class StoreModel:
             case _:
                 self.complain(f"{one} ended as {outcome!r}, which nobody asked for")
         one.outcome = outcome
-        assert one.session is not None
-        one.settled_in = (one.session, self.settlings[one.session])
-        one.in_doubt = one.session if settlement.token in self.void else one.in_doubt
         one.let_go()
 
     # Handlers

@@ -25,6 +25,7 @@ class StoreSpec:
         served_by: Numbers of processes.
         batch: The most events in a batch, and how long one is waited for.
         restarts: An actor is restarted when it fails.
+        rate: Seconds between two attempts on average, and how many may begin at once.
     """
 
     name: str
@@ -40,6 +41,7 @@ class StoreSpec:
     kind: Kind = "function"
     batch: tuple[int, float] = (2, 0.0)
     restarts: bool = False
+    rate: tuple[float, int] | None = None
 
     @property
     def bound(self) -> int | None:

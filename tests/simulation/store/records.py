@@ -45,9 +45,6 @@ class Held:
         losses: Loans that ended with the lease of their session.
         returns: Loans that ended otherwise without an outcome.
         outcome: Once it is over.
-        settled_in: The session that has settled it, and the number of the call in which it did so last.
-        in_doubt: A session that can't tell whether its settlement was taken: its lease ran out before it had an answer.
-            It may wait for an outcome that no store tells the one who has settled, or believe one that was refused.
         first_outcome: That of the delivery before, where this is the replay of a dead letter; else its own.
     """
 
@@ -63,8 +60,6 @@ class Held:
     returns: int = 0
     outcome: Outcome | None = None
     earlier: Outcome | None = None
-    settled_in: tuple[str, int] | None = None
-    in_doubt: str | None = None
     runs: list[Run] = attrs.field(factory=list)
 
     def __str__(self) -> str:

@@ -175,9 +175,6 @@ class Sending:
             one = model.deliveries[id, outcome.subscription]
             if one.last != self.life.session:
                 world.sometimes.hit("settled elsewhere")
-            if one.in_doubt == self.life.session:
-                world.sometimes.hit("outcome in doubt")
-                continue
             known = one.first_outcome
             if known is None or type(known) is not type(outcome) or known.attempts != outcome.attempts:
                 world.complain(f"the report of {id} says {outcome!r}, and the store {known!r}")

@@ -21,6 +21,8 @@ SITUATIONS: Final = {
     "two live runs": "a handler ran while that of a lost lease still did",
     # the store's answers
     "settle refused": "a settlement was refused by its token",
+    "settle repeated": "a settlement of which nobody knew whether it was taken was made again",
+    "settle repeated after a lost lease": "likewise, when the lease of its session had run out meanwhile",
     "unknown repeated": "a call of which nobody knew whether it was done was made again",
     "known twice": "an emit was accepted before under its id, by whichever process",
     "emit unknown": "an emit ended, and nobody knew whether its event was stored",
@@ -37,12 +39,12 @@ SITUATIONS: Final = {
     "drained with deliveries": "a subscription was stopped, and drained, while its process had deliveries for it",
     "started again": "a subscription that had been stopped was started again in the same process",
     "refused late": "a wait that had begun was refused, since another process had gone",
+    "held back by its rate": "a delivery waited that was due, since its subscription may begin only so many attempts",
     "batch": "a handler had several events in hand",
     "part of a batch failed": "a handler of batches told that some of its events failed",
     "restarted an actor": "an actor was restarted",
     # what comes of it
     "retried elsewhere": "an attempt was made in another process than the one before",
-    "outcome in doubt": "a lease ran out before its process had heard whether a settlement was taken",
     "settled elsewhere": "a receipt heard of an outcome from another process",
     "receipt closed": "a receipt's runtime ended while its deliveries were stored",
     "cancelled on its way": "an emit was cancelled while the store was asked",

@@ -114,11 +114,13 @@ class WatchedSession:
         self.model.asked(self.id, demand)
         for loan in fetched.loans:
             self.model.lent(self.id, loan)
+        self.model.held_back(demand, fetched)
         return fetched
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        taken = await self.session.settle(settlements)
-        self.model.settlings[self.id] += 1
+    async def settle(self, number: int, settlements: Sequence[Settlement]) -> list[bool]:
+        taken = await self.session.settle(number, settlements)
+        if not self.model.is_new(self.id, number, taken, "settle"):
+            return taken
         for settlement, was_taken in zip(settlements, taken, strict=True):
             self.model.settled(self.id, settlement, was_taken=was_taken)
         return taken

@@ -18,7 +18,7 @@ from .link import Link
 from .opening import Greeting
 from .scripts import BEGIN, BIND, Script
 from .settings import Settings
-from .table import is_indexed, registered_of
+from .table import is_indexed, rate_of, registered_of
 from .wire import encode, micro, raw
 
 FORMAT: Final = 1
@@ -106,4 +106,4 @@ class Caller:
 
 def written(bindings: Sequence[Binding]) -> list[tuple[Any, ...]]:
     """Bindings, as a script takes them."""
-    return [(each.name, raw(encode(registered_of(each))), is_indexed(each)) for each in bindings]
+    return [(each.name, raw(encode(registered_of(each))), is_indexed(each), rate_of(each)) for each in bindings]

@@ -82,8 +82,8 @@ class RedisSession:
         names = list(demand)
         return wire.fetched(await self._call(scripts.FETCH, names, list(demand.values())), names)
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        return cast("list[bool]", wire.answer(await self._call(scripts.SETTLE, wire.steps(settlements))))
+    async def settle(self, number: int, settlements: Sequence[Settlement]) -> list[bool]:
+        return cast("list[bool]", wire.answer(await self._call(scripts.SETTLE, number, wire.steps(settlements))))
 
     async def reclaim(self, holding: Collection[int]) -> None:
         await self._call(scripts.RECLAIM, list(holding))

@@ -48,6 +48,11 @@ def is_indexed(binding: Binding) -> bool:
     return binding.backlog is not None and binding.overflow in INDEXED
 
 
+def rate_of(binding: Binding) -> str | bool:
+    """How a rate is written: microseconds between two attempts, and how many may begin at once; False for none."""
+    return False if binding.interval is None else f"{max(1, round(binding.interval * 1_000_000))}:{binding.burst}"
+
+
 @attrs.frozen(eq=False)
 class Target:
     """A subscription, as a script takes it.

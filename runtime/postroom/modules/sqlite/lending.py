@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from postroom.contract import Fetched, Loan
 
+from . import rates
 from .line import next_due, refresh_key
 from .registry import Known
 from .schema import BEHIND, IN_LINE
@@ -73,9 +74,23 @@ def fetch(tx: Transaction, demand: Mapping[str, int]) -> Fetched:
         due = next_due(tx, known)
         if due is not None:
             earliest = due if earliest is None else min(earliest, due)
-        if count > 0:
+        if known.interval is not None:
+            opening = _lend_at_rate(tx, known, count, loans)
+            if opening is not None:
+                earliest = opening if earliest is None else min(earliest, opening)
+        elif count > 0:
             loans += _lend(tx, known, count)
     return Fetched(loans, None if earliest is None else earliest - tx.now)
+
+
+def _lend_at_rate(tx: Transaction, known: Known, count: int, loans: list[Loan]) -> float | None:
+    """Lend so many, or what the rate allows; returns when it allows more, where it has cut it short."""
+    allowed = rates.allowed(tx, known)
+    wanted = min(count, allowed)
+    lent = _lend(tx, known, wanted) if wanted > 0 else []
+    loans += lent
+    rates.attempted(tx, known, len(lent))
+    return rates.next_opening(tx, known) if len(lent) == allowed < count else None
 
 
 def _lend(tx: Transaction, known: Known, count: int) -> list[Loan]:

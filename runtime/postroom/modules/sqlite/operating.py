@@ -9,6 +9,7 @@ from postroom.codec import encode_outcome
 from postroom.contract import Binding, Letter, News, Notice, Published, StoredLetter, StoredSubscription, letter_id
 from postroom.outcomes import Cancelled
 
+from . import rates
 from .endings import Ending, finish
 from .line import Share, put_back
 from .registry import droppable
@@ -46,6 +47,7 @@ def bind(tx: Transaction, bindings: Sequence[Binding], serve: bool) -> None:
     for each in bindings:
         patterns = msgspec.json.encode(each.patterns).decode()
         id = cast("int", db.execute(_REGISTER, (each.name, patterns, each.backlog, each.overflow)).get)
+        rates.register(tx, id, each)
         if serve:
             db.execute("INSERT OR IGNORE INTO serves VALUES (?, ?)", (tx.session, id))
         old = before.get(each.name)
@@ -119,6 +121,7 @@ def remove(tx: Transaction, name: str) -> int:
     removed.sort()
     finish(tx, removed)
     tx.db.execute("DELETE FROM subscriptions WHERE id = ?", (known.id,))
+    rates.forget(tx, known.id)
     tx.changed_registry()
     return len(removed)
 

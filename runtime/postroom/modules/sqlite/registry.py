@@ -9,6 +9,11 @@ import msgspec
 from postroom.names import tokens_of_pattern
 from postroom.routes import MOST_NAMES_REMEMBERED, Routes
 
+_SUBSCRIPTIONS: Final = """
+SELECT id, name, patterns, backlog, overflow, paused, interval, burst
+FROM subscriptions LEFT JOIN rates ON subscription = id ORDER BY id
+"""
+
 _patterns: Final = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -23,6 +28,7 @@ class Known:
 
     Attributes:
         bounded: How many may wait for it; None for any number.
+        interval, burst: Of its rate; `interval` is None where it has none.
         droppable: 1 where the oldest that waits may be dropped, 2 where the newest of a key; else None.
     """
 
@@ -32,6 +38,8 @@ class Known:
     bounded: int | None
     overflow: str
     paused: bool
+    interval: float | None = None
+    burst: int = 1
     droppable: int | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -88,10 +96,8 @@ class Registry:
 def read_registry(db: apsw.Connection, version: int) -> Registry:
     """The registry as it is in this transaction."""
     registry = Registry(version)
-    for id, name, patterns, backlog, overflow, paused in db.execute(
-        "SELECT id, name, patterns, backlog, overflow, paused FROM subscriptions ORDER BY id"
-    ):
-        known = Known(id, name, _patterns.decode(patterns), backlog, overflow, bool(paused))
+    for id, name, patterns, backlog, overflow, paused, interval, burst in db.execute(_SUBSCRIPTIONS):
+        known = Known(id, name, _patterns.decode(patterns), backlog, overflow, bool(paused), interval, burst or 1)
         registry.by_name[name] = known
         registry.by_id[id] = known
         registry.routes.add(tuple(tokens_of_pattern(pattern) for pattern in known.patterns), known)

@@ -15,6 +15,8 @@ says when. `due` is there while the run waits, `owner` while it is lent, `forget
 the last loan, so that one who concludes again finds the `answer`; `begun_by` and `call` name the call that began it.
 `run_series` counts how many have begun of what is to end after so many.
 
+A subscription with a rate has a row in `rates`, which says when its next delivery is due on average.
+
 Numbers of events, loans, runs and notices come from one counter, so that they sort by age. A dead letter has the token
 of the loan that it was in.
 """
@@ -28,7 +30,7 @@ from postroom.store_errors import StoreBroken
 APPLICATION: Final = 0x706F7374
 """`post`: says in a file's header whose it is."""
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 IN_LINE: Final = 0
 BEHIND: Final = 1
@@ -237,7 +239,16 @@ CREATE TABLE run_notices(
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (TABLES, RUNS)
+RATES: Final = """
+CREATE TABLE rates(
+    subscription INTEGER PRIMARY KEY,
+    interval REAL NOT NULL,
+    burst INTEGER NOT NULL,
+    due REAL NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (TABLES, RUNS, RATES)
 """What leads from each version to the next, from the empty file on. A step only adds: processes of the release before
 may be at work on the file meanwhile."""
 

@@ -112,8 +112,8 @@ class SqliteSession:
     async def fetch(self, demand: Mapping[str, int]) -> Fetched:
         return cast("Fetched", await self._run(partial(lending.fetch, demand=demand)))
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        return cast("list[bool]", await self._run(partial(settling.settle, settlements=settlements)))
+    async def settle(self, number: int, settlements: Sequence[Settlement]) -> list[bool]:
+        return cast("list[bool]", await self._run(partial(settling.settle, number=number, settlements=settlements)))
 
     async def reclaim(self, holding: Collection[int]) -> None:
         await self._run(partial(settling.reclaim, holding=holding))

@@ -7,6 +7,7 @@ import msgspec
 
 from postroom.contract import Letter, Settlement, Step
 
+from . import rates
 from .endings import Ending, finish
 from .line import Share, put_back
 from .transaction import LEASES, Transaction
@@ -30,8 +31,12 @@ INSERT INTO letters SELECT ?, ?, id, accepted_at, ?, ?, body FROM events WHERE n
 """
 
 
-def settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
+def settle(tx: Transaction, number: int, settlements: Sequence[Settlement]) -> list[bool]:
     """See the contract."""
+    return tx.settled_once(number, lambda: _settle_all(tx, settlements))
+
+
+def _settle_all(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
     ends = [each for each in settlements if each.step is Step.SETTLED]
     if len(ends) == len(settlements):
         return _settle(tx, settlements)
@@ -83,10 +88,13 @@ def _keep_on(tx: Transaction, settlement: Settlement) -> bool:
     until = tx.now + settlement.wait
     if settlement.step is Step.RETRYING:
         changed = tx.db.execute(
-            "UPDATE lent SET attempts = ?, not_before = ? WHERE token = ? RETURNING 1",
+            "UPDATE lent SET attempts = ?, not_before = ? WHERE token = ? RETURNING subscription",
             (settlement.attempts, until, settlement.token),
         )
-        return changed.fetchone() is not None
+        found = cast("tuple[int] | None", changed.fetchone())
+        if found is not None:
+            rates.attempted(tx, tx.registry.by_id[found[0]], 1)
+        return found is not None
     row = cast("Any", tx.db.execute(_TAKE, (settlement.token,)).fetchone())
     if row is None:
         return False

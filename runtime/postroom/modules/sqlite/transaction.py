@@ -102,6 +102,7 @@ class Transaction:
     _attempt_used: bool = attrs.field(default=False, init=False)
     _in_doubt: bool = attrs.field(default=False, init=False)
     _results: dict[Hashable, tuple[int, object]] = attrs.field(factory=dict, init=False)
+    _settled: tuple[int, int, list[bool]] | None = attrs.field(default=None, init=False)  # number, attempt, result
 
     # Its beginning and its end
 
@@ -157,6 +158,8 @@ class Transaction:
     def _forget_attempt(self) -> None:
         for key in [key for key, (attempt, _) in self._results.items() if attempt == self._attempt]:
             del self._results[key]
+        if self._settled is not None and self._settled[1] == self._attempt:
+            self._settled = None
 
     # Calls that must not happen twice
 
@@ -170,6 +173,15 @@ class Transaction:
         self._results[key] = (self._attempt, result)
         if len(self._results) > MOST_REMEMBERED:
             del self._results[next(iter(self._results))]
+        return result
+
+    def settled_once(self, number: int, call: Callable[[], list[bool]]) -> list[bool]:
+        """The result of `call`, which settles; or of the same call before, which no other calls make forgotten."""
+        if self._settled is not None and self._settled[0] == number:
+            return self._settled[2]
+        result = call()
+        self._attempt_used = True
+        self._settled = (number, self._attempt, result)
         return result
 
     # Numbers

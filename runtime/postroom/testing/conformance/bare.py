@@ -18,10 +18,15 @@ class Bare:
 
     store: Store
     _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
+    _settlements: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
 
     def next(self) -> int:
         """The number of the next call that is numbered."""
         return next(self._numbers)
+
+    def next_settle(self) -> int:
+        """The number of the next `settle`."""
+        return next(self._settlements)
 
     async def bind(self, name: str = "ledger", *patterns: str, serve: bool = True, **options: Any) -> None:
         """Register one subscription.
@@ -51,14 +56,21 @@ class Bare:
 
         Cancellation: as the store's.
         """
-        return (await self.store.settle([Settlement(loan.token, Step.SETTLED, outcome)]))[0]
+        return (await self.note(Settlement(loan.token, Step.SETTLED, outcome)))[0]
 
     async def give_back(self, loan: Loan, *, attempts: int = 0, wait: float = 0.0) -> bool:
         """Return one loan.
 
         Cancellation: as the store's.
         """
-        return (await self.store.settle([Settlement(loan.token, Step.RETURNED, attempts=attempts, wait=wait)]))[0]
+        return (await self.note(Settlement(loan.token, Step.RETURNED, attempts=attempts, wait=wait)))[0]
+
+    async def note(self, *steps: Settlement) -> list[bool]:
+        """Note steps of loans in one call.
+
+        Cancellation: as the store's.
+        """
+        return list(await self.store.settle(self.next_settle(), steps))
 
     async def fetch_when_due(self, world: World, name: str = "ledger") -> list[Loan]:
         """What it is lent as soon as there is something.

@@ -79,7 +79,7 @@ async def a_loan_is_settled_once(world: World) -> None:
         one, two = await bare.fetch()
         unknown = Settlement(max(one.token, two.token) + 1000, Step.SETTLED, b"{}")
         steps = [Settlement(one.token, Step.SETTLED, b"{}"), unknown]
-        assert list(await store.settle(steps)) == [True, False]
+        assert await bare.note(*steps) == [True, False]
         assert not await bare.settle(one)
         assert not await bare.give_back(one)
         assert await bare.give_back(two)
@@ -137,7 +137,7 @@ async def a_retry_stays_with_its_session(world: World) -> None:
         await bare.publish("a")
         (loan,) = await bare.fetch()
         step = Settlement(loan.token, Step.RETRYING, attempts=1, wait=5 * world.moment)
-        assert list(await store.settle([step])) == [True]
+        assert await bare.note(step) == [True]
         assert await bare.fetch() == []
     async with world.session() as store:
         bare = Bare(store)
@@ -204,7 +204,7 @@ async def a_key_is_with_one_session_at_a_time(world: World) -> None:
         (a1,) = await one.fetch(1)
         assert a1.id == "a1"
         assert ids_of(await two.fetch()) == ["b1"]
-        await first.settle([Settlement(a1.token, Step.RETRYING, attempts=1, wait=world.moment)])
+        await one.note(Settlement(a1.token, Step.RETRYING, attempts=1, wait=world.moment))
         assert await two.fetch() == []
         await one.give_back(a1, attempts=1, wait=2 * world.moment)
         assert await two.fetch() == []

@@ -123,7 +123,7 @@ async def a_replay_with_the_same_number_is_the_same_call(world: World) -> None:
         await bare.publish("a")
         (loan,) = await bare.fetch()
         letter = Letter("gave up", "ValueError", "no", "Traceback", 3)
-        await store.settle([Settlement(loan.token, Step.SETTLED, b"{}", letter, 3)])
+        await bare.note(Settlement(loan.token, Step.SETTLED, b"{}", letter, 3))
         (stored,) = await store.letters(None, None, 10)
         number = bare.next()
         first, second = await store.replay(number, stored.id), await store.replay(number, stored.id)
@@ -134,3 +134,61 @@ async def a_replay_with_the_same_number_is_the_same_call(world: World) -> None:
         (again,) = await bare.fetch()
         assert (again.id, again.attempts, again.losses, again.body) == ("a", 0, 0, b"body")
         assert await store.letters(None, None, 10) == []
+
+
+@check(has_store=True)
+async def a_settle_with_the_same_number_is_the_same_call(world: World) -> None:
+    """It has the same answer, for each step that of the first time, and nothing is done twice: whatever else the
+    session has asked for meanwhile, and also where what it returned was lent anew, and where a letter was kept."""
+    async with world.session() as store:
+        bare = Bare(store)
+        await bare.bind()
+        await bare.publish("a", "b", "c", "d")
+        a, b, c, d = await bare.fetch()
+        letter = Letter("gave up", "ValueError", "no", "Traceback", 3)
+        steps = [
+            Settlement(a.token, Step.SETTLED, b"{}"),
+            Settlement(max(each.token for each in (a, b, c, d)) + 1000, Step.SETTLED, b"{}"),
+            Settlement(b.token, Step.SETTLED, b"{}", letter, 3),
+            Settlement(c.token, Step.RETURNED),
+            Settlement(d.token, Step.RETRYING, attempts=1, wait=world.moment),
+        ]
+        number = bare.next_settle()
+        answers = [True, False, True, True, True]
+        assert list(await store.settle(number, steps)) == answers
+        (again,) = await bare.fetch()
+        await bare.publish("e")
+        assert list(await store.settle(number, steps)) == answers
+        (e,) = await bare.fetch()
+        assert (again.id, e.id) == ("c", "e")
+        assert len(await store.letters(None, None, 10)) == 1
+        assert list(await store.settle(bare.next_settle(), steps)) == [False, False, False, False, True]
+        assert [await bare.settle(loan) for loan in (again, d, e)] == [True, True, True]
+
+
+@check(Capability.SHARED, has_store=True, stalls=True)
+async def a_settle_with_the_same_number_is_the_same_call_after_a_lost_lease(world: World) -> None:
+    """It tells what was taken before its lease ran out, and what was refused since it had: also where that session has
+    the very delivery again, under another token."""
+    async with world.mortal() as (store, module), world.session() as other:
+        bare, elsewhere = Bare(store), Bare(other)
+        await bare.bind()
+        await elsewhere.bind()
+        await bare.publish("a", "b")
+        a, b = await bare.fetch()
+        taken, refused = bare.next_settle(), bare.next_settle()
+        first = [Settlement(a.token, Step.SETTLED, b"a")]
+        second = [Settlement(b.token, Step.SETTLED, b"b")]
+        assert list(await store.settle(taken, first)) == [True]
+        world.stall_session(module)
+        (lost,) = await elsewhere.fetch()
+        assert (lost.id, lost.losses) == ("b", 1)
+        assert list(await store.settle(taken, first)) == [True]
+        assert list(await store.settle(refused, second)) == [False]
+        await elsewhere.give_back(lost)
+        await bare.bind()
+        (again,) = await bare.fetch()
+        assert (again.id, again.token != b.token) == ("b", True)
+        assert list(await store.settle(refused, second)) == [False]
+        assert await bare.settle(again)
+        assert await elsewhere.fetch() == []

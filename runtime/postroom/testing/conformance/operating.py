@@ -18,7 +18,7 @@ async def subscriptions_are_listed_as_they_stand(world: World) -> None:
         await bare.bind("audit", "order.placed", "mail.*", serve=False)
         await bare.publish("a", "b", "c")
         dead, _ = await bare.fetch(2)
-        await store.settle([Settlement(dead.token, Step.SETTLED, b"{}", Letter("no", None, "", "", 0))])
+        await bare.note(Settlement(dead.token, Step.SETTLED, b"{}", Letter("no", None, "", "", 0)))
         audit, ledger = await store.subscriptions()
         assert (audit.name, set(audit.patterns), audit.served_by) == ("audit", {"order.placed", "mail.*"}, ())
         assert (audit.waiting, audit.lent, audit.dead, audit.paused) == (3, 0, 0, False)
@@ -85,7 +85,7 @@ async def dead_letters_are_listed_page_by_page(world: World) -> None:
         for name in ("ledger", "audit"):
             for loan in await bare.fetch(name=name):
                 letter = Letter("gave up", "ValueError", loan.id, "Traceback", 2)
-                assert list(await store.settle([Settlement(loan.token, Step.SETTLED, b"{}", letter, 2)])) == [True]
+                assert await bare.note(Settlement(loan.token, Step.SETTLED, b"{}", letter, 2)) == [True]
         every = await store.letters(None, None, 100)
         assert [letter.id for letter in every] == sorted(letter.id for letter in every)
         assert [letter.event for letter in every] == ["a", "b", "c"] * 2
@@ -106,7 +106,7 @@ async def a_replay_goes_behind_what_waits_of_its_key(world: World) -> None:
         bare = Bare(store)
         await bare.bind()
         await bare.publish("keyed", key="k")
-        await _bury(store, await bare.fetch(), Letter("no", None, "", "", 1, "k"))
+        await _bury(bare, await bare.fetch(), Letter("no", None, "", "", 1, "k"))
         await bare.publish("before", key="k", head_start=300.0)  # which counts for nothing within a key
         await _replay_all(store, bare)
         assert ids_of(await bare.fetch()) == ["before", "keyed"]
@@ -119,15 +119,15 @@ async def a_replay_is_as_urgent_as_its_event_was(world: World) -> None:
         bare = Bare(store)
         await bare.bind()
         await bare.publish("urgent", head_start=0.0)
-        await _bury(store, await bare.fetch(), Letter("no", None, "", "", 1, None, 0.0))
+        await _bury(bare, await bare.fetch(), Letter("no", None, "", "", 1, None, 0.0))
         await bare.publish("default")
         await _replay_all(store, bare)
         assert ids_of(await bare.fetch()) == ["urgent", "default"]
 
 
-async def _bury(store: Store, loans: list[Loan], letter: Letter) -> None:
+async def _bury(bare: Bare, loans: list[Loan], letter: Letter) -> None:
     steps = [Settlement(loan.token, Step.SETTLED, b"{}", letter) for loan in loans]
-    assert all(await store.settle(steps))
+    assert all(await bare.note(*steps))
 
 
 async def _replay_all(store: Store, bare: Bare) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
 from postroom.capabilities import Capability, Unsupported
+from postroom.pacing import Rate
 
 from .check import Check, Run
 from .ledger import Ledger
@@ -55,6 +56,8 @@ def _refusal(capability: Capability, has_store: bool) -> Run:
             await raises(Unsupported, lambda: world.start(ledger.handler(backlog=3)))
             if has_store:
                 await raises(Unsupported, lambda: world.start(ledger.handler(overflow="drop_newest")))
+        if capability is Capability.RATES:
+            await raises(Unsupported, lambda: world.start(ledger.handler(rate=Rate(1))))
         shop = await world.start(ledger.handler())
         if capability is Capability.NOWAIT:
             try:
@@ -65,6 +68,8 @@ def _refusal(capability: Capability, has_store: bool) -> Run:
                 raise AssertionError("emit_nowait was not refused")
         if capability is Capability.BACKLOG:
             await raises(Unsupported, lambda: shop.spawn(ledger.handler(name="other", backlog=3)))
+        if capability is Capability.RATES:
+            await raises(Unsupported, lambda: shop.spawn(ledger.handler(name="other", rate=Rate(1))))
         if capability is Capability.GROUPS:
             await raises(Unsupported, lambda: shop.release_group("a"))
             await raises(Unsupported, lambda: shop.clear_group("a"))

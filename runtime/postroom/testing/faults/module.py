@@ -156,8 +156,8 @@ class FaultyStore:
     async def fetch(self, demand: Mapping[str, int]) -> Fetched:
         return await self._call("fetch", lambda: self.store.fetch(demand))
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        return await self._call("settle", lambda: self.store.settle(settlements))
+    async def settle(self, number: int, settlements: Sequence[Settlement]) -> list[bool]:
+        return await self._call("settle", lambda: self.store.settle(number, settlements))
 
     async def reclaim(self, holding: Collection[int]) -> None:
         await self._call("reclaim", lambda: self.store.reclaim(holding))

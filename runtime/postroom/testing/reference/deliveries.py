@@ -22,6 +22,7 @@ from postroom.contract import (
     letter_id,
 )
 from postroom.errors import ConflictingEvent, NoSubscriber, PostroomError
+from postroom.metering import due_after, may_lend, opens_at
 from postroom.outcomes import Dropped
 from postroom.store_errors import BacklogFull
 
@@ -133,7 +134,9 @@ class Deliveries(Sessions):
         for name, count in demand.items():
             candidates, due = self._candidates(session, name, now)
             next_due = min(next_due, due)
-            for delivery in candidates[:count]:
+            lent, opens = self._metered(name, candidates[:count], count, now)
+            next_due = min(next_due, opens)
+            for delivery in lent:
                 delivery.token, delivery.session = next(self._numbers), session
                 loans.append(
                     Loan(
@@ -148,6 +151,24 @@ class Deliveries(Sessions):
                     )
                 )
         return Fetched(loans, None if next_due == math.inf else next_due - now)
+
+    def _metered(
+        self, name: str, candidates: list[KeptDelivery], asked: int, now: float
+    ) -> tuple[list[KeptDelivery], float]:
+        """What of it may be lent by the rate; and when more may be, where the rate has cut it short."""
+        binding = self.bindings.get(name)
+        if binding is None or binding.interval is None or name in self.paused:
+            return candidates, math.inf
+        allowed = may_lend(binding.interval, binding.burst, self.due.get(name, 0.0), now)
+        lent = candidates[:allowed]
+        if lent:
+            self._attempted(binding, now, len(lent))
+        is_short = len(lent) == allowed < asked
+        return lent, opens_at(binding.interval, binding.burst, self.due[name]) if is_short else math.inf
+
+    def _attempted(self, binding: Binding, now: float, count: int) -> None:
+        if binding.interval is not None:
+            self.due[binding.name] = due_after(binding.interval, self.due.get(binding.name, 0.0), now, count)
 
     def _candidates(self, session: str, name: str, now: float) -> tuple[list[KeptDelivery], float]:
         """What may be lent to a session, in order; and when more will be due."""
@@ -177,8 +198,10 @@ class Deliveries(Sessions):
             ranks[delivery.number] = rank
         return sorted(free, key=lambda each: (ranks[each.number], each.place)), next_due
 
-    def settle(self, session: str, settlements: Sequence[Settlement], now: float) -> list[bool]:
-        return [self._settle_one(session, each, now) for each in settlements]
+    def settle(self, session: str, number: int, settlements: Sequence[Settlement], now: float) -> list[bool]:
+        return self._once(
+            session, number, lambda: [self._settle_one(session, each, now) for each in settlements], of="settle"
+        )
 
     def _settle_one(self, session: str, settlement: Settlement, now: float) -> bool:
         delivery = next((each for each in self.deliveries if each.token == settlement.token), None)
@@ -195,6 +218,7 @@ class Deliveries(Sessions):
                 delivery.not_before = now + settlement.wait
                 self._tell_all(mail=True)
             case Step.RETRYING:
+                self._attempted(self.bindings[delivery.subscription], now, 1)
                 delivery.not_before = now + settlement.wait
         return True
 

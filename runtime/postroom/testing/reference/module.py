@@ -129,8 +129,8 @@ class ReferenceSession:
     async def fetch(self, demand: Mapping[str, int]) -> Fetched:
         return await self.step(lambda now: self.store.fetch(self.id, demand, now))
 
-    async def settle(self, settlements: Sequence[Settlement]) -> list[bool]:
-        return await self.step(lambda now: self.store.settle(self.id, settlements, now))
+    async def settle(self, number: int, settlements: Sequence[Settlement]) -> list[bool]:
+        return await self.step(lambda now: self.store.settle(self.id, number, settlements, now))
 
     async def reclaim(self, holding: Collection[int]) -> None:
         await self.step(lambda now: self.store.reclaim(self.id, holding, now))

@@ -71,12 +71,13 @@ class Session:
     """A session.
 
     Attributes:
+        last: The last numbered call, and the last settlement, each with its result.
         lost: The number of the news that its lease had run out; None where it has not, or has been heard.
     """
 
     lease_until: float
     serves: set[str] = attrs.field(factory=set)
-    last: tuple[int, object] = (0, None)
+    last: dict[str, tuple[int, object]] = attrs.field(factory=dict)
     notices: list[tuple[int, Notice]] = attrs.field(factory=list)
     numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
     mail: bool = False

@@ -29,6 +29,7 @@ class Sessions:
     lapsed: dict[str, Session] = attrs.field(factory=dict, init=False)
     bindings: dict[str, Binding] = attrs.field(factory=dict, init=False)
     paused: set[str] = attrs.field(factory=set, init=False)
+    due: dict[str, float] = attrs.field(factory=dict, init=False)  # of subscriptions with a rate
     known: dict[str, KeptEvent] = attrs.field(factory=dict, init=False)
     deliveries: list[KeptDelivery] = attrs.field(factory=list, init=False)
     dead: dict[str, StoredLetter] = attrs.field(factory=dict, init=False)
@@ -87,10 +88,11 @@ class Sessions:
             session.mail, session.routes = session.mail or mail, session.routes or routes
             session.tell()
 
-    def _once(self, session: str, number: int, call: Callable[[], T]) -> T:
+    def _once(self, session: str, number: int, call: Callable[[], T], of: str = "") -> T:
         own = self.sessions[session]
-        if own.last[0] == number:
-            return cast("T", own.last[1])  # the same call as before
+        last = own.last.get(of)
+        if last is not None and last[0] == number:
+            return cast("T", last[1])  # the same call as before
         result = call()
-        own.last = (number, result)
+        own.last[of] = (number, result)
         return result

@@ -208,6 +208,7 @@ class ReferenceStore(Deliveries):
             return 0
         del self.bindings[name]
         self.paused.discard(name)
+        self.due.pop(name, None)
         own = [each for each in self.deliveries if each.subscription == name]
         for delivery in own:
             self._over(delivery, encode_outcome(Cancelled(name, "its subscription was removed", 0, 0.0)))

@@ -1,4 +1,4 @@
--- bindings: {NAME, as it is packed, whether those that wait may be dropped}; whether to serve
+-- bindings: {NAME, as it is packed, whether those that wait may be dropped, its rate or false}; whether to serve
 local function reindex(sid)
   local all, a = {}, key('a', sid)
   for _, m in ipairs(call('ZRANGE', key('q', sid), 0, -1)) do all[m] = true end
@@ -30,6 +30,11 @@ local function main()
     elseif was_indexed and not each[3] then
       call('SREM', P .. 'ix', sid)
       call('DEL', key('a', sid))
+    end
+    if each[4] then
+      call('HSET', P .. 'rates', sid, each[4])
+    else
+      call('HDEL', P .. 'rates', sid)
     end
     if A[6] then
       call('SADD', key('v', sid), ME)

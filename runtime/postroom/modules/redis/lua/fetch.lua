@@ -104,7 +104,7 @@ end
 local function lend(position, sid, wanted)
   local members = take(sid, wanted)
   local n = #members
-  if n == 0 then return end
+  if n == 0 then return 0 end
   local fields = {}
   for i, m in ipairs(members) do fields[i] = number_of(m) end
   local events = gather('HMGET', P .. 'b', fields)
@@ -127,6 +127,20 @@ local function lend(position, sid, wanted)
   end
   count(waiting, sid, -n)
   count(lent, sid, n)
+  return n
+end
+
+local function lend_at_rate(position, sid, wanted) -- returns when more may be lent, where the rate has cut it short
+  local interval, burst, due = rate_of(sid)
+  if not interval then
+    if wanted > 0 then lend(position, sid, wanted) end
+    return nil
+  end
+  local allowed = may_lend(interval, burst, due)
+  local n, most = 0, math.min(wanted, allowed)
+  if most > 0 then n = lend(position, sid, most) end
+  due = attempted(sid, interval, due, n)
+  if n == allowed and allowed < wanted then return due - (burst - 1) * interval end
 end
 
 local function main()
@@ -141,7 +155,8 @@ local function main()
       local sid = tonumber(sids[i])
       local due = promote(sid)
       if due and (not next_due or due < next_due) then next_due = due end
-      if wanted[i] > 0 then lend(i - 1, sid, wanted[i]) end
+      local opening = lend_at_rate(i - 1, sid, wanted[i])
+      if opening and (not next_due or opening < next_due) then next_due = opening end
     end
   end
   many('HSET', key('l', INC), loans)

@@ -36,7 +36,7 @@ local function main()
   end
   flush_ended()
   call('DEL', key('kh', sid), key('ko', sid), key('a', sid), key('v', sid))
-  for _, kind in ipairs({'subs', 'nm', 'w', 'lc'}) do call('HDEL', P .. kind, sid) end
+  for _, kind in ipairs({'subs', 'nm', 'w', 'lc', 'rates', 'due'}) do call('HDEL', P .. kind, sid) end
   call('SREM', P .. 'ix', sid)
   call('HDEL', P .. 'sids', name)
   call('HDEL', P .. 'paused', name)

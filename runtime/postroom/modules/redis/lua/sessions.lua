@@ -65,13 +65,14 @@ local function leave_script()
   flush_telling()
 end
 
--- A numbered call: the same number again is the same call, with the same result.
-local function before(number)
-  local last = call('HMGET', key('x', ME), 'last', 'result')
+-- A numbered call: the same number again is the same call, with the same result. Settlements are counted by themselves,
+-- as `settled`, since they are asked for beside the others.
+local function before(number, as)
+  local last = call('HMGET', key('x', ME), as or 'last', as and as .. ' result' or 'result')
   return last[1] == tostring(number) and last[2]
 end
 
-local function remember(number, result)
-  call('HSET', key('x', ME), 'last', tostring(number), 'result', result)
+local function remember(number, result, as)
+  call('HSET', key('x', ME), as or 'last', tostring(number), as and as .. ' result' or 'result', result)
   return result
 end

@@ -1,4 +1,4 @@
--- steps: {TOKEN, WAIT or nil, ATTEMPTS, OUTCOME or nil, LETTER or nil}; settled where there is an outcome, to be tried
+-- number, steps: {TOKEN, WAIT or nil, ATTEMPTS, OUTCOME or nil, LETTER or nil}; settled where there is an outcome, to be tried
 -- again where ATTEMPTS is negative (-1 for 0), else returned
 local loans, tokens, found = nil, {}, nil
 local gone, kept, answers, was_over = {}, {}, {}, false
@@ -25,6 +25,8 @@ local function settle(position, step)
   if not outcome and step[3] < 0 then
     kept[token] = pack_loan(loan.sid, loan.flags, loan.watcher, loan.id, -step[3] - 1, loan.losses,
       now + step[2], loan.m)
+    local interval, _, due = rate_of(loan.sid)
+    if interval then attempted(loan.sid, interval, due, 1) end
     call('HSET', loans, score(token), kept[token])
     return
   end
@@ -46,8 +48,10 @@ end
 local function main()
   if not enter() then return GONE end
   exempt()
+  local number, steps = A[5], A[6]
+  local done = before(number, 'settled')
+  if done then return done end
   loans = key('l', INC)
-  local steps = A[5]
   for i, step in ipairs(steps) do tokens[i] = score(step[1]) end
   found = gather('HMGET', loans, tokens)
   for i, step in ipairs(steps) do settle(i, step) end
@@ -56,7 +60,7 @@ local function main()
   many('HDEL', loans, ended_tokens)
   flush_ended()
   if was_over then tell_of_room() end
-  return list(answers)
+  return remember(number, list(answers), 'settled')
 end
 
 local result = main()
