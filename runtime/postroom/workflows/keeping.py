@@ -94,6 +94,7 @@ class Keeper:
     _stop_for: Reason | None = attrs.field(default=None, init=False)
     _leaving: bool = attrs.field(default=False, init=False)
     _others_wait: bool = attrs.field(default=True, init=False)  # in the journal, as far as is known
+    _came: bool = attrs.field(default=False, init=False)  # another one, since they were last asked for
     _events: Events = attrs.field(factory=lambda: Events(staged_events), init=False)  # type: ignore[arg-type]  # see there
 
     def __attrs_post_init__(self) -> None:
@@ -125,8 +126,7 @@ class Keeper:
         if stored is not None:
             tracked.forget_unless(stored)
         if not lend and found is not None:
-            self._others_wait = True
-            self._stir()
+            self.mail()
         return found, tracked
 
     def _room(self) -> int:
@@ -183,6 +183,7 @@ class Keeper:
         """Take up what waits, as far as there is room; seconds until it is worth looking again."""
         if not self.known or (self._leaving and self.backstage.is_durable):  # on Local nobody else will
             return None
+        in_turn, next_due = 0, math.inf  # of the workflows that have nothing to be taken up now
         while True:
             free = self._room()
             if free <= 0:
@@ -190,6 +191,8 @@ class Keeper:
                 return None
             if not self._others_wait and not self.backstage.is_durable:
                 return None
+            if not in_turn:
+                self._came = False
             asked = max(1, free // 2)  # the rest is for those that begin meanwhile
             share = max(1, asked // len(self.known))
             names = list(self.known)[:asked]
@@ -200,15 +203,20 @@ class Keeper:
             finally:
                 self._reserved -= asked
             self._arrive(taken.loans)
-            if taken.next_due == 0 or (taken.loans and len(names) < len(self.known)):
+            if taken.next_due == 0:
+                in_turn, next_due = 0, math.inf
                 continue
-            self._others_wait = taken.next_due == 0 or (taken.next_due is not None and not self._leaving)
+            in_turn += len(names)
+            next_due = min(next_due, math.inf if taken.next_due is None else taken.next_due)
+            if in_turn < len(self.known):
+                continue
+            if self._came:  # perhaps of one that was asked for before
+                in_turn, next_due = 0, math.inf
+                continue
+            self._others_wait = next_due < math.inf and not self._leaving
             self._tell_changed()
-            wait = LOOK_EVERY if self.backstage.is_durable else None
-            if taken.next_due is None:
-                return wait
-            due = max(taken.next_due, SHORTEST_WAIT)
-            return due if wait is None else min(wait, due)
+            wait = min(LOOK_EVERY if self.backstage.is_durable else math.inf, max(next_due, SHORTEST_WAIT))
+            return None if wait == math.inf else wait
 
     async def _work(self, loan: RunLoan) -> None:
         try:
@@ -312,7 +320,7 @@ class Keeper:
 
     def mail(self) -> None:
         """There may be runs to take up."""
-        self._others_wait = True
+        self._others_wait = self._came = True
         self._stir()
 
     def _on_heard(self, id: str) -> None:
