@@ -23,6 +23,7 @@ from .lives import LivingActor as LivingActor
 from .mailbox import Mailbox as Mailbox
 from .mailbox import Overflow as Overflow
 from .mailbox import Owner as Owner
+from .port import Cancellable as Cancellable
 from .port import Port as Port
 from .port import Sleeper as Sleeper
 from .port import Wakeable as Wakeable
@@ -54,6 +55,7 @@ __all__ = [
     "Admission",
     "BatchActor",
     "Behaviour",
+    "Cancellable",
     "Circle",
     "Directive",
     "Every",

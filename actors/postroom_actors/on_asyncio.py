@@ -51,8 +51,8 @@ class AsyncioPort:
     async def breathe(self) -> None:
         await asyncio.sleep(0)
 
-    def cancel_at(self, deadline: float) -> AbstractContextManager[object]:
-        return anyio.CancelScope(deadline=deadline)
+    def cancel_at(self, deadline: float, *, shield: bool = False) -> AbstractContextManager[anyio.CancelScope]:
+        return anyio.CancelScope(deadline=deadline, shield=shield)
 
     def runs_here(self) -> bool:
         try:

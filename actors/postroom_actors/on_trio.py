@@ -80,8 +80,8 @@ class TrioPort:
     async def breathe(self) -> None:
         await trio.lowlevel.checkpoint()
 
-    def cancel_at(self, deadline: float) -> AbstractContextManager[object]:
-        return trio.CancelScope(deadline=deadline)
+    def cancel_at(self, deadline: float, *, shield: bool = False) -> AbstractContextManager[trio.CancelScope]:
+        return trio.CancelScope(deadline=deadline, shield=shield)
 
     def runs_here(self) -> bool:
         return running_library() == "trio" and trio.lowlevel.current_trio_token() is self._token

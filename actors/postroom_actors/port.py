@@ -39,6 +39,14 @@ class Sleeper(Wakeable, Protocol):
         ...
 
 
+class Cancellable(Protocol):
+    """A block that can be cancelled."""
+
+    def cancel(self) -> None:
+        """Cancel it; it ends quietly."""
+        ...
+
+
 class Port(Protocol):
     """What the kernel asks of an event loop.
 
@@ -68,8 +76,9 @@ class Port(Protocol):
         """Let the other tasks run once; a checkpoint."""
         ...
 
-    def cancel_at(self, deadline: float) -> AbstractContextManager[object]:
-        """A block that is cancelled at `deadline`, on the loop's clock, and ends quietly then.
+    def cancel_at(self, deadline: float, *, shield: bool = False) -> AbstractContextManager["Cancellable"]:
+        """A block that is cancelled at `deadline`, on the loop's clock, and ends quietly then; with `shield` by nothing
+        around it.
 
         On trio it is trio's own scope: anyio's around it was measured to take half as long again.
         """

@@ -64,6 +64,8 @@ class NewRun(msgspec.Struct, frozen=True):
         digest: Stands for what its user gave: two runs of one id are the same if their digests are equal.
         lane: Where it is not empty, the run begins only if no other run of this lane is unfinished.
         delay: Seconds until it may be taken up.
+        series: Where it is not empty, the run begins only if fewer than `most` runs of this series have begun so far.
+            How many have is remembered for good.
     """
 
     id: str
@@ -72,6 +74,8 @@ class NewRun(msgspec.Struct, frozen=True):
     digest: bytes
     lane: str = ""
     delay: float = 0.0
+    series: str = ""
+    most: int = 0
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -126,11 +130,13 @@ class RunLoan(msgspec.Struct, frozen=True):
         token: Names this loan; whoever writes to the run shows it. Another loan of the same run has another one.
         run: As it is now.
         entries: Its journal so far, in the order in which it was written.
+        now: What time it is at the store, in seconds since the epoch: for whoever compares with the run's own times.
     """
 
     token: int
     run: StoredRun
     entries: tuple[Entry, ...] = ()
+    now: float = 0.0
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -149,13 +155,13 @@ class Taken(msgspec.Struct, frozen=True):
 class Journal(Protocol):
     """What a store that has the capability `WORKFLOWS` offers beside its other calls; raises what those raise."""
 
-    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun:
+    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun | None:
         """Begin a run, and with `lend` have it at once; or find the one that is there already.
 
         Returns:
             The loan; or the run that was begun and not lent, that has this id already (whatever its digest), or that
-            is not over in its lane. The session watches it from now on: it is told when another one has concluded it,
-            and when it is forgotten before it is over.
+            is not over in its lane; None where there is neither, and its series is at its end. The session watches the
+            run from now on: it is told when another one has concluded it, and when it is forgotten before it is over.
         """
         ...
 
@@ -184,8 +190,12 @@ class Journal(Protocol):
         """
         ...
 
-    async def hand_back(self, token: int, wait: float = 0.0) -> bool:
-        """Let others take a run up after `wait` seconds, at no loss; false where the token is worth nothing."""
+    async def hand_back(self, token: int, wait: float = 0.0, known: int | None = None) -> bool:
+        """Let others take a run up after `wait` seconds, at no loss; false where the token is worth nothing.
+
+        Args:
+            known: How many entries of its journal the caller knows: where there are more, others may at once.
+        """
         ...
 
     async def reclaim(self, holding: Collection[int]) -> None:

@@ -7,6 +7,7 @@ Units: seconds.
 """
 
 import itertools
+import math
 import time as wall
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -88,12 +89,14 @@ class Backstage:
 
     Attributes:
         journal: Of its event module.
+        local: The same, where that is Local: what it does, it does at once.
         is_durable: Whether runs go on in another process.
         numbers: Of calls of `begin`.
     """
 
     _runtime: "Journalling"
     journal: Journal = attrs.field(init=False)
+    local: LocalJournal | None = attrs.field(default=None, init=False)
     listeners: list[Listener] = attrs.field(factory=list, init=False)
     numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
     _epoch: float | None = attrs.field(init=False)
@@ -109,7 +112,7 @@ class Backstage:
         is_virtual = runtime._clock.time is wall.time and self.port.stopwatch is not wall.perf_counter
         self._epoch = _VIRTUAL_EPOCH if is_virtual else None
         if runtime._outbox is None:
-            self.journal = LocalJournal(self._accept, self._notice, self._mail, self.time)
+            self.journal = self.local = LocalJournal(self._accept, self._notice, self._mail, self.time, self.port.now)
             return
         module = runtime._outbox.module
         check_capability(module.name, module.capabilities, Capability.WORKFLOWS, "`Workflows`")
@@ -143,7 +146,7 @@ class Backstage:
 
     def time(self) -> float:
         """Seconds since the epoch. In virtual time the machine's clock stands, so the loop's is added to it."""
-        return self._runtime._clock.time() if self._epoch is None else self._epoch + anyio.current_time()
+        return self._runtime._clock.time() if self._epoch is None else self._epoch + self.port.now()
 
     def new_id(self) -> str:
         """A new unique id."""
@@ -172,13 +175,25 @@ class Backstage:
         finally:
             self.listeners.remove(listener)
 
-    async def ask(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+    async def breathe(self) -> None:
+        """Let the other tasks run, where this one has held the loop for a slice."""
+        kernel = self._runtime._kernel
+        if kernel.turn.is_over(kernel.port.stopwatch()):
+            await kernel.breathe()
+
+    async def ask(self, what: str, ask: Callable[[], Awaitable[T]], patience: float = math.inf) -> T:
         """Ask the journal for something that is harmless when asked twice, until it is done.
 
-        Cancellation: it was done or not.
+        Args:
+            patience: On a durable module, seconds for which it is asked, whoever is cancelled meanwhile.
+
+        Raises:
+            UnknownResult: its patience is at an end.
+
+        Cancellation: it was done or not; with `patience`, does not come in.
         """
         outbox = self._runtime._outbox
-        return await (ask() if outbox is None else outbox.carrier.ask(what, ask))
+        return await (ask() if outbox is None else outbox.carrier.ask(what, ask, patience))
 
     def origin(self, workflow: str, id: str) -> Origin:
         """Where in a chain of causes a run stands that is begun here.
@@ -191,7 +206,7 @@ class Backstage:
             return Origin()
         return caused(Event(workflow, id=id), cause, self._runtime._causation_depth).origin
 
-    async def begin(self, new: NewRun, lend: bool, listener: Listener) -> RunLoan | StoredRun:
+    async def begin(self, new: NewRun, lend: bool, listener: Listener) -> RunLoan | StoredRun | None:
         """Begin a run, as `Journal.begin`.
 
         Raises:
@@ -200,19 +215,23 @@ class Backstage:
         Cancellation: noticed once it was begun.
         """
         number = next(self.numbers)
+        if self.local is not None:
+            return await self.local.begin(number, new, lend=lend)
         while self._reclaiming:
             await self._reclaiming.wait()
         if not self._begins:
             self._begun = anyio.Event()
         self._begins += 1
         try:
-            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + ANSWER_WITHIN):
-                found = await self.ask("begin a workflow", lambda: self.journal.begin(number, new, lend=lend))
-                if isinstance(found, RunLoan):
-                    listener.holding.add(found.token)
-                return found
+            found = await self.ask(
+                "begin a workflow", lambda: self.journal.begin(number, new, lend=lend), ANSWER_WITHIN
+            )
+            if isinstance(found, RunLoan):
+                listener.holding.add(found.token)
+            return found
+        except UnknownResult:
             self._in_doubt = True
-            raise UnknownResult("journal", "begin a workflow")
+            raise
         finally:
             self._begins -= 1
             if not self._begins:
@@ -272,9 +291,16 @@ class Backstage:
         return draft
 
     async def conclude(
-        self, token: int, state: RunState, result: bytes, events: Sequence[RunEvent], keep: float
+        self,
+        token: int,
+        state: RunState,
+        result: bytes,
+        events: Sequence[RunEvent],
+        keep: float,
+        patience: float = math.inf,
     ) -> list[Receipt] | PostroomError | None:
-        """End a run, or lay it asleep, and let its events out, all or none; as `Journal.conclude`.
+        """End a run, or lay it asleep, and let its events out, all or none; as `Journal.conclude`, with the patience of
+        `ask`.
 
         Returns:
             Receipts of the events.
@@ -284,9 +310,14 @@ class Backstage:
         stored = [each.stored() for each in events]
         self._passing.update((each.event.id, each) for each in events)
         try:
-            answer = await self.ask(
-                "conclude a workflow", lambda: self.journal.conclude(token, state, result, stored, keep)
-            )
+            if self.local is not None:
+                answer = self.local.conclude_now(token, state, result, stored, keep)
+            else:
+                answer = await self.ask(
+                    "conclude a workflow",
+                    lambda: self.journal.conclude(token, state, result, stored, keep),
+                    patience,
+                )
             if not isinstance(answer, list):
                 return answer
             return [self._receipt(each, published) for each, published in zip(events, answer, strict=True)]

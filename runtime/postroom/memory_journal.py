@@ -79,6 +79,7 @@ class MemoryJournal:
     lease: float = 0.0
     runs: dict[str, KeptRun] = attrs.field(factory=dict, init=False)
     _lanes: dict[str, KeptRun] = attrs.field(factory=dict, init=False)
+    _series: dict[str, int] = attrs.field(factory=dict, init=False)
     _tokens: dict[int, KeptRun] = attrs.field(factory=dict, init=False)
     _lines: dict[str, list[tuple[float, int, KeptRun]]] = attrs.field(factory=dict, init=False)
     _ends: list[tuple[float, int, KeptRun]] = attrs.field(factory=list, init=False)
@@ -86,9 +87,13 @@ class MemoryJournal:
 
     # Runs begin and are lent
 
-    def begin(self, session: str, number: int, new: NewRun, lend: bool, now: float) -> RunLoan | StoredRun:
+    def begin(self, session: str, number: int, new: NewRun, lend: bool, now: float) -> RunLoan | StoredRun | None:
         run = self.runs.get(new.id) or self._lanes.get(new.lane)
         if run is None:
+            if new.series and self._series.get(new.series, 0) >= new.most:
+                return None
+            if new.series:
+                self._series[new.series] = self._series.get(new.series, 0) + 1
             time = self.epoch + now
             run = KeptRun(next(self._numbers), new, (session, number), time, time, now + new.delay)
             self.runs[new.id] = run
@@ -97,7 +102,7 @@ class MemoryJournal:
             self._lend(run, session) if lend else self._wait(run, run.due)
         self._watch(run, session)
         is_the_same_call = run.begun_by == (session, number) and lend and run.owner == session
-        return self._loan(run) if is_the_same_call else self._stored(run)
+        return self._loan(run, now) if is_the_same_call else self._stored(run)
 
     def take(self, session: str, workflows: Mapping[str, int], now: float) -> Taken:
         loans: list[RunLoan] = []
@@ -109,7 +114,7 @@ class MemoryJournal:
                     next_due = min(next_due, first.due)
                     break
                 self._lend(first, session)
-                loans.append(self._loan(first))
+                loans.append(self._loan(first, now))
                 lent += 1
         return Taken(loans, None if next_due == math.inf else max(0.0, next_due - now))
 
@@ -177,11 +182,11 @@ class MemoryJournal:
             heapq.heappush(self._ends, (run.forget_at, run.number, run))
         return answer
 
-    def hand_back(self, session: str, token: int, wait: float, now: float) -> bool:
+    def hand_back(self, session: str, token: int, wait: float, known: int | None, now: float) -> bool:
         run = self._lent(session, token)
         if run is None:
             return False
-        self._wait(run, now + wait)
+        self._wait(run, now + wait if known is None or len(run.entries) <= known else now)
         return True
 
     def _lent(self, session: str, token: int) -> KeptRun | None:
@@ -229,13 +234,13 @@ class MemoryJournal:
         self._wait(run, now)
         return True
 
-    def run(self, session: str, id: str, watch: bool) -> RunLoan | None:
+    def run(self, session: str, id: str, watch: bool, now: float) -> RunLoan | None:
         run = self.runs.get(id)
         if run is None:
             return None
         if watch:
             self._watch(run, session)
-        return RunLoan(0, self._stored(run), tuple(run.entries.values()))
+        return RunLoan(0, self._stored(run), tuple(run.entries.values()), self.epoch + now)
 
     def listing(
         self, workflow: str | None, states: Collection[RunState] | None, after: str | None, limit: int
@@ -310,5 +315,5 @@ class MemoryJournal:
             lane=new.lane,
         )
 
-    def _loan(self, run: KeptRun) -> RunLoan:
-        return RunLoan(run.token, self._stored(run), tuple(run.entries.values()))
+    def _loan(self, run: KeptRun, now: float) -> RunLoan:
+        return RunLoan(run.token, self._stored(run), tuple(run.entries.values()), self.epoch + now)

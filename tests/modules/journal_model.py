@@ -26,6 +26,8 @@ news = st.builds(
     st.sampled_from([b"1", b"\xfe2"]),
     st.sampled_from(["", "", "lane"]),
     waits,
+    st.sampled_from(["", "", "series"]),
+    st.integers(0, 4),
 )
 entries = st.builds(Entry, st.sampled_from(["step", "signal"]), st.sampled_from("xyz"), st.sampled_from([b"", b"\xff"]))
 event_kinds = st.lists(st.sampled_from(["order.placed", "nobody.cares", "needs.somebody"]), max_size=2)
@@ -104,7 +106,7 @@ class JournalMachine(RuleBasedStateMachine):
                 token, state, result, events, keep = arguments
                 return self.reference.conclude(session, token, state, result, events, keep, self.now)
             case "run":
-                return journal.run(session, *arguments)
+                return journal.run(session, *arguments, self.now)
             case "runs":
                 return journal.listing(*arguments)
             case "forget":
@@ -121,6 +123,8 @@ class JournalMachine(RuleBasedStateMachine):
     def lent(self, slot: str, mine: Any, theirs: Any) -> None:
         """Compare loans, or runs, and remember which token is which."""
         assert type(mine) is type(theirs)
+        if mine is None:
+            return
         if not isinstance(mine, RunLoan):
             assert as_run(mine) == as_run(theirs)
             return
@@ -218,11 +222,11 @@ class JournalMachine(RuleBasedStateMachine):
             made.append(StoredEvent(f"e{self.count}", name, b"body", require=name == "needs.somebody"))
         return made
 
-    @rule(data=st.data(), slot=sessions, owner=sessions, wait=waits)
-    def hand_back(self, data: st.DataObject, slot: str, owner: str, wait: float) -> None:
+    @rule(data=st.data(), slot=sessions, owner=sessions, wait=waits, known=st.sampled_from([None, None, 0, 1, 2]))
+    def hand_back(self, data: st.DataObject, slot: str, owner: str, wait: float, known: int | None) -> None:
         token = self.some(data, owner)
         if token is not None:
-            expected, found = self.both(slot, "hand_back", wait, of_token=token)
+            expected, found = self.both(slot, "hand_back", wait, known, of_token=token)
             assert found == expected
 
     @rule(data=st.data(), slot=sessions)
@@ -247,7 +251,7 @@ class JournalMachine(RuleBasedStateMachine):
         self, data: st.DataObject, slot: str, waits: list[float], seconds: float, signals: list[tuple[str, Entry]]
     ) -> None:
         for wait in waits:
-            self.hand_back(data, slot, slot, wait)
+            self.hand_back(data, slot, slot, wait, None)
             self.now += 0.5
         for id, entry in signals:
             self.signal(slot, id, entry)

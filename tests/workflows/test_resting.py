@@ -173,11 +173,11 @@ async def test_a_signal_from_outside_that_comes_between_gets_it_up(monkeypatch: 
     known, processes = expecting(Shop()), Processes()
     hand_back = ReferenceJournal.hand_back
 
-    async def slow(journal: ReferenceJournal, token: int, wait: float = 0.0) -> bool:
+    async def slow(journal: ReferenceJournal, token: int, wait: float = 0.0, known: int | None = None) -> bool:
         async with ReferenceModule(processes.store).open("from outside") as outside:
             await outside.journal.signal("1", signal_of("go", "now"))
         await anyio.sleep(0.1)
-        done = await hand_back(journal, token, wait)
+        done = await hand_back(journal, token, wait, known)
         monkeypatch.undo()
         return done
 

@@ -18,6 +18,7 @@ from postroom import (
     StepContext,
     StepFailed,
     StillStaged,
+    Workflow,
     WorkflowCancelled,
     WorkflowFailed,
     Workflows,
@@ -577,3 +578,47 @@ async def test_a_cancellation_right_after_the_start_is_not_missed() -> None:
             with pytest.raises(WorkflowCancelled):
                 await handle.result()
         assert anyio.current_time() - began < 1000
+
+
+async def test_an_id_that_was_forgotten_is_a_new_run_also_where_somebody_still_has_its_handle() -> None:
+    shop = Shop()
+    line = shop.line(shop.step("only", act=lambda context: len(shop.log)))
+    async with Runtime() as runtime, Workflows(runtime, [line], keep=10) as workflows:
+        handle = await workflows.start(line, id="1")
+        assert await handle.result() == [1]
+        await anyio.sleep(20)
+        assert await workflows.run(line, id="1") == [2]
+        assert await handle.result() == [2]
+
+
+async def test_a_group_of_errors_is_told_by_what_is_in_it() -> None:
+    @workflow
+    async def broken(flow: Flow) -> None:
+        raise ExceptionGroup("several", [ValueError("one"), ExceptionGroup("inner", [KeyError("two")])])
+
+    async with Runtime() as runtime, Workflows(runtime, [broken]) as workflows:
+        with pytest.raises(WorkflowFailed, match=r"ValueError: one; KeyError: 'two'"):
+            await workflows.run(broken)
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 3])
+async def test_runs_of_many_workflows_get_few_places_all_in_the_end(capacity: int) -> None:
+    shop = Shop()
+    slow = shop.step("slow", seconds=5)
+
+    def one(name: str) -> Workflow[str]:
+        @workflow(name=name)
+        async def run(flow: Flow) -> str:
+            await flow.run(slow)
+            return name
+
+        return run
+
+    known = [one(f"w{number}") for number in range(7)]
+    async with Runtime() as runtime, Workflows(runtime, known, capacity=capacity) as workflows:
+        with anyio.fail_after(100):
+            handles = [await workflows.start(each) for each in (*known[:1] * 3, known[5], known[3])]
+            assert [await each.result() for each in handles] == ["w0", "w0", "w0", "w5", "w3"]
+            await anyio.sleep(1)
+            handles = [await workflows.start(each) for each in (known[6], known[2], known[6])]
+            assert [await each.result() for each in handles] == ["w6", "w2", "w6"]

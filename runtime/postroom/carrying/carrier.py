@@ -6,6 +6,7 @@ actors, so that what these hand in at their end still gets into the store.
 Units: seconds.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -31,7 +32,7 @@ from ..store_errors import UnknownResult
 from ..subscriber import Subscriber
 from .company import Company
 from .fetching import Fetcher
-from .persistence import Persistence
+from .persistence import Asking, Persistence
 from .publishing import Publisher, Submission
 from .receipts import Receipts, StoredReceipt, StoredTarget
 from .settling import Settler
@@ -79,7 +80,7 @@ class Carrier:
     session: str = attrs.field(kw_only=True)
     _life: int = attrs.field(default=0, init=False)
     _registry: anyio.Lock = attrs.field(factory=anyio.Lock, init=False)
-    _asking: dict[anyio.CancelScope, None] = attrs.field(factory=dict, init=False)
+    _asking: Asking = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
@@ -87,6 +88,7 @@ class Carrier:
     _receipts: Receipts = attrs.field(factory=Receipts, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._asking = Asking(self.port, self._persistence)
         self.publisher = Publisher(
             self.store,
             self.port,
@@ -306,22 +308,9 @@ class Carrier:
 
     # The life of subscriptions
 
-    async def ask(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask the store for something that is harmless when asked twice.
-
-        Raises:
-            RuntimeClosed: the runtime has ended; it was done or not.
-
-        Cancellation: it was done or not.
-        """
-        with anyio.CancelScope() as scope:
-            self._asking[scope] = None
-            try:
-                if not self._closed:
-                    return await self._persistence.until_done(what, ask)
-            finally:
-                del self._asking[scope]
-        raise RuntimeClosed("closed")
+    def ask(self, what: str, ask: Callable[[], Awaitable[T]], patience: float = math.inf) -> Awaitable[T]:
+        """As `Asking.until_done`."""
+        return self._asking.until_done(what, ask, patience)
 
     async def listing(self) -> Sequence[StoredSubscription]:
         """What is registered in the store.
@@ -385,8 +374,7 @@ class Carrier:
     def close(self) -> None:
         """The runtime has ended: nothing more will be heard."""
         self._closed = True
-        for scope in tuple(self._asking):
-            scope.cancel()
+        self._asking.close()
         self.publisher.close()
         for receipt in self._receipts.all():
             receipt.close()

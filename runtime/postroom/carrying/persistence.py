@@ -3,6 +3,7 @@
 Units: seconds.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Final, TypeVar
@@ -10,6 +11,9 @@ from typing import Final, TypeVar
 import anyio
 import attrs
 
+from postroom_actors import Cancellable, Port
+
+from ..errors import RuntimeClosed
 from ..log import STORE_FAILED, Log
 from ..store_errors import StoreBusy, StoreFull, UnknownResult
 
@@ -61,3 +65,43 @@ class Persistence:
                     told = True
             await anyio.sleep(pause)
             wait = min(2 * wait, LONGEST_WAIT)
+
+
+@attrs.define(eq=False)
+class Asking:
+    """Calls of the store whose answers somebody waits for: they end with the runtime."""
+
+    _port: Port
+    _persistence: Persistence
+    _scopes: dict[Cancellable, None] = attrs.field(factory=dict, init=False)
+    _closed: bool = attrs.field(default=False, init=False)
+
+    async def until_done(self, what: str, ask: Callable[[], Awaitable[T]], patience: float = math.inf) -> T:
+        """Ask the store for something that is harmless when asked twice.
+
+        Args:
+            patience: Seconds for which it is asked, whoever is cancelled meanwhile.
+
+        Raises:
+            RuntimeClosed: the runtime has ended; it was done or not.
+            UnknownResult: its patience is at an end.
+
+        Cancellation: it was done or not; with `patience`, does not come in.
+        """
+        scope: Cancellable
+        with self._port.cancel_at(self._port.now() + patience, shield=patience < math.inf) as scope:
+            self._scopes[scope] = None
+            try:
+                if not self._closed:
+                    return await self._persistence.until_done(what, ask)
+            finally:
+                del self._scopes[scope]
+        if self._closed:
+            raise RuntimeClosed("closed")
+        raise self._persistence.unknown(what)
+
+    def close(self) -> None:
+        """The runtime has ended: nobody waits any more."""
+        self._closed = True
+        for scope in tuple(self._scopes):
+            scope.cancel()

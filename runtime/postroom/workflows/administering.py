@@ -7,21 +7,22 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any, TypeVar
 
 import attrs
+import msgspec
 
 from ..checks import check_count, listed
 from ..deadlock import check_here
 from ..errors import InvalidOption
-from ..journal import Entry, Journal, RunState
+from ..journal import Entry, Journal, NewRun, RunState
 from ..journalling import Backstage
 from ..names import tokens_of_name
 from .changes import StepChange
 from .declaring import Workflow
 from .errors import PermanentFailure, UnknownRun, WorkflowsClosed
-from .handles import WorkflowHandle, WorkflowStatus, status_of
+from .handles import WorkflowStatus, status_of
 from .histories import RunHistory, history_of_run
 from .history import history_of
 from .keeping import Keeper
-from .records import Kind, Signal, entry, write_value
+from .records import Kind, Signal, derived, entry, write_value
 from .schedules import Schedule, Slots, slots_of
 
 T = TypeVar("T")
@@ -193,10 +194,14 @@ class Administration:
         The runs of a slot have an id made of the schedule's name and the slot's time, so that of several processes
         with the same schedule one begins each of them. Slots that come while no process runs are left out.
 
+        How many runs have begun is in the journal, for all processes and for good: after `times` of them the schedule
+        is over, also where a process starts anew. A schedule with another workflow, cron expression or interval under
+        the same name counts from the beginning; with the same ones and larger `times`, it goes on.
+
         Args:
             cron: An expression of five fields, in UTC, such as `*/5 * * * *`; or of six, the first for seconds.
             every: Seconds between slots, instead; they are multiples of it since the epoch.
-            times: Slots after which it ends.
+            times: Runs after which it ends; a slot that is left out is none.
             overlap: Begin a run although the one before is not over; otherwise that slot is left out.
             name: Of the schedule; that of the workflow by default.
 
@@ -213,17 +218,19 @@ class Administration:
         write_value(input, workflow.input_hint, "input")
         schedule = self._schedules[chosen] = Schedule(chosen, slots, times)
         lane = "" if overlap else f"schedule {chosen}"
+        series = "" if times is None else derived(chosen, workflow.name, str(cron), str(every))
 
-        async def begin(id: str) -> str:
-            handle, _ = await self._begin(workflow, input, id, 0.0, lane, chosen)
-            return handle.id
+        async def begin(id: str) -> bool:
+            new = self._new(workflow, input, id, 0.0, lane, chosen)
+            found, _ = await self._keeper.begin(msgspec.structs.replace(new, series=series, most=times or 0))
+            return found is not None
 
         self._keeper.spawn(schedule.serve, begin, self._keeper.times)
         return schedule
 
-    async def _begin(
-        self, workflow: Any, input: Any, id: str | None, delay: float, lane: str, schedule: str
-    ) -> tuple[WorkflowHandle[Any], bool]:
+    def _new(
+        self, workflow: Any, input: Any, id: str | None, delay: float, lane: str = "", schedule: str = ""
+    ) -> NewRun:
         raise NotImplementedError
 
     # Asking

@@ -11,17 +11,18 @@ import attrs
 
 from postroom_actors import Verdict, judge
 
+from ..codec import UnreadableRecord
 from ..drafts import run_in_hand
 from ..errors import NotPortable, PostroomError
 from ..journal import RunState
 from ..log import WORKFLOW_PARKED, WORKFLOW_STUCK
 from ..receipt import Receipt
-from ..store_errors import BacklogFull
+from ..store_errors import BacklogFull, UnknownResult
 from .errors import StepFailed, WorkflowTimeout
 from .execution import GOES_ON_ELSEWHERE, RECORD_WITHIN, Execution, Reason
 from .flow import Flow
 from .places import Place
-from .records import Input, Kind, Result, Undoing, encode, entry, read_value, undoing_of, write_value
+from .records import Input, Kind, Moment, Result, Undoing, encode, entry, read_value, undoing_of, write_value
 from .replay import Mismatch
 from .undoing import undo
 
@@ -89,11 +90,11 @@ class Driver:
         """Run the workflow's function; why what it did is to be undone, None where there is nothing to do for that."""
         run = self.run
         if run.replay.cancelled or run.reason is Reason.CANCELLED:
-            await self._seek()
+            await self._seek(in_doubt=True)
             return Undoing(run.times.now(), cancelled=True)
         if run.loan.run.losses > run.backstage.losses:
             text = f"the processes that ran it have died, {run.loan.run.losses} times"
-            await self._seek()
+            await self._seek(in_doubt=True)
             return Undoing(run.times.now(), False, None, "LostTooOften", text)
         value, error = await self.call()
         return await self._ended(value, error)
@@ -136,17 +137,24 @@ class Driver:
         try:
             if workflow.takes_input:
                 arguments = (read_value(self.input.value, workflow.input_hint, "input of a workflow"),)
+            flow = Flow(run, Place(run.backstage.port))
+            if workflow.timeout is None or run.seeking is not None:
+                with run.scope:
+                    return await workflow.function(flow, *arguments), None
+                return None, None
             with run.scope, anyio.CancelScope() as limit:
-                if workflow.timeout is not None and run.seeking is None:
-                    due = run.loan.run.created_at + workflow.timeout
-                    limit.deadline = anyio.current_time() + max(0.0, due - run.times.now())
-                return await workflow.function(Flow(run, Place(run.backstage.port)), *arguments), None
+                run.limits[""] = (limit, run.loan.run.created_at + workflow.timeout)
+                if not run.replay.count:
+                    run.go_live("")
+                return await workflow.function(flow, *arguments), None
             if run.reason is None:
                 run.reason = Reason.TIMED_OUT
         except BaseException as error:
             if judge(error) is not Verdict.FAILURE:
                 raise
             return None, error if isinstance(error, Exception) else RuntimeError(f"raised {type(error).__name__}")
+        finally:
+            run.limits.pop("", None)
         return None, None
 
     async def _succeed(self, value: Any) -> BaseException | None:
@@ -187,11 +195,16 @@ class Driver:
             ended = Ended(run.workflow.name, state, Result(undoing=undoing), error=self._error)
         await self._conclude(ended)
 
-    async def _seek(self) -> None:
-        """Run the function only to find the steps of what is in the journal, so that they can be undone."""
+    async def _seek(self, *, in_doubt: bool = False) -> None:
+        """Run the function only to find the steps of what is in the journal, so that they can be undone.
+
+        Args:
+            in_doubt: Also those that it would begin next, where they may have begun in another process.
+        """
         run = self.run
-        run.seeking = set(run.replay.steps)
+        run.seeking, run.in_doubt = set(run.replay.steps), in_doubt and run.may_have_begun
         run.stash.muted = True
+        found, stalled = run.found, run.stalled = anyio.Event(), anyio.Event()
         async with anyio.create_task_group() as tasks:
 
             async def look() -> None:
@@ -199,34 +212,41 @@ class Driver:
                 tasks.cancel_scope.cancel()
 
             async def wait() -> None:
-                await run.found.wait()
-                tasks.cancel_scope.cancel()
+                await found.wait()
+                if not run.in_doubt:
+                    tasks.cancel_scope.cancel()
 
             async def give_up() -> None:
-                await run.stalled.wait()
+                await stalled.wait()
                 await anyio.sleep(SEEK_WITHIN)
                 tasks.cancel_scope.cancel()
 
-            if run.seeking:
+            if run.seeking or run.in_doubt:
                 for each in (look, wait, give_up):
                     tasks.start_soon(each)
         missing = {path for path in run.seeking if path not in run.replay.undone}
         assert run.reason is not Reason.TIMED_OUT, "there is no limit while it seeks"
         if missing and run.reason is None:
             run.park(Mismatch(f"step {sorted(missing)[0]}, to be undone,", "ends without asking for it"))
-        run.seeking, run.stash.muted = None, False
+        run.seeking, run.in_doubt, run.stash.muted = None, False, False
 
     async def _seek_rest(self) -> None:
-        """It was stopped before it had asked for all that is in its journal: find that too, or it would stay done."""
+        """It was stopped before it had asked for all that is in its journal, or that was done where it was before: find
+        that too, or it would stay done."""
         run = self.run
-        if run.replay.steps.keys() <= run.finished.keys():
+        if run.replay.steps.keys() <= run.finished.keys() and not run.may_have_begun:
             return
         loan = await run.backstage.ask("read a workflow", lambda: run.backstage.journal.run(run.id))
         if loan is None:
             run.reason = Reason.LOST
             return
-        run.begin_again(loan.entries)
-        await self._seek()
+        try:
+            run.begin_again(loan.entries)
+        except UnreadableRecord as error:
+            run.reason = None
+            run.park(Mismatch(str(error), "can't read that"))
+            return
+        await self._seek(in_doubt=True)
         if run.reason is Reason.CANCELLED:
             run.reason = None
 
@@ -234,6 +254,9 @@ class Driver:
 
     async def _park(self, mismatch: Mismatch) -> None:
         run = self.run
+        if run.loan.run.losses:  # which are forgotten once it is resumed
+            run.later(entry(Kind.BEGUN, "", Moment(run.times.now())))
+        await run.flush()
         run.backstage.log.write(WORKFLOW_PARKED, run.workflow.name, run.id, mismatch.journal, mismatch.code)
         await self._conclude(
             Ended(run.workflow.name, RunState.PARKED, Result(journal=mismatch.journal, code=mismatch.code))
@@ -248,11 +271,16 @@ class Driver:
         wait = FIRST_WAIT
         answer: list[Receipt] | PostroomError | None = None
         while True:
-            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + RECORD_WITHIN) as patience:
+            try:
                 answer = await run.backstage.conclude(
-                    run.token, ended.state, encode(ended.result), [each.draft for each in outgoing], self.input.keep
+                    run.token,
+                    ended.state,
+                    encode(ended.result),
+                    [each.draft for each in outgoing],
+                    self.input.keep,
+                    RECORD_WITHIN,
                 )
-            if patience.cancelled_caught:  # it is over or not: whoever takes it up will see
+            except UnknownResult:  # it is over or not: whoever takes it up will see
                 run.reason = Reason.LEAVING
                 return None
             if not isinstance(answer, BacklogFull):

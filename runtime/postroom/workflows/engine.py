@@ -116,6 +116,8 @@ class Workflows(Administration):
                         # Kept, and raised below: on its way through the task group it would become one of a group.
                         bodys_error = error
                     self._state = "being left"
+                    for schedule in self._schedules.values():
+                        schedule.stop()
                     if isinstance(bodys_error, GeneratorExit):  # a generator around the block is closed, or forgotten
                         keeper.cut_off()
                     else:
@@ -146,7 +148,7 @@ class Workflows(Administration):
 
         Cancellation: it was begun or not; pass `id` and start again to learn that.
         """
-        handle, _ = await self._begin(workflow, input, id, delay, "", "")
+        handle, _ = await self._begin(self._new(workflow, input, id, delay), id is None)
         return handle
 
     async def run(self, workflow: Workflow[R], input: Any = None, *, id: str | None = None) -> R:
@@ -162,7 +164,8 @@ class Workflows(Administration):
         Cancellation: cancels the run, if it was begun by this call, and waits until it is undone, for
             `compensate_within` seconds at the most. One that has succeeded by then stays so: its events are out.
         """
-        handle, is_new = await self._begin(workflow, input, id, 0.0, "", "")
+        handle: WorkflowHandle[R]
+        handle, is_new = await self._begin(self._new(workflow, input, id, 0.0), id is None)
         try:
             return await handle.result()
         except anyio.get_cancelled_exc_class():
@@ -178,9 +181,9 @@ class Workflows(Administration):
             except Exception:  # that it was cancelled, or how it ended before: told to whoever asks for its result
                 return
 
-    async def _begin(
-        self, workflow: Workflow[R], input: Any, id: str | None, delay: float, lane: str, schedule: str
-    ) -> tuple[WorkflowHandle[R], bool]:
+    def _new(
+        self, workflow: Workflow[Any], input: Any, id: str | None, delay: float, lane: str = "", schedule: str = ""
+    ) -> NewRun:
         self._check_open()
         workflow = as_workflow(workflow)
         if self._known.setdefault(workflow.name, workflow) is not workflow:
@@ -194,12 +197,15 @@ class Workflows(Administration):
         run_id = backstage.new_id() if id is None else check_id(id)
         record = Input(value, backstage.origin(workflow.name, run_id), schedule, keep)
         digest = digest_of_input(workflow.name, value)
-        new = NewRun(run_id, workflow.name, encode(record), digest, lane, delay)
+        return NewRun(run_id, workflow.name, encode(record), digest, lane, delay)
+
+    async def _begin(self, new: NewRun, has_own_id: bool) -> tuple[WorkflowHandle[Any], bool]:
         found, tracked = await self._keeper.begin(new)
+        assert found is not None, "it is of no series"
         stored = found.run if isinstance(found, RunLoan) else found
-        if stored.id == run_id and stored.digest != digest:
-            raise ConflictingRun(run_id, stored.workflow)
-        is_new = isinstance(found, RunLoan) or (stored.entries == 0 and stored.state is RunState.RUNNING and id is None)
+        if stored.id == new.id and stored.digest != new.digest:
+            raise ConflictingRun(new.id, stored.workflow)
+        is_new = isinstance(found, RunLoan) or (stored.entries == 0 and stored.state is RunState.RUNNING and has_own_id)
         return WorkflowHandle(stored.id, tracked, self), is_new
 
     async def result_of(self, tracked: Tracked) -> Any:
@@ -212,6 +218,9 @@ class Workflows(Administration):
             if tracked.ended is not None:
                 return outcome_of(tracked.id, tracked.ended)
             self._check_here()
+            if tracked.is_in_hand:
+                await stirred.wait()
+                continue
             loan = await self._ask("read a workflow", lambda: self._journal.run(tracked.id, watch=True))
             if tracked.ended is None and loan is None:
                 raise UnknownRun(tracked.id)

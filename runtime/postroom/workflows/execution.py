@@ -13,16 +13,19 @@ import anyio
 import attrs
 
 from ..changes import Watches
+from ..codec import UnreadableRecord
+from ..errors import PostroomError
 from ..event import Event
 from ..journal import Entry, RunLoan, RunState
 from ..journalling import Backstage
 from ..services import Scope
+from ..store_errors import UnknownResult
 from .changes import StepChange, StepChangeKind
 from .declaring import Step, Workflow
 from .records import Done, Failure, Kind, Moment, entry, read_event
 from .replay import Mismatch, Replay
 from .staging import Buffer, Stash, Waiting
-from .times import WallTime
+from .times import StoreTime
 
 RECORD_WITHIN: Final = 30.0
 """How long a step that is done waits for the store to know it; then the run is left for others."""
@@ -45,7 +48,7 @@ REST_AFTER: Final = 60.0
 """How long a run has only waited, and how much longer it will at the least, when its process lays it down."""
 
 LONGEST_REST: Final = 3600.0
-"""How long it is laid down at the most: a signal that got lost on the way is found then."""
+"""How long it is laid down at the most."""
 
 
 @attrs.define(eq=False)
@@ -80,8 +83,10 @@ class Execution:
         is_undoing: Its function has ended, and will not be gone on with.
         stuck: Paths of steps whose compensation has failed for good.
         seeking: The workflow only runs to find the steps of these paths.
-        stirred: Set, and made anew, whenever something came from outside.
+        found, stalled: Where it seeks or is replayed: set once all of these were found, or something goes no further.
+        in_doubt: While it seeks: steps that are not on record may have begun in another process.
         expired: Scopes of nested workflows that have run out of time, by prefix.
+        limits: Scopes of workflows whose time runs once they do what is not on record, and its end, by prefix.
         waits: When each of its tasks that only wait will go on by itself, on the loop's clock.
         rest: For how long it is laid down, with the reason `RESTING`.
         rested_with: The signals that it knew when it was laid down.
@@ -91,11 +96,11 @@ class Execution:
     workflow: Workflow[Any]
     loan: RunLoan
     backstage: Backstage
-    times: WallTime
     threads: anyio.CapacityLimiter
     watches: Watches[StepChange]
     cause: Event
     services: Scope = attrs.field(kw_only=True)
+    times: StoreTime = attrs.field(init=False)
     token: int = attrs.field(init=False)
     id: str = attrs.field(init=False)
     state: RunState = attrs.field(init=False)
@@ -106,14 +111,15 @@ class Execution:
     mismatch: Mismatch | None = attrs.field(default=None, init=False)
     finished: dict[str, Finished] = attrs.field(factory=dict, init=False)
     running: dict[str, Step[Any]] = attrs.field(factory=dict, init=False)
-    interrupted: dict[str, Step[Any]] = attrs.field(factory=dict, init=False)
     is_undoing: bool = attrs.field(default=False, init=False)
     stuck: list[str] = attrs.field(factory=list, init=False)
     seeking: set[str] | None = attrs.field(default=None, init=False)
-    found: anyio.Event = attrs.field(factory=anyio.Event, init=False)
-    stalled: anyio.Event = attrs.field(factory=anyio.Event, init=False)
-    stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
+    in_doubt: bool = attrs.field(default=False, init=False)
+    found: anyio.Event | None = attrs.field(default=None, init=False)
+    stalled: anyio.Event | None = attrs.field(default=None, init=False)
+    _stirred: anyio.Event | None = attrs.field(default=None, init=False)
     expired: dict[str, anyio.CancelScope] = attrs.field(factory=dict, init=False)
+    limits: dict[str, tuple[anyio.CancelScope, float]] = attrs.field(factory=dict, init=False)
     waits: list[float] = attrs.field(factory=list, init=False)
     active_at: float = attrs.field(init=False)
     rest: float = attrs.field(default=0.0, init=False)
@@ -123,10 +129,11 @@ class Execution:
 
     def __attrs_post_init__(self) -> None:
         self.token, self.id, self.state = self.loan.token, self.loan.run.id, self.loan.run.state
+        self.times = StoreTime(self.loan.now, self.backstage.port.now)
         self.stash = Stash(self.id, self.cause, self.backstage)
         self.replay.load(self.loan.entries)
         self._rank = len(self.loan.entries)
-        self.active_at = anyio.current_time()
+        self.active_at = self.times.loop()
         for path, undone in self.replay.undone.items():
             self.stash.epilogue.extend(self.stash.hold(path, read_event(each)) for each in undone.events)
 
@@ -143,25 +150,43 @@ class Execution:
 
         Cancellation: is what it waits for.
         """
-        self.stalled.set()
+        if self.stalled is not None:
+            self.stalled.set()
+        self.go_live(path)
         for prefix, scope in self.expired.items():
             if path.startswith(prefix):
                 scope.cancel()
         await anyio.sleep_forever()
         raise AssertionError("or nothing has stopped it")
 
+    def is_expired(self, path: str) -> bool:
+        """Whether a nested workflow that this path is in has run out of time, as is on record."""
+        return any(path.startswith(prefix) for prefix in self.expired)
+
+    def go_live(self, path: str) -> bool:
+        """From here on the code does what is not on record: the time of the workflows around runs; whether any is left.
+        What is on record was done in time, however late it is when it is replayed."""
+        left = True
+        for prefix, (scope, due) in self.limits.items():
+            if path.startswith(prefix):
+                scope.deadline = self.times.loop_time(due)
+                if due <= self.times.now():
+                    scope.cancel()
+                    left = False
+        return left
+
     @contextmanager
     def waiting(self, due: float = math.inf) -> Iterator[None]:
         """A block in which a task only waits: until a time of day, for a signal, or for a deadline around it."""
         now = anyio.current_time()
-        until = min(now + max(0.0, due - self.times.now()), anyio.current_effective_deadline())
+        until = min(self.times.loop_time(due), anyio.current_effective_deadline())
         self.waits.append(until)
         self.active_at = now
         try:
             yield
         finally:
             self.waits.remove(until)
-            self.active_at = anyio.current_time()
+            self.active_at = self.times.loop()
 
     def rest_for(self) -> float:
         """For how long it may be laid down, since it only waits; 0 where it may not."""
@@ -177,7 +202,6 @@ class Execution:
         self.replay = Replay()
         self.replay.load(entries)
         self.reason, self.scope = None, anyio.CancelScope()
-        self.found, self.stalled = anyio.Event(), anyio.Event()
 
     def park(self, mismatch: Mismatch) -> None:
         """The journal does not fit the code."""
@@ -197,19 +221,35 @@ class Execution:
         """
         batch = [*self._pending, *entries]
         self._pending.clear()
-        known = False
-        with anyio.CancelScope(shield=True, deadline=anyio.current_time() + RECORD_WITHIN) as patience:
-            known = await self.backstage.ask(
-                "write to the journal of a workflow",
-                lambda: self.backstage.journal.record(self.token, batch, state),
-            )
-        if patience.cancelled_caught:
-            self.stop(Reason.LEAVING)
-        elif not known:
+        local = self.backstage.local
+        known = await self._stored(batch, state) if local is None else local.record_now(self.token, batch, state)
+        if not known and self.reason is not Reason.LEAVING:
             self.stop(Reason.LOST)
         if known and state is not None:
             self.state = state
         return known
+
+    async def _stored(self, batch: list[Entry], state: RunState | None) -> bool:
+        try:
+            return await self.backstage.ask(
+                "write to the journal of a workflow",
+                lambda: self.backstage.journal.record(self.token, batch, state),
+                RECORD_WITHIN,
+            )
+        except UnknownResult:
+            self.stop(Reason.LEAVING)
+            return False
+        except PostroomError:  # the store is gone for good; a nested workflow would undo what it can't record
+            self.stop(Reason.LEAVING)
+            raise
+
+    async def flush(self) -> None:
+        """Write what was to be written with the next record, where nothing else is coming.
+
+        Cancellation: as `record`.
+        """
+        if self._pending:
+            await self.record()
 
     async def recorded(self, *entries: Entry) -> None:
         """Write to the journal; where that can't be, never go on.
@@ -229,16 +269,28 @@ class Execution:
 
     def refresh(self, entries: tuple[Entry, ...]) -> None:
         """Take up what came from outside."""
-        self.active_at = anyio.current_time()
-        self.replay.signals.update(
-            (name, signal) for name, signal in _signals(entries).items() if name not in self.replay.signals
-        )
+        self.active_at = self.times.loop()
+        try:
+            self.replay.signals = {**_signals(entries), **self.replay.signals}
+        except UnreadableRecord as error:
+            if not self.is_undoing:  # which waits for no signals
+                self.park(Mismatch(str(error), "can't read that"))
         if any(each.kind == Kind.CANCEL for each in entries):
             self.replay.cancelled = True
             if not self.is_undoing:
                 self.stop(Reason.CANCELLED)
-        stirred, self.stirred = self.stirred, anyio.Event()
-        stirred.set()
+        if self._stirred is not None:
+            self._stirred.set()
+            self._stirred = None
+
+    async def stirred(self) -> None:
+        """Wait until something comes from outside.
+
+        Cancellation: changes nothing.
+        """
+        if self._stirred is None:
+            self._stirred = anyio.Event()
+        await self._stirred.wait()
 
     # Steps
 
@@ -252,8 +304,27 @@ class Execution:
         self.finished[path] = Finished(path, step, rank, undo, skipped)
         if self.seeking is not None:
             self.seeking.discard(path)
-            if not self.seeking:
+            if not self.seeking and self.found is not None:
                 self.found.set()
+
+    @property
+    def may_have_begun(self) -> bool:
+        """Whether steps that are not on record may have begun where the run was before."""
+        return self.loan.run.losses > 0 or self.replay.has_begun
+
+    def doubt(self, path: str, step: Step[Any], in_order: bool) -> None:
+        """A step that it comes to while it seeks is not on record; one that may have begun counts as interrupted."""
+        if not self.in_doubt or path in self.finished or self.is_expired(path):
+            return
+        if self.loan.run.losses > 0 or self.replay.may_have_begun(path):
+            self.later(self.interrupt(path, step, in_order))
+
+    def interrupt(self, path: str, step: Step[Any], in_order: bool) -> Entry:
+        """A step was cancelled half-way, and will not go on: it is to be undone. What is to be written of that."""
+        failure = Failure(self.times.now(), 1, "Cancelled", interrupted=True, in_order=in_order, name=step.name)
+        self.over(path, step, failure)
+        self.tell("interrupted", path, 1)
+        return entry(Kind.FAILED, path, failure)
 
     def hold(self, path: str, events: list[Waiting]) -> None:
         """The events of a step that is recorded wait for the end of the run."""

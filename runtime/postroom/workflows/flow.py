@@ -16,7 +16,7 @@ import anyio.lowlevel
 import attrs
 
 from ..checks import check_number
-from ..codec import message_of, type_of
+from ..codec import UnreadableRecord, message_of, type_of
 from ..errors import InvalidOption
 from ..event_types import Emitted
 from ..names import tokens_of_name
@@ -28,6 +28,7 @@ from .errors import InvalidWorkflow, NotSignalled, PermanentFailure, StepFailed,
 from .execution import Execution
 from .places import Place
 from .records import Kind, Moment, WrittenEvent, derived, entry, read_event, read_value, write_events
+from .replay import Mismatch
 from .stepping import perform
 from .undoing import undo
 
@@ -178,23 +179,32 @@ class Flow:
         run, prefix = self._run, f"{path}/"
         inner = Flow(run, Place(run.backstage.port, prefix))
         scope = anyio.CancelScope()
-        if run.replay.moment(Kind.TIMED_OUT, path) is not None:
+        is_expired = run.replay.moment(Kind.TIMED_OUT, path) is not None
+        if is_expired:
             run.expired[prefix] = scope
         elif what.timeout is not None and run.seeking is None:
+            is_new = run.replay.moment(Kind.WAIT, path) is None
             due = run.moment(Kind.WAIT, path, lambda: run.times.now() + (what.timeout or 0.0))
-            scope.deadline = anyio.current_time() + max(0.0, due - run.times.now())
+            if is_new:
+                await run.recorded()  # or its time would begin anew in another process
+            run.limits[prefix] = (scope, due)
+            if is_new:
+                run.go_live(prefix)
         error: Exception
         try:
             with scope:
-                return await what.function(inner, *arguments)
-            assert what.timeout is not None or prefix in run.expired, "or its deadline would never come"
+                value = await what.function(inner, *arguments)
+                if not is_expired:
+                    return value
+            assert what.timeout is not None or is_expired, "or its deadline would never come"
             error = WorkflowTimeout(what.name, what.timeout or 0.0)
-            if prefix not in run.expired:
+            if not is_expired:
                 await run.recorded(entry(Kind.TIMED_OUT, path, Moment(run.times.now())))
         except Exception as failure:
-            error = failure
+            error = WorkflowTimeout(what.name, what.timeout or 0.0) if is_expired else failure
         finally:
             run.expired.pop(prefix, None)
+            run.limits.pop(prefix, None)
         if run.reason is not None:
             await run.halt()
         if run.seeking is None:
@@ -224,7 +234,11 @@ class Flow:
             if run.seeking is None:
                 run.later(entry(Kind.EMIT, path, _written(waiting.draft)))
         else:
-            waiting = run.stash.hold(path, read_event(known))
+            try:
+                waiting = run.stash.hold(path, read_event(known))
+            except UnreadableRecord as error:
+                run.park(Mismatch(f"event {path}", f"can't read it ({error})"))
+                await run.halt()
         run.hold(path, [waiting])
         return waiting.receipt
 
@@ -243,6 +257,12 @@ class Flow:
         if is_new and run.seeking is not None:
             await run.halt(path)
         due = run.moment(Kind.SLEEP, path, lambda: run.times.now() + seconds)
+        if due > run.times.now() and (
+            run.is_expired(path)
+            or (run.in_doubt and not run.seeking)
+            or (run.seeking is None and not run.go_live(path))
+        ):
+            await run.halt(path)  # nobody has come past this
         if is_new:
             await run.recorded()
         with run.waiting(due):
@@ -261,6 +281,7 @@ class Flow:
         Raises:
             PermanentFailure: the signal says that it has failed.
             NotSignalled: it did not come in time.
+            UnreadableRecord: its value is not what `type` says.
             InvalidName, InvalidOption: it can't be one.
 
         Cancellation: changes nothing.
@@ -279,12 +300,14 @@ class Flow:
                 await run.recorded()
         if run.replay.moment(Kind.TIMED_OUT, path) is not None:
             raise NotSignalled(name, within or 0.0)
+        if name not in run.replay.signals and (
+            run.seeking is not None or run.is_expired(path) or not run.go_live(path)
+        ):
+            await run.halt(path)
         with anyio.move_on_after(max(0.0, due - run.times.now())):
             while name not in run.replay.signals:
-                if run.seeking is not None:
-                    await run.halt(path)
                 with run.waiting():
-                    await run.stirred.wait()
+                    await run.stirred()
         signal = run.replay.signals.get(name)
         if signal is None:
             await run.recorded(entry(Kind.TIMED_OUT, path, Moment(run.times.now())))

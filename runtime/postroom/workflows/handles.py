@@ -25,19 +25,30 @@ class Tracked:
 
     Attributes:
         ended: How it ended, where that was here.
+        created_at: When the run began that was in hand here last.
+        is_in_hand: It has begun here, and nothing has been heard of it since: whoever waits need not ask.
         stirred: Set, and made anew, whenever something has happened to it.
     """
 
     id: str
     watches: Watches[StepChange] = attrs.field(factory=Watches, init=False)
     ended: Ended | None = attrs.field(default=None, init=False)
+    created_at: float = attrs.field(default=0.0, init=False)
+    is_in_hand: bool = attrs.field(default=False, init=False)
     stirred: anyio.Event = attrs.field(factory=anyio.Event, init=False)
     __weakref__: Any = attrs.field(init=False, repr=False)
 
     def stir(self) -> None:
         """Wake whoever waits for it."""
+        self.is_in_hand = False
         stirred, self.stirred = self.stirred, anyio.Event()
         stirred.set()
+
+    def forget_unless(self, run: StoredRun) -> None:
+        """Forget how it ended where that is not how the store has it: another run of this id has begun since then, or
+        it was undone elsewhere."""
+        if self.ended is not None and (self.ended.state, self.created_at) != (run.state, run.created_at):
+            self.ended = None
 
     def end(self, ended: Ended) -> None:
         """It has ended here; or stopped, which others may change."""

@@ -29,7 +29,6 @@ from .execution import Execution, Reason
 from .keeping import staged_events
 from .records import Done, Failure, Input, Result, read, undoing_of, write_value
 from .replay import Mismatch, Replay
-from .times import WallTime
 
 FORMAT: Final = 1
 
@@ -189,9 +188,8 @@ async def replay_history(workflow: Workflow[Any], history: RunHistory) -> Replay
             input = read(history.input, Input, "input of a workflow")
             run = Execution(
                 workflow,
-                RunLoan(0, stored, history.entries),
+                RunLoan(0, stored, history.entries, backstage.time()),
                 backstage,
-                WallTime(backstage),
                 anyio.CapacityLimiter(1),
                 Watches[StepChange](),
                 Event(history.workflow, id=history.id, origin=input.origin),
@@ -224,6 +222,7 @@ async def replay_history(workflow: Workflow[Any], history: RunHistory) -> Replay
 async def _mismatch(run: Execution, input: Input, history: RunHistory) -> Mismatch | None:
     """Where the code and the journal differ."""
     run.seeking, run.stash.muted = set(run.replay.steps), True
+    stalled = run.stalled = anyio.Event()
     driver = Driver(run, input, lambda _ended: None)
     ended: list[tuple[Any, BaseException | None]] = []
     async with anyio.create_task_group() as tasks:
@@ -233,7 +232,7 @@ async def _mismatch(run: Execution, input: Input, history: RunHistory) -> Mismat
             tasks.cancel_scope.cancel()
 
         async def give_up() -> None:
-            await run.stalled.wait()
+            await stalled.wait()
             await anyio.sleep(SEEK_WITHIN if run.seeking else 0)
             tasks.cancel_scope.cancel()
 

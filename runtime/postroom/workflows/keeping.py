@@ -88,11 +88,13 @@ class Keeper:
     _working: dict[int, str] = attrs.field(factory=dict, init=False)  # what has arrived and is not done with
     _early: set[str] = attrs.field(factory=set, init=False)  # heard of before it was at work here
     _reserved: int = attrs.field(default=0, init=False)  # places for what is being asked for
+    _ids: dict[str, Execution] = attrs.field(factory=dict, init=False)  # the newest of each
     _rests_at: float = attrs.field(default=-math.inf, init=False)
     _is_lost: bool = attrs.field(default=False, init=False)
     _stop_for: Reason | None = attrs.field(default=None, init=False)
     _leaving: bool = attrs.field(default=False, init=False)
     _others_wait: bool = attrs.field(default=True, init=False)  # in the journal, as far as is known
+    _came: bool = attrs.field(default=False, init=False)  # another one, since they were last asked for
     _events: Events = attrs.field(factory=lambda: Events(staged_events), init=False)  # type: ignore[arg-type]  # see there
 
     def __attrs_post_init__(self) -> None:
@@ -101,25 +103,30 @@ class Keeper:
 
     # Beginning
 
-    async def begin(self, new: NewRun) -> tuple[RunLoan | StoredRun, Tracked]:
-        """Begin a run; have it at once where there is room, and nobody waits for that.
+    async def begin(self, new: NewRun) -> tuple[RunLoan | StoredRun | None, Tracked]:
+        """Begin a run; have it at once where there is room, and nobody waits for that. None where its series is over.
 
         Cancellation: noticed once it was begun.
         """
         tracked = self.tracked(new.id)
-        lend = self._room() > 0 and not self._others_wait and not self._leaving and not new.delay
+        room = self._room()
+        has_place = room > self.capacity // 2 or (room > 0 and not self._others_wait)  # or else it would overtake them
+        lend = has_place and not self._leaving and not new.delay
         self._reserved += lend
         try:
             found = await self.backstage.begin(new, lend, self.listener)
         finally:
             self._reserved -= lend
         if isinstance(found, RunLoan):
+            tracked.is_in_hand = True
             self._arrive([found])
-        elif found.id != new.id:
+        elif found is not None and found.id != new.id:
             tracked = self.tracked(found.id)
-        if not lend:
-            self._others_wait = True
-            self._stir()
+        stored = found.run if isinstance(found, RunLoan) else found
+        if stored is not None:
+            tracked.forget_unless(stored)
+        if not lend and found is not None:
+            self.mail()
         return found, tracked
 
     def _room(self) -> int:
@@ -147,7 +154,7 @@ class Keeper:
             async with anyio.create_task_group() as self._tasks:
                 self.ready.set()
                 while True:
-                    news = self._news
+                    news = self._news = anyio.Event()
                     if not self._reserved and len(self.runs) == len(self._working):
                         self._early.clear()
                     if self._is_lost:
@@ -176,6 +183,7 @@ class Keeper:
         """Take up what waits, as far as there is room; seconds until it is worth looking again."""
         if not self.known or (self._leaving and self.backstage.is_durable):  # on Local nobody else will
             return None
+        in_turn, next_due = 0, math.inf  # of the workflows that have nothing to be taken up now
         while True:
             free = self._room()
             if free <= 0:
@@ -183,24 +191,32 @@ class Keeper:
                 return None
             if not self._others_wait and not self.backstage.is_durable:
                 return None
-            share = max(1, free // len(self.known))
-            names = list(self.known)[:free]
+            if not in_turn:
+                self._came = False
+            asked = max(1, free // 2)  # the rest is for those that begin meanwhile
+            share = max(1, asked // len(self.known))
+            names = list(self.known)[:asked]
             self.known.update((name, self.known.pop(name)) for name in names)  # the others come first next time
-            self._reserved += free
+            self._reserved += asked
             try:
                 taken = await self.backstage.take(dict.fromkeys(names, share), self.listener)
             finally:
-                self._reserved -= free
+                self._reserved -= asked
             self._arrive(taken.loans)
-            if taken.next_due == 0 or (taken.loans and len(names) < len(self.known)):
+            if taken.next_due == 0:
+                in_turn, next_due = 0, math.inf
                 continue
-            self._others_wait = taken.next_due == 0 or (taken.next_due is not None and not self._leaving)
+            in_turn += len(names)
+            next_due = min(next_due, math.inf if taken.next_due is None else taken.next_due)
+            if in_turn < len(self.known):
+                continue
+            if self._came:  # perhaps of one that was asked for before
+                in_turn, next_due = 0, math.inf
+                continue
+            self._others_wait = next_due < math.inf and not self._leaving
             self._tell_changed()
-            wait = LOOK_EVERY if self.backstage.is_durable else None
-            if taken.next_due is None:
-                return wait
-            due = max(taken.next_due, SHORTEST_WAIT)
-            return due if wait is None else min(wait, due)
+            wait = min(LOOK_EVERY if self.backstage.is_durable else math.inf, max(next_due, SHORTEST_WAIT))
+            return None if wait == math.inf else wait
 
     async def _work(self, loan: RunLoan) -> None:
         try:
@@ -218,29 +234,33 @@ class Keeper:
             self._tell_changed()
 
     def _tell_changed(self) -> None:
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
+        self._changed.set()
 
     async def _drive(self, run: Execution) -> None:
-        self.runs[run.token] = run
+        self.runs[run.token] = self._ids[run.id] = run
         if run.id in self._early:
             self._early.discard(run.id)
             self._on_heard(run.id)
         tracked = self.tracked(run.id)
+        tracked.created_at = run.loan.run.created_at
         input = read(run.loan.run.input, Input, "input of a workflow")
         journal, token = self.backstage.journal, run.token
         try:
             if self._stop_for is not None:
                 run.stop(self._stop_for)
             await Driver(run, input, tracked.end).drive()
+            if run.reason is not None:
+                tracked.stir()  # it goes on elsewhere: whoever waits asks the store from now on
             if run.reason in (Reason.LEAVING, Reason.RESTING):
                 rest = run.rest if run.reason is Reason.RESTING else 0.0
                 with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
-                    await self.backstage.ask("hand a workflow back", lambda: journal.hand_back(token, rest))
-                    if rest:
-                        await self._look_once_more(run)
+                    await run.flush()
+                    known = await self._known_of(run) if rest else None
+                    await self.backstage.ask("hand a workflow back", lambda: journal.hand_back(token, rest, known))
         finally:
             del self.runs[token]
+            if self._ids.get(run.id) is run:
+                del self._ids[run.id]
 
     def _lay_down(self) -> None:
         """Have runs that only wait, and for long, do so in the journal: others get their places."""
@@ -254,17 +274,17 @@ class Keeper:
                 run.rested_with = frozenset(run.replay.signals)
                 run.stop(Reason.RESTING)
 
-    async def _look_once_more(self, run: Execution) -> None:
-        """What came from outside while a run was laid down has found nobody to tell: write to it, so that it is up."""
+    async def _known_of(self, run: Execution) -> int:
+        """How many entries a run has that it knew when it was told to rest: what came from outside since then has found
+        nobody to tell, and the store does not lay it down with more."""
         loan = await self.backstage.ask("read a workflow", lambda: self.backstage.journal.run(run.id))
-        if loan is None or loan.run.owner is not None:
-            return
-        if any(
+        if loan is None:
+            return 0
+        unheard = any(
             each.kind == Kind.CANCEL or (each.kind == Kind.SIGNAL and each.key not in run.rested_with)
             for each in loan.entries
-        ):
-            nudge = entry(Kind.NOW, f"rest {run.token}", Moment(self.times.now()))
-            await self.backstage.ask("signal a workflow", lambda: self.backstage.journal.signal(run.id, nudge))
+        )
+        return 0 if unheard else len(loan.entries)
 
     async def _opened(self, loan: RunLoan) -> Execution | None:
         """A run as this process works on it; one whose journal can't be read is parked."""
@@ -276,7 +296,6 @@ class Keeper:
                 self.known[stored.workflow],
                 loan,
                 self.backstage,
-                self.times,
                 self.threads,
                 self.tracked(stored.id).watches,
                 cause,
@@ -284,6 +303,11 @@ class Keeper:
             )
         except UnreadableRecord as error:
             result = Result(journal=str(error), code="can't read that")
+            if stored.losses:  # which are forgotten once it is resumed
+                begun = entry(Kind.BEGUN, "", Moment(loan.now))
+                await self.backstage.ask(
+                    "write to the journal of a workflow", lambda: self.backstage.journal.record(loan.token, [begun])
+                )
             self.backstage.log.write(WORKFLOW_PARKED, stored.workflow, stored.id, result.journal, result.code)
             await self.backstage.conclude(loan.token, RunState.PARKED, encode(result), [], 0.0)
             self.tracked(stored.id).stir()
@@ -292,16 +316,15 @@ class Keeper:
     # News
 
     def _stir(self) -> None:
-        news, self._news = self._news, anyio.Event()
-        news.set()
+        self._news.set()
 
     def mail(self) -> None:
         """There may be runs to take up."""
-        self._others_wait = True
+        self._others_wait = self._came = True
         self._stir()
 
     def _on_heard(self, id: str) -> None:
-        if any(run.id == id for run in self.runs.values()):
+        if id in self._ids:
             self._heard[id] = None
             self._stir()
         elif self._reserved or id in self._working.values():
@@ -328,9 +351,9 @@ class Keeper:
             del self._heard[id]
             loan = await self.backstage.ask("read a workflow", partial(self.backstage.journal.run, id))
             entries = () if loan is None else loan.entries
-            for run in tuple(self.runs.values()):
-                if run.id == id:
-                    run.refresh(entries)
+            run = self._ids.get(id)
+            if run is not None:
+                run.refresh(entries)
 
     # Leaving
 
@@ -373,4 +396,5 @@ class Keeper:
 
     async def _wait_until_empty(self) -> None:
         while self._working or (self._others_wait and self.known and not self.backstage.is_durable):
+            self._changed = anyio.Event()
             await self._changed.wait()

@@ -25,6 +25,15 @@ T = TypeVar("T")
 
 VERSION: Final = 1
 
+MOST_TOLD: Final = 5
+"""Errors of a group that are told one by one."""
+
+SAME: Final = msgspec.Raw(b"")
+"""Stands for the same: it is not written. An optional field won't do, since of a union msgspec reads nothing raw."""
+
+_SIMPLE: Final = frozenset({bool, int})
+_SURELY_EXACT: Final = 2**53
+
 
 class Kind(enum.StrEnum):
     """What an entry of a journal says."""
@@ -40,6 +49,9 @@ class Kind(enum.StrEnum):
     CANCEL = "cancel"
     NOW = "now"
     EMIT = "emit"
+    BEGUN = "begun"
+    """A step of this path was interrupted, and begins again when the run goes on. With an empty key: some step may have
+    been, since the run was lost with its process."""
 
 
 class WrittenEvent(msgspec.Struct, omit_defaults=True):
@@ -65,14 +77,14 @@ class Done(msgspec.Struct, omit_defaults=True):
     """A step that has finished.
 
     Attributes:
-        undo: What its compensation gets, where that is not its value.
+        undo: What its compensation gets, where that is not its value; else `SAME`, or empty.
         in_order: It was asked for by its place in the code, not by a key or side by side with others.
     """
 
     at: float
     attempts: int
     value: msgspec.Raw = msgspec.Raw(b"null")
-    undo: msgspec.Raw | None = None
+    undo: msgspec.Raw = SAME
     skipped: bool = False
     in_order: bool = True
     events: list[WrittenEvent] = []
@@ -177,6 +189,8 @@ def write_value(value: object, hint: Any, what: str) -> msgspec.Raw:
     Raises:
         NotPortable: it would not come back as it is; with the path of what would not.
     """
+    if value is None or (type(value) in _SIMPLE and -_SURELY_EXACT < value < _SURELY_EXACT):  # type: ignore[operator]
+        return msgspec.Raw(_encoder.encode(value))  # most are, and need no looking at
     try:
         written = portable_json(value)
     except NotPortable as error:
@@ -252,5 +266,7 @@ def undoing_of(error: BaseException, at: float) -> Undoing:
     failed = next((each for each in leaves if isinstance(each, StepFailed)), None)
     if failed is None:
         error = leaves[0] if len(leaves) == 1 else error
-        return Undoing(at, False, None, type_of(error), message_of(error), text_of(error))
+        message = "; ".join(f"{type_of(each)}: {message_of(each)}" for each in leaves[:MOST_TOLD])
+        message = message if len(leaves) > 1 else message_of(error)
+        return Undoing(at, False, None, type_of(error), message, text_of(error))
     return Undoing(at, False, failed.step, failed.type, failed.message, text_of(failed.__cause__ or failed))

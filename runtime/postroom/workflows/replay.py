@@ -113,6 +113,15 @@ class Replay:
         """A time that was recorded."""
         return self._moments.get((kind.value, key))
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any step is said to have begun, and nothing of its end is known."""
+        return any(kind == Kind.BEGUN for kind, _ in self._moments)
+
+    def may_have_begun(self, path: str) -> bool:
+        """Whether a step that is not on record may have begun: it is said to have, or any may."""
+        return self.moment(Kind.BEGUN, path) is not None or self.moment(Kind.BEGUN, "") is not None
+
     def event(self, key: str) -> WrittenEvent | None:
         """An event that the workflow itself has emitted before."""
         return self._events.get(key)

@@ -14,6 +14,7 @@ from cronsim import CronSim, CronSimError
 
 from ..checks import check_number
 from ..errors import InvalidOption
+from ..store_errors import UnknownResult
 from .times import WallTime
 
 Slots: TypeAlias = Callable[[float], float]
@@ -52,13 +53,13 @@ class Schedule:
 
     Attributes:
         name: Of the schedule; the beginning of its runs' ids.
-        left: Slots that are still to come; None for no end.
+        times: Runs after which it ends, in all processes together; None for no end.
         stopped: It begins nothing any more.
     """
 
     name: str
     _slots: Slots
-    left: int | None
+    times: int | None
     stopped: bool = attrs.field(default=False, init=False)
     _stopping: anyio.Event = attrs.field(factory=anyio.Event, init=False)
 
@@ -67,8 +68,8 @@ class Schedule:
         self.stopped = True
         self._stopping.set()
 
-    async def serve(self, begin: Callable[[str], Awaitable[str]], times: WallTime) -> None:
-        """Begin runs at their times.
+    async def serve(self, begin: Callable[[str], Awaitable[bool]], times: WallTime) -> None:
+        """Begin runs at their times, until `begin` says that there were enough.
 
         Cancellation: is one end of it.
         """
@@ -82,8 +83,13 @@ class Schedule:
                 await self._stopping.wait()
             if self.stopped:
                 return
-            await begin(f"{self.name}:{datetime.fromtimestamp(slot, UTC):%Y-%m-%dT%H:%M:%S.%f}")
-            if self.left is not None:
-                self.left -= 1
-                if not self.left:
+            await self._begin(begin, f"{self.name}:{datetime.fromtimestamp(slot, UTC):%Y-%m-%dT%H:%M:%S.%f}")
+
+    async def _begin(self, begin: Callable[[str], Awaitable[bool]], id: str) -> None:
+        while not self.stopped:
+            try:
+                if not await begin(id):
                     self.stop()
+                return
+            except UnknownResult:  # the store has been silent for long; the id makes it the same run
+                continue

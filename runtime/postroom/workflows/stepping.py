@@ -14,8 +14,20 @@ from .attempts import Attempts, Exhausted, called
 from .context import StepContext
 from .declaring import Skip, Step, StepAnswer
 from .errors import StepFailed
-from .execution import GOES_ON_ELSEWHERE, Execution
-from .records import Done, Failure, Kind, derived, entry, failure_of, read_event, read_value, write_events, write_value
+from .execution import GOES_ON_ELSEWHERE, Execution, Reason
+from .records import (
+    Done,
+    Failure,
+    Kind,
+    Moment,
+    derived,
+    entry,
+    failure_of,
+    read_event,
+    read_value,
+    write_events,
+    write_value,
+)
 from .replay import Mismatch
 from .staging import Buffer, current_buffer
 
@@ -52,7 +64,10 @@ async def perform(
     if known is not None:
         await anyio.lowlevel.checkpoint()
         return await _again(run, step, path, known)
-    if run.seeking is not None or any(path.startswith(prefix) for prefix in run.expired):
+    if run.seeking is not None:
+        run.doubt(path, step, in_order)
+        await run.halt(path)
+    if run.is_expired(path) or not run.go_live(path):
         await run.halt(path)
     return await _now(run, step, path, in_order, arguments, options)
 
@@ -67,12 +82,13 @@ async def _again(run: Execution, step: Step[Any], path: str, known: Done | Failu
         raise failed from RemoteFailure(known.type, known.message, known.traceback)
     try:
         output = read_value(known.value, step.hint, f"result of step {path}")
-        undo = output if known.undo is None else read_value(known.undo, Any, f"compensation input of step {path}")
+        undo = read_value(known.undo, Any, f"compensation input of step {path}") if known.undo else output
+        events = [run.stash.hold(path, read_event(each)) for each in known.events]
     except UnreadableRecord as error:
         run.park(Mismatch(f"step {path}, which finished,", f"can't read what it returned ({error})"))
         await run.halt()
     run.over(path, step, known, undo)
-    run.hold(path, [run.stash.hold(path, read_event(each)) for each in known.events])
+    run.hold(path, events)
     return output
 
 
@@ -98,7 +114,7 @@ async def _now(
         lambda number, error, wait: run.tell("retrying", path, number, type(error).__name__),
     )
     run.running[path] = step
-    run.active_at = anyio.current_time()
+    run.active_at = run.times.loop()
     try:
         answer, count = await attempts.run(attempt)
         output, undo, done = _written(run, step, path, answer, count, in_order)
@@ -119,6 +135,7 @@ async def _now(
     run.over(path, step, done, undo)
     run.hold(path, buffers[0].events)
     run.tell("skipped" if done.skipped else "finished", path, count)
+    await run.backstage.breathe()
     return output
 
 
@@ -137,7 +154,7 @@ def _written(
     done.value = write_value(output, step.hint, f"result of step {path}")
     if run.backstage.portable:
         output = read_value(done.value, step.hint, f"result of step {path}")
-        undo = output if done.undo is None else read_value(done.undo, Any, f"compensation input of step {path}")
+        undo = read_value(done.undo, Any, f"compensation input of step {path}") if done.undo else output
     return output, undo, done
 
 
@@ -165,15 +182,16 @@ async def _interrupted(run: Execution, step: Step[Any], path: str, in_order: boo
     """A step was cancelled half-way; where its run goes on elsewhere, it begins again there."""
     for buffer in buffers:
         buffer.close("its step was cancelled")
-    if run.reason in GOES_ON_ELSEWHERE or not buffers:
+    if not buffers:
         return
-    failure = Failure(run.times.now(), 1, "Cancelled", interrupted=True, in_order=in_order, name=step.name)
+    if run.reason in GOES_ON_ELSEWHERE or run.reason is Reason.PARKED:
+        run.later(entry(Kind.BEGUN, path, Moment(run.times.now())))  # it may be cancelled before it begins again
+        return
+    record = run.interrupt(path, step, in_order)
     if run.reason is None:  # by the code's own doing, which may go on; it would not do without the record
-        await run.record(entry(Kind.FAILED, path, failure))
+        await run.record(record)
     else:
-        run.later(entry(Kind.FAILED, path, failure))
-    run.over(path, step, failure)
-    run.tell("interrupted", path, 1)
+        run.later(record)
 
 
 async def in_step(run: Execution, buffer: Buffer, number: int, call: Call) -> Any:

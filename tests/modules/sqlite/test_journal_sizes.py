@@ -38,7 +38,7 @@ def cycle(driver: Driver, number: int) -> None:
     driver.run(journalling.record, loan.token, [Entry("step", "x")], None)
     (taken,) = driver.run(journalling.take, {"ship": 1, "other": 5}).loans
     driver.run(journalling.signal, taken.run.id, Entry("signal", f"s{number}"))
-    driver.run(journalling.hand_back, taken.token, 0.0)
+    driver.run(journalling.hand_back, taken.token, 0.0, None)
     assert driver.run(journalling.run, taken.run.id, True) is not None
     for states in (None, [RunState.PARKED], [RunState.CANCELLED]):
         for workflow in ("ship", None):

@@ -53,7 +53,7 @@ def test_what_version_1_had_is_as_it_was(path: Path) -> None:
     schema.migrate(db, str(path))
     after = tables_of(db)
     assert {name: after[name] for name in before} == before
-    assert set(after) - set(before) >= {"runs", "run_entries", "run_watchers", "run_notices"}
+    assert set(after) - set(before) >= {"runs", "run_entries", "run_series", "run_watchers", "run_notices"}
 
 
 def test_a_migrated_file_has_the_tables_of_a_new_one(path: Path) -> None:

@@ -27,9 +27,12 @@ class RedisJournal:
     async def _call(self, script: scripts.Script, *arguments: Any) -> Any:
         return wire.answer(await self._caller.call(self._link, script, *arguments))
 
-    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun:
+    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun | None:
         own = (new.id, new.workflow, wire.raw(new.input), wire.raw(new.digest), new.lane, wire.micro(new.delay))
-        is_loan, fields = await self._call(scripts.RUN_BEGIN, number, *own, lend)
+        found = await self._call(scripts.RUN_BEGIN, number, *own, lend, new.series, new.most)
+        if found is None:
+            return None
+        is_loan, fields = found
         return _loan(fields) if is_loan else _stored(fields)
 
     async def take(self, workflows: Mapping[str, int]) -> Taken:
@@ -46,8 +49,9 @@ class RedisJournal:
             return None
         return refusal_of(answer) or [wire.published(fields) for fields in answer[1]]
 
-    async def hand_back(self, token: int, wait: float = 0.0) -> bool:
-        return cast("bool", await self._call(scripts.RUN_BACK, token, wire.micro(wait)))
+    async def hand_back(self, token: int, wait: float = 0.0, known: int | None = None) -> bool:
+        least = -1 if known is None else known
+        return cast("bool", await self._call(scripts.RUN_BACK, token, wire.micro(wait), least))
 
     async def reclaim(self, holding: Collection[int]) -> None:
         await self._call(scripts.RUN_RECLAIM, list(holding))
@@ -88,5 +92,6 @@ def _stored(fields: Sequence[Any]) -> StoredRun:
 
 
 def _loan(fields: Sequence[Any]) -> RunLoan:
-    token, run, entries = fields
-    return RunLoan(token, _stored(run), tuple(Entry(kind, key, body) for _, kind, key, body in sorted(entries)))
+    token, run, entries, now = fields
+    written = tuple(Entry(kind, key, body) for _, kind, key, body in sorted(entries))
+    return RunLoan(token, _stored(run), written, now)

@@ -21,9 +21,9 @@ class SqliteJournal:
 
     _run: Run
 
-    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun:
+    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun | None:
         return cast(
-            "RunLoan | StoredRun", await self._run(partial(journalling.begin, number=number, new=new, lend=lend))
+            "RunLoan | StoredRun | None", await self._run(partial(journalling.begin, number=number, new=new, lend=lend))
         )
 
     async def take(self, workflows: Mapping[str, int]) -> Taken:
@@ -36,8 +36,8 @@ class SqliteJournal:
         step = partial(journalling.conclude, token=token, state=state, result=result, events=events, keep=keep)
         return cast("Answer | None", await self._run(step))
 
-    async def hand_back(self, token: int, wait: float = 0.0) -> bool:
-        return cast("bool", await self._run(partial(journalling.hand_back, token=token, wait=wait)))
+    async def hand_back(self, token: int, wait: float = 0.0, known: int | None = None) -> bool:
+        return cast("bool", await self._run(partial(journalling.hand_back, token=token, wait=wait, known=known)))
 
     async def reclaim(self, holding: Collection[int]) -> None:
         await self._run(partial(journalling.reclaim, holding=holding))

@@ -20,6 +20,12 @@ INSERT INTO runs (number, id, workflow, state, awake, due, owner, token, begun_b
 VALUES (?, ?, ?, 'running', 'running', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
+_COUNT_IN_SERIES: Final = """
+INSERT INTO run_series SELECT ?1, 1 WHERE ?2 > 0
+ON CONFLICT (name) DO UPDATE SET count = count + 1 WHERE count < ?2
+RETURNING count
+"""
+
 _NEXT_DUE: Final = "SELECT min(due) FROM runs WHERE workflow = ? AND due IS NOT NULL"
 
 _LENT: Final = "SELECT number, state FROM runs WHERE token = ? AND owner = ?"
@@ -53,10 +59,12 @@ SELECT name FROM each WHERE name IS NOT NULL
 _answers: Final = msgspec.msgpack.Decoder(list[Published])
 
 
-def begin(tx: Transaction, number: int, new: NewRun, lend: bool) -> RunLoan | StoredRun:
+def begin(tx: Transaction, number: int, new: NewRun, lend: bool) -> RunLoan | StoredRun | None:
     """See the contract."""
     row = runs.find(tx, runs.BY_ID, new.id) or (runs.find(tx, runs.BY_LANE, new.lane) if new.lane else None)
     if row is None:
+        if new.series and tx.db.execute(_COUNT_IN_SERIES, (new.series, new.most)).get is None:
+            return None
         return _begin(tx, number, new, lend)
     if row.state not in OVER:
         runs.watch(tx, row)
@@ -76,7 +84,7 @@ def _begin(tx: Transaction, number: int, new: NewRun, lend: bool) -> RunLoan | S
         *(*times, 0, new.lane),
     )
     if token is not None:
-        return RunLoan(token, begun)
+        return RunLoan(token, begun, now=wall)
     runs.mail(tx)
     return begun
 
@@ -97,7 +105,7 @@ def take(tx: Transaction, workflows: Mapping[str, int]) -> Taken:
 
 def _loan(tx: Transaction, row: Row) -> RunLoan:
     assert row.token is not None, "nobody has it"
-    return RunLoan(row.token, runs.stored(tx, row), runs.entries_of(tx, row.number))
+    return RunLoan(row.token, runs.stored(tx, row), runs.entries_of(tx, row.number), tx.clock.wall())
 
 
 # What is done with a loan
@@ -148,11 +156,12 @@ def conclude(tx: Transaction, token: int, state: RunState, result: bytes, events
     return answer
 
 
-def hand_back(tx: Transaction, token: int, wait: float) -> bool:
+def hand_back(tx: Transaction, token: int, wait: float, known: int | None) -> bool:
     """See the contract."""
     found = _lent(tx, token)
     if found is not None:
-        runs.wait(tx, [found[0]], tx.now + wait)
+        has_more = known is not None and runs.count_of(tx, found[0]) > known
+        runs.wait(tx, [found[0]], tx.now if has_more else tx.now + wait)
     return found is not None
 
 
@@ -207,7 +216,7 @@ def run(tx: Transaction, id: str, watch: bool) -> RunLoan | None:
         return None
     if watch and row.state not in OVER:
         runs.watch(tx, row)
-    return RunLoan(0, runs.stored(tx, row), runs.entries_of(tx, row.number))
+    return RunLoan(0, runs.stored(tx, row), runs.entries_of(tx, row.number), tx.clock.wall())
 
 
 def listing(

@@ -91,6 +91,12 @@ def stored(tx: Transaction, row: Row) -> StoredRun:
     )
 
 
+def count_of(tx: Transaction, run: int) -> int:
+    """How many entries a run's journal has."""
+    count, _ = cast("Any", tx.db.execute(_COUNT, (run,)).fetchone())
+    return cast("int", count)
+
+
 def entries_of(tx: Transaction, run: int) -> tuple[Entry, ...]:
     """What is written in a run's journal."""
     return tuple(Entry(*cast("Any", row)) for row in tx.db.execute(_ENTRIES, (run,)))

@@ -13,6 +13,7 @@ have a row in `records`.
 Workflows have a row in `runs`, which writing to the journal does not touch: what is written goes to `run_entries`, and
 says when. `due` is there while the run waits, `owner` while it is lent, `forget_at` once it is over. `token` is that of
 the last loan, so that one who concludes again finds the `answer`; `begun_by` and `call` name the call that began it.
+`run_series` counts how many have begun of what is to end after so many.
 
 A subscription with a rate has a row in `rates`, which says when its next delivery is due on average.
 
@@ -217,6 +218,11 @@ CREATE TABLE run_entries(
     at REAL NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (run, kind, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE run_series(
+    name TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE run_watchers(

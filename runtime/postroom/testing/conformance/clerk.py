@@ -35,7 +35,7 @@ class Clerk:
         """What the store keeps of workflows."""
         return cast("HasJournal", self.store).journal
 
-    async def begin(self, id: str = "a", *, lend: bool = True, **fields: Any) -> RunLoan | StoredRun:
+    async def begin(self, id: str = "a", *, lend: bool = True, **fields: Any) -> RunLoan | StoredRun | None:
         """Begin a run.
 
         Cancellation: as the store's.

@@ -40,7 +40,9 @@ async def a_begin_with_the_same_number_is_the_same_call(world: World) -> None:
         number = clerk.bare.next()
         first = await clerk.journal.begin(number, new_run("a"), lend=True)
         assert isinstance(first, RunLoan)
-        assert await clerk.journal.begin(number, new_run("a"), lend=True) == first
+        same = await clerk.journal.begin(number, new_run("a"), lend=True)
+        assert isinstance(same, RunLoan)
+        assert (same.token, same.run, same.entries) == (first.token, first.run, ())
         await clerk.journal.record(first.token, [step("x")])
         again = await clerk.journal.begin(number, new_run("a"), lend=True)
         assert isinstance(again, RunLoan)
@@ -123,3 +125,47 @@ async def what_is_over_does_not_begin_again(world: World) -> None:
         assert isinstance(found, StoredRun)
         assert (found.state, found.result, found.owner) == (RunState.SUCCEEDED, b"shipped", None)
         assert await two.take() == []
+
+
+@check(WORKFLOWS, has_store=True)
+async def of_a_series_so_many_runs_begin(world: World) -> None:
+    """In all sessions, and for good: whether they are over, or forgotten, or the sessions are gone. What does not begin
+    does not count."""
+    async with world.session() as second:
+        async with world.session() as first:
+            one, two = Clerk(first), Clerk(second)
+            assert await one.begin("z", series="none", most=0) is None
+            loan = await one.have("a", series="s", most=3)
+            number = one.bare.next()
+            assert await one.journal.begin(number, new_run("b", lane="l", series="s", most=3), lend=True) is not None
+            assert await one.journal.begin(number, new_run("b", lane="l", series="s", most=3), lend=True) is not None
+            assert isinstance(await two.begin("a", series="s", most=3), StoredRun)
+            busy = await two.begin("c", lane="l", series="s", most=3)
+            assert isinstance(busy, StoredRun)
+            assert busy.id == "b"
+            await one.conclude(loan, RunState.PARKED)
+            assert await one.journal.forget(["a"]) == 1
+        assert isinstance(await two.begin("c", lend=False, series="s", most=3), StoredRun)
+        for _ in range(2):
+            assert await two.begin("d", series="s", most=3) is None
+        assert await two.journal.run("d") is None
+        assert isinstance(await two.begin("c", series="s", most=3), StoredRun)
+        assert isinstance(await two.begin("d", series="other", most=1), RunLoan)
+        assert isinstance(await two.begin("e", series="s", most=4), RunLoan)
+        assert await two.begin("f", series="s", most=4) is None
+
+
+@check(WORKFLOWS, has_store=True)
+async def a_loan_tells_the_time(world: World) -> None:
+    """That of the store, on the clock of the run's own times."""
+    async with world.session() as store:
+        clerk = Clerk(store)
+        loan = await clerk.have("a")
+        assert abs(loan.now - loan.run.created_at) < 0.001
+        await world.wait(2)
+        seen = await clerk.see()
+        assert seen.now - loan.now >= world.moment
+        await clerk.journal.hand_back(loan.token)
+        (again,) = await clerk.take()
+        assert again.now >= seen.now
+        assert again.run.created_at == loan.run.created_at

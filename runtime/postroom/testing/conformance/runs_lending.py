@@ -71,6 +71,23 @@ async def a_run_may_be_handed_back_for_a_while(world: World) -> None:
 
 
 @check(WORKFLOWS, has_store=True)
+async def a_run_is_not_handed_back_for_a_while_where_it_has_more_than_is_known(world: World) -> None:
+    """Whoever lays it down does not miss what was written from outside meanwhile."""
+    async with world.session() as store:
+        clerk = Clerk(store)
+        loan = await clerk.have("a")
+        await clerk.journal.record(loan.token, [step("x"), step("y")])
+        assert await clerk.journal.hand_back(loan.token, 1000 * world.lease, 1)
+        (loan,) = await clerk.take()
+        assert await clerk.journal.hand_back(loan.token, 1000 * world.lease, 2)
+        assert await clerk.take() == []
+        assert await clerk.journal.signal("a", step("go", kind="signal"))
+        (loan,) = await clerk.take()
+        assert await clerk.journal.hand_back(loan.token, 1000 * world.lease, 0)
+        assert runs_of(await clerk.take()) == ["a"]
+
+
+@check(WORKFLOWS, has_store=True)
 async def a_token_is_worth_something_to_its_session_alone(world: World) -> None:
     """Nor is one worth anything that never was."""
     async with world.session() as first, world.session() as second:

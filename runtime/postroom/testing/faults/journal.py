@@ -31,7 +31,7 @@ class FaultyJournal:
     _call: Call
     _list: Listing
 
-    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun:
+    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun | None:
         return await self._call("begin", lambda: self.journal.begin(number, new, lend=lend))
 
     async def take(self, workflows: Mapping[str, int]) -> Taken:
@@ -43,8 +43,8 @@ class FaultyJournal:
     async def conclude(self, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
         return await self._call("conclude", lambda: self.journal.conclude(token, state, result, events, keep))
 
-    async def hand_back(self, token: int, wait: float = 0.0) -> bool:
-        return await self._call("hand_back", lambda: self.journal.hand_back(token, wait))
+    async def hand_back(self, token: int, wait: float = 0.0, known: int | None = None) -> bool:
+        return await self._call("hand_back", lambda: self.journal.hand_back(token, wait, known))
 
     async def reclaim(self, holding: Collection[int]) -> None:
         await self._call("reclaim runs", lambda: self.journal.reclaim(holding))

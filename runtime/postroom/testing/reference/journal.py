@@ -27,7 +27,7 @@ class ReferenceJournal:
     session: str
     _step: Step
 
-    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun:
+    async def begin(self, number: int, new: NewRun, *, lend: bool) -> RunLoan | StoredRun | None:
         return await self._step(lambda now: self.store.journal.begin(self.session, number, new, lend, now))
 
     async def take(self, workflows: Mapping[str, int]) -> Taken:
@@ -39,8 +39,8 @@ class ReferenceJournal:
     async def conclude(self, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
         return await self._step(lambda now: self.store.conclude(self.session, token, state, result, events, keep, now))
 
-    async def hand_back(self, token: int, wait: float = 0.0) -> bool:
-        return await self._step(lambda now: self.store.journal.hand_back(self.session, token, wait, now))
+    async def hand_back(self, token: int, wait: float = 0.0, known: int | None = None) -> bool:
+        return await self._step(lambda now: self.store.journal.hand_back(self.session, token, wait, known, now))
 
     async def reclaim(self, holding: Collection[int]) -> None:
         await self._step(lambda now: self.store.journal.give_back(self.session, now, lost=False, holding=holding))
@@ -55,7 +55,7 @@ class ReferenceJournal:
         return await self._step(lambda now: self.store.journal.reopen(run, entry, now))
 
     async def run(self, id: str, *, watch: bool = False) -> RunLoan | None:
-        return await self._step(lambda now: self.store.journal.run(self.session, id, watch))
+        return await self._step(lambda now: self.store.journal.run(self.session, id, watch, now))
 
     async def runs(
         self, workflow: str | None, states: Collection[RunState] | None, after: str | None, limit: int

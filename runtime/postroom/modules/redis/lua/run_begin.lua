@@ -1,4 +1,4 @@
--- number, id, workflow, input, digest, lane, delay, whether the session wants to have it
+-- number, id, workflow, input, digest, lane, delay, whether the session wants to have it, series, the most of it
 local function create(id, lane, lend)
   local run = key('r', id)
   local starts = now + A[11]
@@ -23,6 +23,11 @@ local function main()
   if found then
     watch_run(found)
   else
+    local series = A[13]
+    if series ~= '' then
+      if tonumber(call('HGET', P .. 'rc', series) or 0) >= A[14] then return '\192' end
+      call('HINCRBY', P .. 'rc', series, 1)
+    end
     create(id, lane, lend)
     found = id
   end

@@ -8,7 +8,7 @@
 --   ca, ch, sa      when it began, was written to last, may be taken up first
 --   an              the answer to the events that it was concluded with
 -- rj:ID is its journal: a hash from `KIND KEY` to the position and the body; rv:ID who else watches it.
--- `rt` finds runs by tokens, `rl` by lanes; rx:STATE sorts `WORKFLOW\0ID`; `rf` has when those that are over are forgotten.
+-- `rc` counts how many have begun of what is to end after so many. `rt` finds runs by tokens, `rl` by lanes; rx:STATE sorts `WORKFLOW\0ID`; `rf` has when those that are over are forgotten.
 
 local OVER = {succeeded = true, failed = true, cancelled = true}
 local ASLEEP = {succeeded = true, failed = true, cancelled = true, needs_attention = true, parked = true}
@@ -111,7 +111,7 @@ local function run_piece(id)
   })
 end
 
--- {TOKEN, the run, its entries {POSITION, KIND, KEY, BODY} in no order}
+-- {TOKEN, the run, its entries {POSITION, KIND, KEY, BODY} in no order, the time}
 local function loan_piece(id, token)
   local entries, all = {}, call('HGETALL', key('rj', id))
   for i = 1, #all, 2 do
@@ -120,7 +120,7 @@ local function loan_piece(id, token)
     entries[#entries + 1] = '\148' .. whole(position) .. str(string.sub(all[i], at, at + length - 1))
       .. str(string.sub(all[i], at + length)) .. bin(string.sub(all[i + 1], body))
   end
-  return list({whole(token or tonumber(call('HGET', key('r', id), 'tk'))), run_piece(id), list(entries)})
+  return list({whole(token or tonumber(call('HGET', key('r', id), 'tk'))), run_piece(id), list(entries), seconds(now)})
 end
 
 local function enter_journal()
