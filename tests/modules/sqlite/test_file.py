@@ -168,7 +168,7 @@ def test_55_a_migration_that_was_killed_half_way_is_done_by_the_next_one(
 ) -> None:
     half = schema.TABLES.partition("CREATE TABLE lent")[0]
     monkeypatch.setattr(schema, "MIGRATIONS", (half + "SELECT no_such_thing()",))
-    with pytest.raises(apsw.SQLError):
+    with pytest.raises(StoreBroken, match="no_such_thing"):
         open_database(path, "process")
     monkeypatch.undo()
     db = open_database(path, "process")
