@@ -146,7 +146,7 @@ DURABLE: Final = (
     Bug(
         name="asks-after-its-end",
         mistake="whoever asks the store for something goes on asking after its session has ended",
-        where="postroom.carrying.carrier:Carrier.close",
+        where="postroom.carrying.persistence:Asking.close",
         old="scope.cancel()",
         new="pass",
         world="store",
