@@ -76,3 +76,14 @@ def test_the_runs_of_a_session_that_the_release_before_saw_off_are_taken_up(path
     (loan,) = two.run(journalling.take, {"ship": 5}).loans
     assert (loan.run.id, loan.run.losses) == ("a", 1)
     two.close()
+
+
+def test_a_file_of_version_2_gets_what_counts_rates_and_series(path: Path) -> None:
+    db = old_file(path)
+    db.execute(schema.MIGRATIONS[1])
+    db.execute("PRAGMA user_version = 2")
+    before = tables_of(db)
+    schema.migrate(db, str(path))
+    after = tables_of(db)
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"rates", "run_series"}

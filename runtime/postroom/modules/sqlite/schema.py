@@ -220,11 +220,6 @@ CREATE TABLE run_entries(
     PRIMARY KEY (run, kind, key)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE run_series(
-    name TEXT PRIMARY KEY,
-    count INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE run_watchers(
     run INTEGER NOT NULL,
     session INTEGER NOT NULL,
@@ -239,16 +234,21 @@ CREATE TABLE run_notices(
 ) STRICT, WITHOUT ROWID;
 """
 
-RATES: Final = """
+COUNTS: Final = """
 CREATE TABLE rates(
     subscription INTEGER PRIMARY KEY,
     interval REAL NOT NULL,
     burst INTEGER NOT NULL,
     due REAL NOT NULL
 ) STRICT;
+
+CREATE TABLE run_series(
+    name TEXT PRIMARY KEY,
+    count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (TABLES, RUNS, RATES)
+MIGRATIONS: Final[tuple[str, ...]] = (TABLES, RUNS, COUNTS)
 """What leads from each version to the next, from the empty file on. A step only adds: processes of the release before
 may be at work on the file meanwhile."""
 
