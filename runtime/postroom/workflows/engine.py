@@ -128,6 +128,7 @@ class Workflows(Administration):
             self._state = "over"
             for each in tuple(tracked.values()):
                 each.stir()
+                each.watches.end()
         raise_what_ended_it(bodys_error, others, [])
 
     # Beginning runs

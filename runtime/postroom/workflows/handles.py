@@ -159,7 +159,8 @@ class WorkflowHandle(Generic[R]):
         await self._runs.cancel(self.id)
 
     def watch(self, limit: int = 1000) -> AbstractAsyncContextManager[Watch[StepChange]]:
-        """A block with a stream of what happens to its steps in this process: iterate over it with `async for`.
+        """A block with a stream of what happens to its steps in this process: iterate over it with `async for`. The
+        stream ends with the `Workflows` block.
 
         Args:
             limit: Changes that are kept for a slow reader; then the oldest go.
@@ -169,7 +170,7 @@ class WorkflowHandle(Generic[R]):
         return self._tracked.watches.watch(limit)
 
     async def events(self) -> AsyncIterator[StepChange]:
-        """What happens to its steps in this process from now on, until the run is over.
+        """What happens to its steps in this process from now on, until the run or the `Workflows` block is over.
 
         Cancellation: ends it.
         """
