@@ -6,9 +6,9 @@ from typing import Any
 import anyio
 import pytest
 
-from postroom import Event, Flow, WorkflowFailed, journalling, subscriber, workflow
+from postroom import Event, Flow, WorkflowFailed, subscriber, workflow
 from postroom.journal import Entry, RunLoan, RunState
-from postroom.testing.reference import ReferenceStore, sessions
+from postroom.testing.reference import ReferenceStore
 from postroom.testing.reference.journal import ReferenceJournal
 
 from .processes import Processes
@@ -66,34 +66,6 @@ async def test_a_run_that_was_lost_right_before_it_is_undone_is_undone_by_whoeve
             await workflows.run(line, id="1")
     assert tried == [False, True]
     assert shop.log == ["reserve", "pay", "-pay", "-reserve"]
-
-
-async def test_a_run_that_nobody_remembers_when_it_was_out_of_time_is_left_alone(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sessions, "EPOCH", journalling._VIRTUAL_EPOCH)
-    shop, processes = Shop(), Processes()
-    known = patient(shop, 10_000, timeout=500)
-    async with processes.one(known) as workflows:
-        await workflows.start(known, id="1")
-        await anyio.sleep(100)
-    await anyio.sleep(1000)
-    run, asked = ReferenceJournal.run, list[str]()
-
-    async def forgotten(self: ReferenceJournal, id: str, *, watch: bool = False) -> RunLoan | None:
-        if watch or asked:
-            return await run(self, id, watch=watch)
-        asked.append(id)
-        lose(processes.store)
-        return None
-
-    monkeypatch.setattr(ReferenceJournal, "run", forgotten)
-    async with processes.one(known) as workflows:
-        await anyio.sleep(1)
-        assert asked == ["1"]
-        with pytest.raises(WorkflowFailed, match="took longer than 500 s"), anyio.fail_after(100):
-            await workflows.handle("1").result()
-    assert shop.log == ["first", "-first"]
 
 
 async def test_a_run_that_was_forgotten_while_it_was_laid_down_is_not_got_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,12 +150,12 @@ class Execution:
 
         Cancellation: is what it waits for.
         """
-        if self.stalled is not None:
+        expired = [scope for prefix, scope in self.expired.items() if path.startswith(prefix)]
+        if self.stalled is not None and not expired:  # else what is around it goes on
             self.stalled.set()
         self.go_live(path)
-        for prefix, scope in self.expired.items():
-            if path.startswith(prefix):
-                scope.cancel()
+        for scope in expired:
+            scope.cancel()
         await anyio.sleep_forever()
         raise AssertionError("or nothing has stopped it")
 
