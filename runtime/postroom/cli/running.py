@@ -28,6 +28,7 @@ from .meter import Meter
 from .output import complain, safe_lines
 from .statuses import DONE, NOT_DONE, USAGE, Refused
 from .stopping import MARGIN, StoppedInImport, Stopping
+from .waking import woken_by_signals
 
 _log: Final = logging.getLogger("postroom.run")
 
@@ -131,7 +132,7 @@ def _told(life: Life) -> int:
 
 async def _serve(loaded: Loaded, wanted: Wanted, stopping: Stopping, life: Life) -> None:
     port, stop = current_port(), anyio.Event()
-    with anyio.CancelScope() as block:
+    with anyio.CancelScope() as block, woken_by_signals():
 
         def heard() -> None:
             if not life.started or stopping.count > 1:
