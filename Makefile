@@ -43,9 +43,9 @@ check: $(VENV)/.dev  ## format, lint, types, import direction
 	@$(BIN)/basedpyright --level error
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus (ARGS="--backend trio --only emit --quick --json --against ../other")
+bench: $(VENV)/.dev  ## CPU time and memory beside a hand-written bus, then all that follow (only the first with ARGS="--backend trio --only emit --quick --json --against ../other")
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
-	@test -n "$(ARGS)" || $(BIN)/python -m tests.benchmarks.workflows
+	@test -n "$(ARGS)" || $(MAKE) --no-print-directory bench-sqlite bench-workflows bench-redis
 
 bench-sqlite: $(VENV)/.dev  ## wall time on SQLite beside the same rows by hand, the store alone and a runtime (ARGS="--backend trio --events 5000")
 	@$(BIN)/python -m tests.benchmarks.stores $(ARGS)
