@@ -21,6 +21,9 @@ from .orders import Order
 from .replay import Replay
 from .server import Server, open_server
 
+LOOK_EVERY: Final = 0.05
+"""Seconds between two looks at what is left to do."""
+
 GRACE: Final = 15.0
 """Seconds that a branch has to end."""
 
@@ -67,11 +70,19 @@ class Chain(Replay):
                 self._branches.append(await stack.enter_async_context(self._open_branch()))
             try:
                 yield
+                await self._until_done()
             finally:
                 for branch in self._branches:
                     _signal(branch, signal.SIGTERM)
             self.dead = await self.runtime.dead_letters.list()
         self.totals = self.books.totals()
+
+    async def _until_done(self) -> None:
+        """Wait for what the orders have caused as well: nobody here has a receipt of that."""
+        while any(  # noqa: ASYNC110 - it is other processes that have it in hand
+            each.waiting + each.delayed + each.lent for each in await self.runtime.stored_subscriptions()
+        ):
+            await anyio.sleep(LOOK_EVERY)
 
     @asynccontextmanager
     async def _open_branch(self) -> AsyncIterator[anyio.abc.Process]:
