@@ -9,17 +9,20 @@ Measured is wall time, in turns with the rows by hand (see `stores.py`, which me
     emit          `emit_many` of 100 events, accepted when it returns, by a runtime that handles nothing; by hand each
                   100 are one commit
     handle        what waits in the file is handled by a runtime that opens it, until all is settled
-    acknowledged  `emit_and_wait`, one event at a time; by hand it is published, fetched and settled, three commits;
-                  microseconds each, the median
+    acknowledged  `emit_and_wait`, one event at a time; by hand it is published, another thread notified, which fetches
+                  it, settles it and notifies the first one: three commits, two bytes through a socket; microseconds
+                  each, the median (`stores.py` has the commits alone, `parts.py` what the whole is made of)
 
 A ratio is that of the best rounds; 0.25 means a quarter as fast as by hand.
 """
 
 import argparse
 import json
+import socket
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,9 +33,9 @@ import attrs
 
 from postroom import Event, Runtime, subscriber
 from postroom.modules.sqlite import SqliteModule
-from postroom.modules.sqlite.opening import Durability
+from postroom.modules.sqlite.opening import Durability, open_database
 
-from .stores import GROUP, SINGLES, Times, by_hand
+from .stores import GROUP, SINGLES, Times, by_hand, handle_by_hand, publish_by_hand
 
 NAMES: Final = ("emit", "handle", "acknowledged")
 FIELDS: Final = ("publish", "handle", "acknowledged")
@@ -74,6 +77,32 @@ class Counter:
             self.done.set()
 
 
+def acknowledged_by_hand(path: Path, events: int, durability: Durability) -> float:
+    """Seconds of one event, the median: published, fetched, settled, and both sides notified."""
+    db = open_database(path, durability)
+    emitter, handler = socket.socketpair()
+
+    def handle() -> None:
+        while handler.recv(1):
+            handle_by_hand(db, 1)
+            handler.send(b"!")
+
+    thread = threading.Thread(target=handle)
+    thread.start()
+    singles: list[float] = []
+    for number in range(events // SINGLES):
+        before = time.perf_counter()
+        publish_by_hand(db, range(number + 1, number + 2))
+        emitter.send(b"!")
+        emitter.recv(1)
+        singles.append(time.perf_counter() - before)
+    emitter.close()
+    thread.join()
+    handler.close()
+    db.close()
+    return statistics.median(singles)
+
+
 async def by_runtime(path: Path, events: int, durability: Durability) -> Times:
     """The three, each with a runtime of its own on the same file."""
 
@@ -107,7 +136,9 @@ def compare(backends: Sequence[str], events: int, rounds: int, durability: Durab
     ours: dict[str, list[Times]] = {backend: [] for backend in backends}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            raw.append(by_hand(Path(folder) / "raw.db", events, durability))
+            acknowledged = acknowledged_by_hand(Path(folder) / "acknowledged.db", events, durability)
+            by_groups = by_hand(Path(folder) / "raw.db", events, durability)
+            raw.append(attrs.evolve(by_groups, acknowledged=acknowledged))
             for backend in backends:
                 path = Path(folder) / f"{backend}.db"
                 ours[backend].append(anyio.run(by_runtime, path, events, durability, backend=backend))

@@ -70,22 +70,23 @@ def by_hand(path: Path, events: int, durability: Durability) -> Times:
     db = open_database(path, durability)
     start = time.perf_counter()
     for first in range(0, events, GROUP):
-        _publish_by_hand(db, range(first + 1, first + GROUP + 1))
+        publish_by_hand(db, range(first + 1, first + GROUP + 1))
     published = time.perf_counter()
     for _ in range(0, events, GROUP):
-        _handle_by_hand(db, GROUP)
+        handle_by_hand(db, GROUP)
     handled = time.perf_counter()
     singles: list[float] = []
     for number in range(events // SINGLES):
         before = time.perf_counter()
-        _publish_by_hand(db, range(number + 1, number + 2))
-        _handle_by_hand(db, 1)
+        publish_by_hand(db, range(number + 1, number + 2))
+        handle_by_hand(db, 1)
         singles.append(time.perf_counter() - before)
     db.close()
     return Times(publish=published - start, handle=handled - published, acknowledged=statistics.median(singles))
 
 
-def _publish_by_hand(db: apsw.Connection, numbers: Sequence[int]) -> None:
+def publish_by_hand(db: apsw.Connection, numbers: Sequence[int]) -> None:
+    """Store events, in one commit."""
     db.execute("BEGIN IMMEDIATE")
     db.executemany(
         "INSERT INTO events VALUES (?, 1, 1, ?, ?, ?)",
@@ -98,7 +99,8 @@ def _publish_by_hand(db: apsw.Connection, numbers: Sequence[int]) -> None:
     db.execute("COMMIT")
 
 
-def _handle_by_hand(db: apsw.Connection, count: int) -> None:
+def handle_by_hand(db: apsw.Connection, count: int) -> None:
+    """Lend so many in one commit, and settle them in another."""
     db.execute("BEGIN IMMEDIATE")
     rows: list[Any] = db.execute(
         "SELECT w.sort, w.due, w.event, e.id, e.body, e.accepted_at FROM waiting w CROSS JOIN events e "
