@@ -202,6 +202,8 @@ class Driver:
             in_doubt: Also those that it would begin next, where they may have begun in another process.
         """
         run = self.run
+        if run.reason is Reason.CANCELLED:  # before it had begun: it would come to nothing
+            run.reason, run.scope = None, anyio.CancelScope()
         run.seeking, run.in_doubt = set(run.replay.steps), in_doubt and run.may_have_begun
         run.stash.muted = True
         found, stalled = run.found, run.stalled = anyio.Event(), anyio.Event()
@@ -247,8 +249,6 @@ class Driver:
             run.park(Mismatch(str(error), "can't read that"))
             return
         await self._seek(in_doubt=True)
-        if run.reason is Reason.CANCELLED:
-            run.reason = None
 
     # The end
 
