@@ -1,15 +1,18 @@
 """Runs whose code only runs to find what they did, so that it can be undone: all of it is found, whatever comes."""
 
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import pytest
 
 from postroom import Flow, Retry, Runtime, Step, Workflow, WorkflowCancelled, WorkflowFailed, Workflows, workflow
-from postroom.workflows import WorkflowNeedsAttention
+from postroom.workflows import UnknownRun, WorkflowNeedsAttention, WorkflowParked
+from postroom.workflows.records import Kind
 from tests.workflows.processes import Processes
 from tests.workflows.shop import Shop
 from tests.workflows.test_resting import running
+from tests.workflows.test_signals import UNREADABLE
 
 
 def with_a_pause(first: Step[Any], *others: Step[Any]) -> Workflow[None]:
@@ -100,3 +103,88 @@ async def test_a_run_that_is_resumed_right_before_its_block_is_left_is_undone() 
             with pytest.raises(WorkflowFailed):
                 await workflows.handle("1").result()
     assert shop.log == ["first", "bad", "-first", "-first"]
+
+
+def that_stops(shop: Shop, happen: list[Callable[[], None]], **options: Any) -> Workflow[list[Any]]:
+    """A workflow with a step during whose cancellation something happens."""
+
+    async def act(context: object) -> None:
+        try:
+            await anyio.sleep(1000)
+        finally:
+            for each in happen:
+                each()
+
+    return shop.line(shop.step("first"), shop.step("slow", act=act), **options)
+
+
+@pytest.mark.parametrize("limit", [None, 200])
+async def test_a_run_that_is_forgotten_while_it_stops_ends_its_handle(limit: float | None) -> None:
+    """Another process had taken it for dead, and ended it."""
+    shop, processes, happen = Shop(), Processes(), list[Callable[[], None]]()
+    known = that_stops(shop, happen, timeout=limit)
+    await processes.killed_after(1, known, id="1")
+    async with processes.one(known) as workflows:
+        await running(workflows)
+        happen.append(lambda: processes.store.journal.runs.clear())
+        if limit is None:
+            await workflows.cancel("1")
+        with pytest.raises(UnknownRun), anyio.fail_after(300):
+            await workflows.handle("1").result()
+    assert shop.log == ["first", "slow", "slow"]
+
+
+@pytest.mark.parametrize(("limit", "ends_with"), [(None, WorkflowCancelled), (200, WorkflowFailed)])
+async def test_a_run_whose_journal_cannot_be_read_any_more_when_it_stops_is_undone_once_it_can(
+    limit: float | None, ends_with: type[Exception]
+) -> None:
+    shop, processes, happen = Shop(), Processes(), list[Callable[[], None]]()
+    known = that_stops(shop, happen, timeout=limit)
+    await processes.killed_after(1, known, id="1")
+    entries = processes.store.journal.runs["1"].entries
+    async with processes.one(known) as workflows:
+        await running(workflows)
+        happen.append(lambda: entries.update({(Kind.SIGNAL, "go"): UNREADABLE}))
+        if limit is None:
+            await workflows.cancel("1")
+        with pytest.raises(WorkflowParked, match="can't read that"), anyio.fail_after(300):
+            await workflows.handle("1").result()
+        assert shop.log == ["first", "slow", "slow"]
+        happen.clear()
+        del entries[Kind.SIGNAL, "go"]
+        await workflows.resume("1")
+        with pytest.raises(ends_with), anyio.fail_after(300):
+            await workflows.handle("1").result()
+    assert shop.log == ["first", "slow", "slow", "-slow", "-first"]
+
+
+async def test_a_step_that_has_surely_not_begun_is_not_undone_beside_one_that_was_interrupted() -> None:
+    shop, processes = Shop(), Processes()
+    known = with_a_wait(shop)
+    async with processes.one(known, drain_within=0) as workflows:
+        await workflows.start(known, id="1")
+        await anyio.sleep(1)
+    async with processes.one() as elsewhere:
+        await elsewhere.signal("1", "go")
+        await elsewhere.cancel("1")
+    async with processes.one(known) as workflows:
+        with pytest.raises(WorkflowCancelled):
+            await workflows.handle("1").result()
+    assert shop.log == ["slow", "-slow"]
+
+
+def with_a_wait(shop: Shop) -> Workflow[None]:
+    """A slow step, and beside it one that waits for a signal first."""
+    slow, waits = shop.step("slow", seconds=100), shop.step("waits")
+
+    @workflow(name="beside")
+    async def beside(flow: Flow) -> None:
+        async def waiting() -> None:
+            await flow.wait_for("go")
+            await flow.run(waits, key="waits")
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(waiting)
+            await flow.run(slow, key="slow")
+
+    return beside
