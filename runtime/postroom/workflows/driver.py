@@ -127,6 +127,8 @@ class Driver:
             error = await self._succeed(value)
             if error is None:
                 return None
+            if isinstance(error, BacklogFull):  # it was cancelled while it waited for room
+                return Undoing(run.times.now(), cancelled=True)
         self._error = error
         return undoing_of(error, run.times.now())
 
@@ -289,6 +291,8 @@ class Driver:
             wait = min(2 * wait, LONGEST_WAIT)
             if run.reason in GOES_ON_ELSEWHERE:
                 return None
+            if run.reason is Reason.CANCELLED:
+                return answer
         if answer is None:
             run.reason = Reason.LOST
             return None
