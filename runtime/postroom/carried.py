@@ -1,5 +1,6 @@
 """The part of a runtime that knows of the store, where its event module has one."""
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from random import Random
 
@@ -130,11 +131,12 @@ class Carried(Spawner):
     def _hand_over(self, behaviour: SubscriptionBehaviour, delivery: LentDelivery) -> None:
         self._dispatcher.hand_over(behaviour, delivery)
 
-    def _record(self, receipt: StoredReceipt, emitter: str | None) -> None:
-        self._dispatcher.accepted += 1
-        self._dispatcher.unrouted += not receipt.targets
+    def _record(self, receipts: Sequence[StoredReceipt], emitters: Sequence[str | None]) -> None:
+        self._dispatcher.accepted += len(receipts)
+        self._dispatcher.unrouted += sum(not receipt.targets for receipt in receipts)
         for recording in self._recordings:
-            recording.take(receipt, self._kernel.port.now, emitter)
+            for receipt, emitter in zip(receipts, emitters, strict=True):
+                recording.take(receipt, self._kernel.port.now, emitter)
 
     def _lose_loans(self) -> tuple[int, int]:
         self._dispatcher.catch_up()  # a retry that was due may be on its way

@@ -109,6 +109,8 @@ class _Unread(_Body):
     data: msgspec.Raw
 
 
+_NO_HEADERS: Final[dict[str, str]] = {}
+
 _encoder: Final = msgspec.json.Encoder()
 _bodies: Final = msgspec.json.Decoder(_Body)
 _unread: Final = msgspec.json.Decoder(_Unread)
@@ -122,23 +124,26 @@ def encode_event(event: Event) -> bytes:
         NotPortable: its data would not come back as it is.
         BackoffNotPortable: it has a backoff of the user's own.
     """
+    origin = event.origin
+    # In their order, as each is a field of `_Body`: to name them was measured to take twice as long.
     return _encoder.encode(
         _Body(
             event.name,
             msgspec.Raw(portable_json(event.data)),
-            key=event.key,
-            headers=dict(event.headers) if event.headers else {},
-            time=event.time,
-            priority=event.priority,
-            delay=event.delay,
-            expires_after=event.expires_after,
-            attempts=event.attempts,
-            backoff=None if event.backoff is None else _backoff_as_numbers(event.backoff),
-            timeout=event.timeout,
-            quiet=event.quiet,
-            cause=event.origin.cause,
-            depth=event.origin.depth,
-            trail=event.origin.trail,
+            VERSION,
+            event.key,
+            dict(event.headers) if event.headers else _NO_HEADERS,
+            event.time,
+            event.priority,
+            event.delay,
+            event.expires_after,
+            event.attempts,
+            None if event.backoff is None else _backoff_as_numbers(event.backoff),
+            event.timeout,
+            event.quiet,
+            origin.cause,
+            origin.depth,
+            origin.trail,
         )
     )
 

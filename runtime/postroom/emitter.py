@@ -249,10 +249,14 @@ class Emitter:
         """Make the event that would be accepted, without accepting it; and whether its user chose its id."""
         event, has_chosen_id = event_of(name, data, options, self._ids, self._wall_time(), self.portable)
         if cause is None:
-            cause = event_in_hand(current_message()) or (run_in_hand.get() if self._has_runs else None)
+            cause = self._cause()
         if cause is not None:
             event = caused(event, cause, self._causation_depth)
         return event, has_chosen_id
+
+    def _cause(self) -> Event | None:
+        """What causes whatever the caller emits."""
+        return event_in_hand(current_message()) or (run_in_hand.get() if self._has_runs else None)
 
     def _intercept(self, event: Event, group: str | None) -> Event:
         """What the interceptors make of an event that is about to be accepted, or staged."""

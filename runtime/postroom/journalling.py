@@ -320,7 +320,7 @@ class Backstage:
                 )
             if not isinstance(answer, list):
                 return answer
-            return [self._receipt(each, published) for each, published in zip(events, answer, strict=True)]
+            return self._receipts(events, answer)
         finally:
             for each in events:
                 self._passing.pop(each.event.id, None)
@@ -334,13 +334,13 @@ class Backstage:
         if receipts and self._runtime._outbox is None:
             await self._runtime._admitted(list(receipts), receipts[0].admission)
 
-    def _receipt(self, each: RunEvent, published: Published) -> Receipt:
+    def _receipts(self, events: Sequence[RunEvent], answer: Sequence[Published]) -> list[Receipt]:
         outbox = self._runtime._outbox
         if outbox is None:
-            return self._accepted[each.event.id]
-        receipt = outbox.carrier.receipt_of(each.event)
-        outbox.carrier.accepted(receipt, published, None)
-        return receipt
+            return [self._accepted[each.event.id] for each in events]
+        receipts = [outbox.carrier.receipt_of(each.event) for each in events]
+        outbox.carrier.accepted(receipts, answer, [None] * len(receipts))
+        return list(receipts)
 
     def _accept(self, events: Emit) -> Answer:
         """On Local: accept events together, or say why not."""

@@ -11,6 +11,7 @@ from postroom_actors import Admission
 from .deadlock import waiting
 from .deduplication import check_same
 from .dispatcher import Targets
+from .drafts import caused, event_of
 from .emitter import Emitter
 from .errors import InvalidOption
 from .event import Event
@@ -57,7 +58,7 @@ class ManyEmitter(Emitter):
         checked: list[Draft] = []
         chosen: dict[str, Event] = {}
         self._check_open()
-        routes = self._dispatcher.routes
+        routes, cause = self._dispatcher.routes, self._cause()
         for position, draft in enumerate(events):
             if self._turn.is_over(self._stopwatch()):
                 await self._breathe()
@@ -66,7 +67,9 @@ class ManyEmitter(Emitter):
                     raise InvalidOption(
                         "events", draft, f"must hold Event(…)s or typed events, not {type(draft).__name__}"
                     )
-                given, has_chosen_id = self._event(draft, None, {}, None)
+                given, has_chosen_id = event_of(draft, None, {}, self._ids, self._wall_time(), self.portable)
+                if cause is not None:
+                    given = caused(given, cause, self._causation_depth)
                 is_new = not has_chosen_id or given.id not in chosen
                 if has_chosen_id:
                     check_same(chosen.setdefault(given.id, given), given)

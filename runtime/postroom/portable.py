@@ -32,6 +32,9 @@ _LONG_NUMBER: Final = b"0" * 19
 
 _PLAIN: Final = frozenset({dict, list, str, int, float, bool, type(None)})
 
+_encode: Final = msgspec.json.Encoder().encode
+_decode: Final[Callable[[bytes], Any]] = msgspec.json.Decoder().decode
+
 _UNCHANGED: Final = "would not come back from JSON as it was"
 
 
@@ -57,6 +60,9 @@ def portable_json(data: Any) -> bytes:
 
 
 def _encoded_and_copy(data: Any) -> tuple[bytes, Any]:
+    found = _plainly(data)
+    if found is not None:
+        return found
     try:
         return _carried(data)
     except NotPortable:
@@ -65,13 +71,31 @@ def _encoded_and_copy(data: Any) -> tuple[bytes, Any]:
         raise NotPortable("data", f"can't be read ({type(error).__name__})") from error
 
 
+def _plainly(data: Any) -> tuple[bytes, Any] | None:
+    """What nearly all data comes to; None where it is not certain without a look at each value in turn."""
+    if type(data) not in _PLAIN and _has_fields(data):
+        return None
+    try:
+        encoded = _encode(data)
+        # Equal, which a tuple, a date or a key that is no string isn't; without a number that some readers would round;
+        # and with too few containers for one too deep.
+        if (
+            len(encoded) <= LARGEST
+            and encoded.count(b"[") + encoded.count(b"{") <= DEEPEST
+            and _LONG_NUMBER not in encoded.translate(_DIGITS)
+            and (copy := _decode(encoded)) == data
+        ):
+            return encoded, copy
+    except Exception:  # what it is, is found out below
+        return None
+    return None
+
+
 def _carried(data: Any) -> tuple[bytes, Any]:
     kind = type(data) if _has_fields(data) else None
     encoded, copy, failure = _there_and_back(data, kind)
     if len(encoded) > LARGEST:  # before anybody looks at every single value
         raise NotPortable("data", f"takes {len(encoded)} bytes as JSON, and {LARGEST} is the most")
-    if failure is None and kind is None and _is_sure(data, copy, encoded):
-        return encoded, copy
     found = _misfit(data, (), typed=kind is not None, encodes=bool(encoded))
     if found is not None:
         raise NotPortable(f"data{found[0]}", found[1])
@@ -86,23 +110,12 @@ def _there_and_back(data: Any, kind: type[Any] | None) -> tuple[bytes, Any, Exce
     """`data` as JSON, empty where that can't be, and what it is when it is read; and what went wrong."""
     encoded = b""
     try:
-        encoded = msgspec.json.encode(data)
+        encoded = _encode(data)
         if len(encoded) > LARGEST:
             return encoded, None, None
         return encoded, msgspec.json.decode(encoded, type=Any if kind is None else kind), None
     except Exception as error:
         return encoded, None, error
-
-
-def _is_sure(data: Any, copy: Any, encoded: bytes) -> bool:
-    """Whether `data` is certain to be what came back, without looking at each value in turn."""
-    # Equal, which a tuple, a date or a key that is no string isn't; without a number that some readers would round; and
-    # with too few containers for one too deep.
-    return (
-        encoded.count(b"[") + encoded.count(b"{") <= DEEPEST
-        and _LONG_NUMBER not in encoded.translate(_DIGITS)
-        and _equal(copy, data)
-    )
 
 
 def copy_for_handler(delivery: Delivery) -> Delivery:

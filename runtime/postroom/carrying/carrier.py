@@ -10,6 +10,7 @@ import math
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import compress
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -51,7 +52,7 @@ class Carrier:
     Attributes:
         store: The session on it.
         session: Its name.
-        recorded: Told of each receipt whose event was accepted, and of the subscription that has emitted it.
+        recorded: Told of receipts whose events were accepted now, and of the subscriptions that have emitted them.
         lost: Told that the session was taken for dead; says how many deliveries were in hand, how many waited.
         run_heard, runs_mail, runs_lost: Told of runs: one was written to or is over; some may wait; all are lost.
         staged_heard: Told of what became of something staged; whether that was staged here.
@@ -65,7 +66,7 @@ class Carrier:
     _log: Log
     _persistence: Persistence
     hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None]
-    recorded: Callable[[StoredReceipt, str | None], None]
+    recorded: Callable[[Sequence[StoredReceipt], Sequence[str | None]], None]
     lost: Callable[[], tuple[int, int]]
     staged_heard: Callable[[Notice], bool] = attrs.field(default=lambda notice: False, init=False)
     run_heard: Callable[[str], None] = attrs.field(default=lambda run: None, init=False)
@@ -137,31 +138,23 @@ class Carrier:
         """A receipt of an event that is on its way into the store."""
         return StoredReceipt(event, (), entrance, port=self.port)
 
-    def adopt(
-        self, receipt: StoredReceipt, published: Published, *, is_new: bool = True, emitter: str | None = None
-    ) -> None:
-        """An event was accepted: its receipt hears of outcomes from now on.
-
-        Args:
-            is_new: It was accepted now, and by this process.
-            emitter: The subscription whose handler has emitted it.
-        """
+    def adopt(self, receipt: StoredReceipt, published: Published) -> None:
+        """An event was accepted: its receipt hears of outcomes from now on."""
         event = receipt.event
         if published.body is not None:
             event = decode_event(published.body, event.id, published.accepted_at)
         if event.accepted_at != published.accepted_at:
             event = msgspec.structs.replace(event, accepted_at=published.accepted_at)
         receipt.accept(event, self._targets_of(published))
-        firsts = self._receipts.firsts
-        first = firsts.get(event.id)
-        if first is not None and first.is_of(event):
-            receipt.share(first)
-        else:
-            firsts.add(event.id, receipt)
-        for encoded in published.outcomes.values():
-            self._tell(event.id, encoded)
-        if is_new:
-            self.recorded(receipt, emitter)
+        first = self._receipts.firsts.first(event.id, receipt)
+        if first is not receipt:
+            if first.is_of(event):
+                receipt.share(first)
+            else:
+                self._receipts.firsts.add(event.id, receipt)
+        if published.outcomes:
+            for encoded in published.outcomes.values():
+                self._tell(event.id, encoded)
 
     def adopt_replay(self, event: Event, published: Published) -> StoredReceipt:
         """A dead letter is delivered once more: a receipt for that delivery, apart from those of the first one.
@@ -174,7 +167,7 @@ class Carrier:
             self._receipts.replays.add((event.id, name), receipt)
             if name in self.fetcher.served:
                 self.fetcher.expect(name)
-        self.recorded(receipt, None)
+        self.recorded([receipt], [None])
         return receipt
 
     def _sending(self, events: Iterable[StoredEvent]) -> None:
@@ -186,14 +179,24 @@ class Carrier:
             for name in dict.fromkeys(event.name for event in events if not event.delay):
                 self.fetcher.expect_for(name)
 
-    def accepted(self, receipt: StoredReceipt, published: Published, emitter: str | None) -> None:
-        """The store has accepted an event, which `emitter` has emitted."""
-        self.adopt(receipt, published, is_new=published.body is None, emitter=emitter)
+    def accepted(
+        self, receipts: Sequence[StoredReceipt], answer: Sequence[Published], emitters: Sequence[str | None]
+    ) -> None:
+        """The store has accepted events, which `emitters` have emitted; some of them may have been accepted before."""
         served = self.fetcher.served
-        if served:
-            for name in published.targets:
-                if name in served:
-                    self.fetcher.was_accepted(name, receipt.id)
+        are_new = True
+        for receipt, published in zip(receipts, answer, strict=True):
+            self.adopt(receipt, published)
+            if published.body is not None:
+                are_new = False
+            if served:
+                for name in published.targets:
+                    if name in served:
+                        self.fetcher.was_accepted(name, receipt.id)
+        if not are_new:
+            new = [published.body is None for published in answer]
+            receipts, emitters = list(compress(receipts, new)), list(compress(emitters, new))
+        self.recorded(receipts, emitters)
 
     def _targets_of(self, published: Published) -> tuple[StoredTarget, ...]:
         names = published.targets

@@ -187,7 +187,9 @@ class StoredGroups:
 
     def _adopted(self, event: Event, published: Published, *, is_new: bool = True) -> StoredReceipt:
         receipt = self._carrier.receipt_of(event)
-        self._carrier.adopt(receipt, published, is_new=is_new)
+        self._carrier.adopt(receipt, published)
+        if is_new:
+            self._carrier.recorded([receipt], [None])
         return receipt
 
     def _stage_of(self, id: str) -> Stage:

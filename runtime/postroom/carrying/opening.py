@@ -3,7 +3,7 @@
 Units: seconds.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Final
@@ -33,7 +33,7 @@ async def open_carrier(
     log: Log,
     losses: int,
     hand_over: Callable[[SubscriptionBehaviour, LentDelivery], None],
-    recorded: Callable[[StoredReceipt, str | None], None],
+    recorded: Callable[[Sequence[StoredReceipt], Sequence[str | None]], None],
     lost: Callable[[], tuple[int, int]],
 ) -> AsyncIterator[Carrier]:
     """A block with a session on the store of `module`. What is handed in by its end still gets into the store.

@@ -122,7 +122,7 @@ class Publisher:
 
     Attributes:
         sending: Told of events that the store is about to be asked to take.
-        accepted: Told of each event that was published: its receipt, what the store says, and who has emitted it.
+        accepted: Told of events that were published: their receipts, what the store says, and who has emitted them.
         needs_of: Who must move before there is room in a backlog, for the wait-for graph; nobody where others may.
         answered: Told after each answer of the store was taken up.
         is_asking: The store was asked for something, and has not answered.
@@ -133,7 +133,7 @@ class Publisher:
     _port: Port
     _persistence: Persistence
     sending: Callable[[Iterable[StoredEvent]], None]
-    accepted: Callable[[StoredReceipt, Published, str | None], None]
+    accepted: Callable[[Sequence[StoredReceipt], Sequence[Published], Sequence[str | None]], None]
     needs_of: Callable[[str], Wait]
     answered: Callable[[], None]
     queue: deque[Errand] = attrs.field(factory=deque, init=False)
@@ -250,8 +250,7 @@ class Publisher:
         elif isinstance(answer, PostroomError):
             submission.refuse(answer)
         else:
-            for receipt, published, emitter in zip(submission.receipts, answer, submission.emitters, strict=True):
-                self.accepted(receipt, published, emitter)
+            self.accepted(submission.receipts, answer, submission.emitters)
             submission.done()
 
     def _wait_for_room(self, submission: Submission, full: BacklogFull) -> None:

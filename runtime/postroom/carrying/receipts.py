@@ -190,6 +190,22 @@ class Held(Generic[K]):
     def add(self, key: K, receipt: StoredReceipt) -> None:
         """One more, or another one in its place."""
         self.refs[key] = weakref.ref(receipt)
+        self._sweep()
+
+    def first(self, key: K, receipt: StoredReceipt) -> StoredReceipt:
+        """The one that there is; else this one, which is there from now on."""
+        own = weakref.ref(receipt)
+        found = self.refs.setdefault(key, own)
+        if found is not own:
+            first = found()
+            if first is not None:
+                return first
+            self.refs[key] = own
+        if len(self.refs) >= self._sweep_at:
+            self._sweep()
+        return receipt
+
+    def _sweep(self) -> None:
         if len(self.refs) >= self._sweep_at:
             self.refs = {key: ref for key, ref in self.refs.items() if ref() is not None}
             self._sweep_at = max(FEWEST_SWEPT, 2 * len(self.refs))

@@ -68,6 +68,23 @@ def test_what_a_cycle_costs_does_not_depend_on_what_waits(path: Path, options: A
     many.close()
 
 
+def test_no_statement_is_compiled_a_second_time(path: Path) -> None:
+    driver = filled(path, 10)
+    compiled = []
+
+    def asked(*what: Any) -> int:
+        compiled.append(what)
+        return 0  # allowed
+
+    driver.tx.db.authorizer = asked  # has all of them compiled once more
+    cycle(driver)
+    assert compiled
+    compiled.clear()
+    cycle(driver)
+    assert compiled == []
+    driver.close()
+
+
 @pytest.mark.slow
 def test_another_sessions_key_is_stepped_over_at_once(path: Path) -> None:
     few, many = filled(path, FEW, key="k"), filled(path.with_name("many.db"), MANY, key="k")

@@ -7,6 +7,7 @@ import msgspec
 
 from postroom.contract import Published
 
+from .removal import Removal
 from .transaction import NOTICES, Transaction
 
 MOST_FORGOTTEN: Final = 1000
@@ -14,7 +15,7 @@ MOST_FORGOTTEN: Final = 1000
 
 _NOTICE: Final = "INSERT INTO notices VALUES (?, ?, ?, ?, ?, ?, ?)"
 
-_END_OF_PLAIN: Final = "DELETE FROM events WHERE number = ? AND plain = 1 RETURNING number, id, watcher"
+_end_plain: Final = Removal.of("events WHERE plain = 1", "number", "number, id, watcher")
 
 _FORGET: Final = tuple(
     f"DELETE FROM {table} WHERE {column} = ?"  # noqa: S608 - constants
@@ -38,9 +39,8 @@ class Ending(NamedTuple):
 def finish(tx: Transaction, endings: Sequence[Ending], settler: int | None = None) -> None:
     """Note how deliveries ended, and tell who published the events, but for the session that has settled them."""
     notices: list[tuple[int, str, str, bytes]] = []
-    ended = {
-        cast("int", number): (cast("str", id), cast("int", watcher))
-        for number, id, watcher in tx.db.executemany(_END_OF_PLAIN, [(each.event,) for each in endings])
+    ended: dict[int, tuple[str, int]] = {
+        number: (id, watcher) for number, id, watcher in _end_plain(tx.db, [each.event for each in endings])
     }
     for ending in endings:
         plain = ended.get(ending.event)

@@ -13,6 +13,7 @@ from . import rates
 from .endings import Ending, finish
 from .line import Share, put_back
 from .registry import droppable
+from .removal import Removal
 from .runs import notices_of_runs
 from .transaction import MAIL, ROUTES, Transaction
 
@@ -36,6 +37,8 @@ _LETTERS: Final = """
 SELECT token, subscription, event, body, accepted_at, letter, time FROM letters
 WHERE token > ?1 AND (?2 IS NULL OR subscription = ?2) ORDER BY token LIMIT ?3
 """
+
+_remove_letters: Final = Removal.of("letters", "token", "1")
 
 _letters: Final = msgspec.msgpack.Decoder(Letter)
 _published: Final = msgspec.msgpack.Decoder(Published)
@@ -160,8 +163,7 @@ def _replay(tx: Transaction, letter: str) -> Published | None:
 
 def discard(tx: Transaction, letters: Collection[str]) -> int:
     """See the contract."""
-    numbers = [(_number_of(each),) for each in letters]
-    return len(tx.db.executemany("DELETE FROM letters WHERE token = ? RETURNING 1", numbers).fetchall())
+    return len(_remove_letters(tx.db, [_number_of(each) for each in letters]))
 
 
 def _number_of(letter: str | None) -> int:

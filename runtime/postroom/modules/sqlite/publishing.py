@@ -24,6 +24,11 @@ from .transaction import Transaction
 _EVENT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
 _RECORD: Final = "INSERT INTO records VALUES (?, ?, ?, NULL, ?, ?, ?)"
 
+_LINE_UP: Final = """
+INSERT INTO waiting SELECT ?, 0, ?, ?, number, ?, NULL, 0, 0, NULL FROM events WHERE number BETWEEN ? AND ?
+"""
+"""In half of the time that rows of their own take."""
+
 _FIND: Final = """
 SELECT event, digest, pending, at, targets, accepted_at FROM records JOIN events ON number = event
 WHERE records.id = ? AND digest IS NOT NULL
@@ -54,6 +59,20 @@ OLDEST: Final = "the backlog was full, and a newer one took its place (overflow:
 
 _NONE: Final[dict[str, bytes]] = {}
 """No outcomes yet; never changed."""
+
+
+@attrs.define(eq=False)
+class _Run:
+    """Events with numbers from `first` to `last` that get in line behind each other, all alike."""
+
+    target: int
+    head_start: float
+    first: int
+    last: int
+
+
+_NO_RUN: Final = _Run(0, 0.0, 0, -1)
+"""Which no event goes on; never changed."""
 
 
 class _Found(NamedTuple):
@@ -89,11 +108,14 @@ class Intake:
     wall: float = attrs.field(init=False)
     _events: list[tuple[object, ...]] = attrs.field(factory=list, init=False)
     _waiting: list[tuple[object, ...]] = attrs.field(factory=list, init=False)
+    _runs: "list[_Run]" = attrs.field(factory=list, init=False)
+    _run: "_Run" = attrs.field(init=False)  # the last of them
     _keys: set[tuple[int, str]] = attrs.field(factory=set, init=False)
     _mail: set[int] = attrs.field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.wall = self.tx.clock.wall()
+        self._run = _NO_RUN
 
     def accept(self, events: Emit, watchers: Sequence[int] | None = None) -> Answer:
         """Accept events together, or say why not.
@@ -104,6 +126,7 @@ class Intake:
         refusal = self._refusal(events)
         if refusal is not None:
             return refusal
+        is_brief = self.tx.terms.keep is None
         same: dict[str, tuple[Match, Published]] = {}
         answer: list[Published] = []
         for position, event in enumerate(events):
@@ -116,6 +139,10 @@ class Intake:
                 match = self.tx.registry.match(event.name)
                 known = same[event.name] = match, Published(self.wall, match.names)
             match, published = known
+            if is_brief and match.alone is not None and event.digest is None and event.key is None and event.delay <= 0:
+                self._accept_plain(event, match.alone, watcher)
+                answer.append(published)
+                continue
             outcomes = self._accept_one(event, match, watcher)
             answer.append(Published(self.wall, match.names, outcomes) if outcomes else published)
         return answer
@@ -133,6 +160,13 @@ class Intake:
         if self._events:
             db.executemany(_EVENT, self._events)
             self._events.clear()
+        if self._runs:
+            now = self.tx.now
+            for run in self._runs:
+                head_start = run.head_start
+                db.execute(_LINE_UP, (run.target, now + head_start, now, head_start, run.first, run.last))
+            self._runs.clear()
+            self._run = _NO_RUN
         if self._waiting:
             db.executemany(INSERT, self._waiting)
             self._waiting.clear()
@@ -218,6 +252,18 @@ class Intake:
                 continue
             self._enqueue(target, event, number)
         return outcomes
+
+    def _accept_plain(self, event: StoredEvent, target: Known, watcher: int) -> None:
+        """As `_accept_one`, of what most events are."""
+        number = self.tx.next_number()
+        self._events.append((number, 1, watcher, self.wall, event.id, event.body))
+        run, head_start = self._run, event.head_start
+        if run.last == number - 1 and run.target == target.id and run.head_start == head_start:
+            run.last = number
+            return
+        self._run = run = _Run(target.id, head_start, number, number)
+        self._runs.append(run)
+        self._mail.add(target.id)
 
     def _record(self, number: int, event: StoredEvent, match: Match) -> None:
         tx = self.tx

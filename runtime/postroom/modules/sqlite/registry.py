@@ -53,15 +53,19 @@ class Match:
     Attributes:
         names: Of the subscriptions, in the order of their registration.
         bounded: Those that have a backlog.
+        alone: The one that gets them, where it is the only one, and has no backlog.
     """
 
     targets: tuple[Known, ...]
     names: tuple[str, ...] = attrs.field(init=False)
     bounded: tuple[Known, ...] = attrs.field(init=False)
+    alone: Known | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(each.name for each in self.targets))
         object.__setattr__(self, "bounded", tuple(each for each in self.targets if each.bounded is not None))
+        is_alone = len(self.targets) == 1 and not self.bounded
+        object.__setattr__(self, "alone", self.targets[0] if is_alone else None)
 
 
 @attrs.define(eq=False)

@@ -92,7 +92,15 @@ class SqliteSession:
 
     async def _run(self, step: Step) -> Any:
         call = Call(step, self._port.sleeper())
-        self._worker.submit(call)
+        if self._worker.submit(call):
+            try:
+                # All tasks that can run have their turn first: what they ask for shares a commit.
+                await self._port.breathe()
+            except BaseException:
+                call.withdrawn = True
+                raise
+            finally:
+                self._worker.ring()
         return await _until_done(call)
 
     @property

@@ -10,6 +10,7 @@ from postroom.contract import Letter, Settlement, Step
 from . import rates
 from .endings import Ending, finish
 from .line import Share, put_back
+from .removal import Removal
 from .transaction import LEASES, Transaction
 
 _TAKE: Final = """
@@ -24,7 +25,7 @@ _TAKE_ALL: Final = _TAKE.replace("token = ?", _OF_LEASE)
 
 _TOKENS: Final = f"SELECT token FROM lent WHERE {_OF_LEASE}"  # noqa: S608 - a constant
 
-_END: Final = "DELETE FROM lent WHERE token = ? RETURNING token, subscription, event, key"
+_end: Final = Removal.of("lent", "token", "token, subscription, event, key")
 
 _BURY: Final = """
 INSERT INTO letters SELECT ?, ?, id, accepted_at, ?, ?, body FROM events WHERE number = ?
@@ -44,8 +45,7 @@ def _settle_all(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool
 
 
 def _settle(tx: Transaction, settlements: Sequence[Settlement]) -> list[bool]:
-    mine = [(each.token,) for each in settlements if tx.owns(each.token)]
-    taken = {row[0]: row for row in cast("Any", tx.db.executemany(_END, mine))}
+    taken = {row[0]: row for row in _end(tx.db, [each.token for each in settlements if tx.owns(each.token)])}
     by_id = tx.registry.by_id
     endings: list[Ending] = []
     keys: dict[tuple[int, str], None] = {}

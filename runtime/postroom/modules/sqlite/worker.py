@@ -104,6 +104,7 @@ class Worker:
     _file: tuple[int, int] = attrs.field(default=(0, 0), init=False)
     _version: int = attrs.field(default=-1, init=False)
     _renew_at: float = attrs.field(default=0.0, init=False)
+    _look_at: float = attrs.field(default=0.0, init=False)
     _until: float = attrs.field(default=0.0, init=False)
 
     # In the event loop
@@ -127,18 +128,19 @@ class Worker:
         if self.broken is not None:
             raise copy(self.broken) from self.broken
 
-    def submit(self, call: Call) -> None:
-        """Have a step run."""
+    def submit(self, call: Call) -> bool:
+        """Have a step run; whether the caller has to `ring` for it, since the thread sleeps and nobody else will."""
         self.check()
         self._calls.append(call)
-        if self._asleep and not self._ringing:
-            self._ringing = True
-            self.port.submit(self._ring)
+        has_to_ring = self._asleep and not self._ringing
+        self._ringing = self._ringing or has_to_ring
+        return has_to_ring
 
-    def _ring(self) -> None:
-        """Wake the thread, once all tasks that can run have had their turn: what they ask for shares a commit."""
+    def ring(self) -> None:
+        """Wake the thread."""
         self._ringing = False
-        self._wakes.ring()
+        if self._asleep:  # else it looks for calls before it sleeps
+            self._wakes.ring()
 
     def stop(self) -> None:
         """End the thread once everything that was submitted is done; `tell` is called when it has."""
@@ -223,6 +225,9 @@ class Worker:
         return taken
 
     def _look_around(self, tx: Transaction, what: int) -> None:
+        if self._calls and not what and time.monotonic() < min(self._look_at, self._renew_at):
+            return  # rung by the own process: what it asks for comes first, and looks at the file too
+        self._look_at = time.monotonic() + self._wakes.look_every
         self._check_file()
         version = changes_of_others(tx.db)
         if version != self._version:
