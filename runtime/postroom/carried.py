@@ -139,5 +139,6 @@ class Carried(Spawner):
                 recording.take(receipt, self._kernel.port.now, emitter)
 
     def _lose_loans(self) -> tuple[int, int]:
+        self._dispatcher.catch_up()  # a retry that was due may be on its way
         lost = [behaviour.lose_loans() for behaviour in self._roster.behaviours.values()]
         return sum(in_hand for in_hand, _ in lost), sum(waiting for _, waiting in lost)

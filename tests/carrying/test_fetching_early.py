@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 
 import anyio
 import attrs
+import msgspec
 
 from postroom import Event, Runtime, subscriber
-from postroom.contract import Answer, Emit, Fetched
+from postroom.contract import Answer, Emit, Fetched, News
 from postroom.testing.reference import ReferenceModule, ReferenceSession
 
 
@@ -71,3 +72,46 @@ async def test_a_delayed_event_is_not_asked_for_before_it_is_due() -> None:
         module.calls.clear()
         await runtime.emit("order.placed", delay=60)
         assert module.calls[:2] == ["publish", "store"]
+
+
+@attrs.define(eq=False)
+class Late(Told):
+    """A session whose publish takes a second to say that its events are stored, and that is told of no mail before; a
+    fetch takes half of that."""
+
+    async def publish(self, number: int, emits: Sequence[Emit]) -> list[Answer]:
+        answers = await ReferenceSession.publish(self, number, emits)
+        await anyio.sleep(1)
+        self.calls.append("answer")
+        return answers
+
+    async def fetch(self, demand: Mapping[str, int]) -> Fetched:
+        await anyio.sleep(0.5)
+        return await Told.fetch(self, demand)
+
+    async def news(self, seen: int) -> News:
+        return msgspec.structs.replace(await ReferenceSession.news(self, seen), mail=False)
+
+
+class LateToAnswer(Telling):
+    """Opens such sessions."""
+
+    @asynccontextmanager
+    async def open(self, session: str) -> AsyncGenerator[ReferenceSession]:
+        async with ReferenceModule.open(self, session) as opened:
+            yield Late(self.store, opened.id, calls=self.calls)
+
+
+async def test_what_a_fetch_has_brought_before_its_emit_was_answered_is_not_asked_for_again() -> None:
+    @subscriber("order.*", concurrency=2)
+    async def slow(event: Event) -> None:
+        module.calls.append("handle")
+        await anyio.sleep(10)
+
+    module = LateToAnswer()
+    async with Runtime(module=module, subscribers=[slow]) as runtime:
+        await anyio.sleep(1)
+        module.calls.clear()
+        await runtime.emit("order.placed")
+        await anyio.sleep(2)
+        assert module.calls == ["fetch", "handle", "answer"]

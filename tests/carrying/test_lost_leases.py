@@ -175,3 +175,29 @@ async def test_what_was_being_registered_when_the_lease_ran_out_is_registered_ag
         store.sessions[session].lease_until = 0.0
         store.expire(anyio.current_time())
     assert served == [True]
+
+
+async def test_a_retry_that_was_due_when_the_lease_ran_out_is_not_made_here() -> None:
+    runs: list[tuple[int, int]] = []
+
+    @subscriber("n", retry=Retry(attempts=3, backoff=constant(30)))
+    async def work(event: Event, context: Context) -> None:
+        runs.append((context.attempt, context.losses))
+        if context.attempt < 3:
+            raise ValueError("not yet")
+
+    store = ReferenceStore()
+    async with Runtime(module=ReferenceModule(store), subscribers=[work]) as runtime:
+        (session,) = store.sessions
+        receipt = await runtime.emit("n")
+        await anyio.sleep(5)
+        behaviour = runtime._roster.behaviours["work"]
+        (delivery,) = behaviour.take_scheduled()
+        store.sessions[session].lease_until = 0.0
+        store.expire(anyio.current_time())
+        runtime._dispatcher.actor.mailbox.queue.append((behaviour, delivery))  # as the timers do
+        await runtime._outbox.carrier._begin_anew()  # type: ignore[union-attr]
+        with anyio.fail_after(200):
+            assert (await receipt).succeeded
+        assert runtime.stats.pending == 0
+    assert runs == [(1, 0), (2, 1), (3, 1)]

@@ -1,13 +1,15 @@
 """Receipts of events in a store: what they take for an outcome of theirs."""
 
 import anyio
+import msgspec
 import pytest
 
 from postroom import Event, Receipt, Runtime, Succeeded, UnknownResult, subscriber
 from postroom.carrying.receipts import NOBODY, Receipts, StoredReceipt, StoredTarget
-from postroom.testing.reference import ReferenceModule
+from postroom.testing.reference import ReferenceModule, ReferenceStore
 from postroom.testing.reference.sessions import WINDOW
 from postroom_actors import current_port
+from tests.carrying.test_seldom import Answers, OwnModule
 
 
 async def values_of(receipt: Receipt) -> list[object]:
@@ -58,3 +60,24 @@ async def test_a_receipt_of_what_the_store_has_forgotten_says_that_nobody_can_te
         with pytest.raises(UnknownResult):
             await each
     assert [each.pending for each in (later, sent)] == [1, 1]
+
+
+async def test_who_waits_for_what_a_store_has_forgotten_is_told_and_what_came_later_settles() -> None:
+    @subscriber("n", concurrency=2)
+    async def clerk(event: Event) -> None:
+        if event.id == "before":
+            await anyio.sleep(1000)
+
+    store, answers = ReferenceStore(), Answers()
+    async with (
+        Runtime(module=ReferenceModule(store), subscribers=[clerk]),
+        Runtime(module=OwnModule(store, answers=answers), role="emit") as runtime,
+    ):
+        before = await runtime.emit("n", id="before")
+        await anyio.sleep(1)
+        later = await runtime.emit("n", id="later", delay=1)
+        answers.change = lambda news: msgspec.structs.replace(news, forgotten=later.event.accepted_at or 0.0)
+        with anyio.fail_after(10):
+            with pytest.raises(UnknownResult, match="say what became of an event"):
+                await before
+            assert (await later).succeeded

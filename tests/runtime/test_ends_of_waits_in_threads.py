@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -65,6 +66,36 @@ async def test_a_thread_that_waits_for_a_staged_event_waits_on_once_it_is_releas
     await until(lambda: told)
     thread.join(PATIENCE)
     assert told == ["reported"]
+
+
+class Held:
+    """A port whose loop does what it is asked for when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[Callable[[], None]] = []
+
+    def submit(self, call: Callable[[], None]) -> None:
+        self.asked.append(call)
+
+
+async def test_a_call_that_is_on_its_way_when_the_runtime_closes_is_refused_and_not_made() -> None:
+    port: Any = Held()
+    inbox, made, refused = Inbox(port), list[str](), list[RuntimeClosed]()
+
+    def call() -> None:
+        with pytest.raises(RuntimeClosed) as caught:
+            inbox.call("emit", lambda: made.append("made"))
+        refused.append(caught.value)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    await until(lambda: port.asked)
+    inbox.close()
+    await until(lambda: refused)
+    thread.join(PATIENCE)
+    (late,) = port.asked
+    late()
+    assert made == []
 
 
 async def test_a_wait_for_what_never_settled_is_refused_once_the_runtime_has_closed() -> None:

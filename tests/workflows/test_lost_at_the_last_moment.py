@@ -6,10 +6,11 @@ from typing import Any
 import anyio
 import pytest
 
-from postroom import Event, Flow, WorkflowFailed, subscriber, workflow
+from postroom import Event, Flow, WorkflowCancelled, WorkflowFailed, subscriber, workflow
 from postroom.journal import Entry, RunLoan, RunState
 from postroom.testing.reference import ReferenceStore
 from postroom.testing.reference.journal import ReferenceJournal
+from postroom.workflows.driver import LONGEST_WAIT
 
 from .processes import Processes
 from .shop import Shop
@@ -103,11 +104,46 @@ async def test_a_run_whose_events_have_no_room_before_its_process_leaves_is_ende
 
     async with processes.one(order, subscribers=[ledger], drain_within=0, compensate_within=20) as workflows:
         await workflows.run(order, 0)
-        await workflows.start(order, 1, id="1")
+        await anyio.sleep(1)  # it is in hand, and the next one takes the only place
+        await workflows.run(order, 1)
+        handle = await workflows.start(order, 2, id="2")
         await anyio.sleep(10)
+        assert (await handle.status()).state is RunState.RUNNING
+        left_at = anyio.current_time()
+    assert anyio.current_time() < left_at + LONGEST_WAIT + 10  # in which the ledger is waited for
     shut.set()
     async with processes.one(order, subscribers=[ledger]) as workflows:
         with anyio.fail_after(100):
-            await workflows.handle("1").result()
+            await workflows.handle("2").result()
         await anyio.sleep(10)
-    assert sorted(heard) == [0, 1]
+    assert sorted(heard) == [0, 1, 2]
+
+
+async def test_a_run_that_is_cancelled_while_its_events_have_no_room_is_undone() -> None:
+    processes, shop, heard, shut = Processes(), Shop(), list[int](), anyio.Event()
+
+    @subscriber("placed", backlog=1)
+    async def ledger(event: Event) -> None:
+        await shut.wait()
+        heard.append(event.data)
+
+    first = shop.step("first")
+
+    @workflow
+    async def order(flow: Flow, number: int) -> None:
+        await flow.run(first)
+        await flow.emit("placed", number)
+
+    async with processes.one(order, subscribers=[ledger]) as workflows:
+        await workflows.run(order, 0)
+        await anyio.sleep(1)
+        await workflows.run(order, 1)
+        handle = await workflows.start(order, 2, id="2")
+        await anyio.sleep(10)
+        await handle.cancel()
+        with pytest.raises(WorkflowCancelled), anyio.fail_after(LONGEST_WAIT):
+            await handle.result()
+        shut.set()
+        await anyio.sleep(10)
+    assert heard == [0, 1]
+    assert shop.log == [*["first"] * 3, "-first"]

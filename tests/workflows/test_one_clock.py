@@ -97,6 +97,28 @@ async def test_a_nested_workflow_that_had_finished_in_time_is_not_late_when_it_i
     assert shop.log == ["quick", "slow", "slow", "slow+"]
 
 
+async def test_nor_is_it_made_late_by_another_one_beside_it_that_goes_on() -> None:
+    shop, processes = Shop(), Processes()
+    quick = [shop.step(f"quick-{number}") for number in range(5)]
+    in_time, slow = shop.line(*quick, timeout=30), shop.step("slow", seconds=100)
+
+    @workflow(timeout=1000)
+    async def patient(flow: Flow) -> None:
+        await flow.run(slow)
+
+    @workflow
+    async def outer(flow: Flow) -> None:
+        async with flow.together() as together:
+            together.run(patient)
+            together.run(in_time)
+
+    await processes.killed_after(20, outer, id="1")
+    await anyio.sleep(100)
+    async with processes.one(outer) as workflows:
+        await workflows.handle("1").result()
+    assert sorted(shop.log) == [*(f"quick-{number}" for number in range(5)), "slow", "slow", "slow+"]
+
+
 async def test_one_whose_time_is_over_meanwhile_begins_nothing_more() -> None:
     shop, processes = Shop(), Processes()
     inner = shop.line(shop.step("quick"), shop.step("slow", seconds=25), timeout=30)

@@ -103,6 +103,31 @@ async def test_a_store_that_is_silent_for_long_ends_no_schedule(monkeypatch: pyt
     assert shop.log == ["only"] * 2
 
 
+async def test_one_that_is_stopped_while_the_store_is_silent_begins_nothing_once_it_speaks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop, processes = Shop(), Processes()
+    line = shop.line(shop.step("only"))
+    begin, calls, is_asked, speaks = ReferenceJournal.begin, list[int](), anyio.Event(), anyio.Event()
+
+    async def silent(journal: ReferenceJournal, number: int, new: Any, *, lend: bool) -> Any:
+        calls.append(number)
+        is_asked.set()
+        await speaks.wait()
+        return await begin(journal, number, new, lend=lend)
+
+    monkeypatch.setattr(ReferenceJournal, "begin", silent)
+    async with processes.one(line) as workflows:
+        schedule = workflows.schedule(line, every=60)
+        await is_asked.wait()
+        schedule.stop()
+        await anyio.sleep(40)
+        speaks.set()
+        await anyio.sleep(200)
+    assert len(calls) == 1
+    assert shop.log == []
+
+
 def times(slots: Callable[[float], float], after: datetime, count: int) -> list[str]:
     found, slot = [], after.timestamp()
     for _ in range(count):

@@ -141,8 +141,7 @@ class Fetcher:
 
     def paused(self, name: str, token: int, due: float) -> None:
         """A loan waits for its next attempt, and takes no place from now on."""
-        if token not in self.loans:
-            return
+        assert token in self.loans, "what was lost has no further attempt here"
         is_first = token not in self._waiting
         self._waiting[token] = due
         if is_first:

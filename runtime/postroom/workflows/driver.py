@@ -127,6 +127,8 @@ class Driver:
             error = await self._succeed(value)
             if error is None:
                 return None
+            if isinstance(error, BacklogFull):  # it was cancelled while it waited for room
+                return Undoing(run.times.now(), cancelled=True)
         self._error = error
         return undoing_of(error, run.times.now())
 
@@ -202,6 +204,8 @@ class Driver:
             in_doubt: Also those that it would begin next, where they may have begun in another process.
         """
         run = self.run
+        if run.reason is Reason.CANCELLED:  # before it had begun: it would come to nothing
+            run.reason, run.scope = None, anyio.CancelScope()
         run.seeking, run.in_doubt = set(run.replay.steps), in_doubt and run.may_have_begun
         run.stash.muted = True
         found, stalled = run.found, run.stalled = anyio.Event(), anyio.Event()
@@ -247,8 +251,6 @@ class Driver:
             run.park(Mismatch(str(error), "can't read that"))
             return
         await self._seek(in_doubt=True)
-        if run.reason is Reason.CANCELLED:
-            run.reason = None
 
     # The end
 
@@ -289,6 +291,8 @@ class Driver:
             wait = min(2 * wait, LONGEST_WAIT)
             if run.reason in GOES_ON_ELSEWHERE:
                 return None
+            if run.reason is Reason.CANCELLED:
+                return answer
         if answer is None:
             run.reason = Reason.LOST
             return None

@@ -141,6 +141,8 @@ class Execution:
 
     def stop(self, reason: Reason) -> None:
         """End the workflow's function. What is lost stays so, whatever else there is to say."""
+        if reason is Reason.CANCELLED and self.seeking is not None:
+            return  # it seeks what it has to undo, and what it does not find would stay done
         if self.reason is None or reason is Reason.LOST:
             self.reason = reason
             self.scope.cancel()

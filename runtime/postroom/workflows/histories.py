@@ -241,11 +241,11 @@ async def _mismatch(run: Execution, input: Input, history: RunHistory) -> Mismat
     await run.services.close()
     if run.reason is Reason.PARKED:
         return run.mismatch
+    assert run.reason is None, "nothing is written, nobody cancels it, and no time runs while it seeks"
     value, error = ended[0] if ended else (None, None)
     try:
         run.replay.check_end(_how(ended, error))
-        if run.reason is None:
-            _check_result(run, history, bool(ended), value, error)
+        _check_result(run, history, bool(ended), value, error)
     except Mismatch as mismatch:
         return mismatch
     return None

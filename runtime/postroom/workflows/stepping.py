@@ -182,8 +182,6 @@ async def _interrupted(run: Execution, step: Step[Any], path: str, in_order: boo
     """A step was cancelled half-way; where its run goes on elsewhere, it begins again there."""
     for buffer in buffers:
         buffer.close("its step was cancelled")
-    if not buffers:
-        return
     if run.reason in GOES_ON_ELSEWHERE or run.reason is Reason.PARKED:
         run.later(entry(Kind.BEGUN, path, Moment(run.times.now())))  # it may be cancelled before it begins again
         return
