@@ -1,5 +1,7 @@
 """Receipts of events in a store: what they take for an outcome of theirs."""
 
+import gc
+
 import anyio
 import msgspec
 import pytest
@@ -41,6 +43,21 @@ async def test_an_id_that_the_store_has_forgotten_is_another_event_though_the_re
         assert second.pending == 1
         assert await values_of(second) == [2]
         assert await values_of(first) == [1]
+
+
+async def test_an_emit_that_is_made_again_once_nobody_holds_its_receipt_has_one_that_settles() -> None:
+    @subscriber("n")
+    async def clerk(event: Event) -> int:
+        await anyio.sleep(10)
+        return 7
+
+    async with Runtime(module=ReferenceModule(), subscribers=[clerk]) as runtime:
+        await runtime.emit("n", id="nightly")
+        await runtime.emit("other")  # until then whoever sends emits has the last ones in hand
+        gc.collect()
+        again = await runtime.emit("n", id="nightly")
+        with anyio.fail_after(60):
+            assert await values_of(again) == [7]
 
 
 async def test_a_receipt_of_what_the_store_has_forgotten_says_that_nobody_can_tell() -> None:
