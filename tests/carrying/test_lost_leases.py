@@ -8,6 +8,7 @@ from postroom import Context, Event, Retry, Runtime, Succeeded, constant, subscr
 from postroom.testing.faults import Fault, FaultyModule
 from postroom.testing.faults.plan import Plan
 from postroom.testing.reference import ReferenceModule, ReferenceStore
+from tests.carrying.test_seldom import OwnModule
 
 
 async def test_a_session_that_was_taken_for_dead_serves_its_subscriptions_again() -> None:
@@ -201,3 +202,25 @@ async def test_a_retry_that_was_due_when_the_lease_ran_out_is_not_made_here() ->
             assert (await receipt).succeeded
         assert runtime.stats.pending == 0
     assert runs == [(1, 0), (2, 1), (3, 1)]
+
+
+async def test_what_was_lent_and_on_its_way_when_the_lease_ran_out_is_handled_once_it_is_lent_anew() -> None:
+    losses: list[int] = []
+
+    @subscriber("n")
+    async def work(event: Event, context: Context) -> None:
+        losses.append(context.losses)
+
+    module = OwnModule()
+    async with Runtime(module=module, subscribers=[work]) as runtime:
+        await anyio.sleep(1)
+        (session,) = module.store.sessions
+        module.answers.hangs, module.answers.seconds = "fetch", 5.0
+        receipt = await runtime.emit("n")
+        await anyio.sleep(1)
+        module.answers.hangs = ""
+        module.store.sessions[session].lease_until = 0.0
+        module.store.expire(anyio.current_time())
+        with anyio.fail_after(60):
+            assert (await receipt).succeeded
+    assert losses == [1]
