@@ -18,7 +18,6 @@ async def test_it_waits_for_what_another_process_has_in_hand_of_a_subscription_s
         await anyio.sleep(1)
         async with Runtime(module=ReferenceModule(store), subscribers=[slow]) as runtime:
             await runtime.idle()
-            await anyio.sleep(0)
             assert receipt.settled
 
 
