@@ -61,7 +61,8 @@ goals: $(VENV)/.dev  ## the goals that each change has to reach, 5 minutes on 2 
 	@$(BIN)/python -m tests.goals $(ARGS)
 
 soak: $(VENV)/.dev  ## the goals of a night: more seeds, longer runs, killed processes, about an hour
-	@$(BIN)/python -m tests.goals --nightly $(ARGS)
+	@status=0; $(BIN)/python -m tests.goals --nightly $(ARGS) || status=1; \
+	test -n "$(ARGS)" || $(MAKE) --no-print-directory coverage || status=1; exit $$status
 
 coverage:  ## which lines and branches of the core no test takes (ARGS="--only tests/actors"), on Python 3.12 or newer
 	@for version in 3.14 3.13 3.12; do \

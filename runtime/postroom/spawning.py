@@ -74,7 +74,9 @@ class Spawner(Observable):
         """Wait until no delivery is pending, retries and delays included.
 
         With emitters at work that may never be, and in the next moment it may be over: it is meant for tests, and
-        for programs that have emitted all that they will.
+        for programs that have emitted all that they will. On a durable module it waits for what the subscriptions that
+        this runtime serves have in the store, in other processes too. A runtime that serves none, such as one with
+        `role="emit"`, does not wait: await the receipts instead.
 
         Raises:
             WouldDeadlock: in a handler, whose own delivery is pending.

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from postroom import Event, Receipt, Runtime, Succeeded, UnknownResult, subscriber
-from postroom.carrying.receipts import NOBODY, Receipts, StoredReceipt, StoredTarget
+from postroom.carrying.receipts import FEWEST_SWEPT, NOBODY, Held, Receipts, StoredReceipt, StoredTarget
 from postroom.testing.reference import ReferenceModule, ReferenceStore
 from postroom.testing.reference.sessions import WINDOW
 from postroom_actors import current_port
@@ -98,3 +98,27 @@ async def test_who_waits_for_what_a_store_has_forgotten_is_told_and_what_came_la
             with pytest.raises(UnknownResult, match="say what became of an event"):
                 await before
             assert (await later).succeeded
+
+
+async def test_of_one_key_the_first_receipt_stays_as_long_as_somebody_holds_it() -> None:
+    held: Held[str] = Held()
+    port = current_port()
+    one, two, three = (StoredReceipt(Event("n", None, id=id), (), None, port=port) for id in "abc")
+    assert held.first("key", one) is one
+    assert held.first("key", two) is one
+    del one
+    gc.collect()
+    assert held.first("key", three) is three
+    assert held.get("key") is three
+
+
+async def test_receipts_that_nobody_holds_are_swept_away_where_they_are_the_first_too() -> None:
+    held: Held[int] = Held()
+    port = current_port()
+    for number in range(FEWEST_SWEPT - 1):
+        held.first(number, StoredReceipt(Event("n", None, id=str(number)), (), None, port=port))
+    gc.collect()
+    last = StoredReceipt(Event("n", None, id="last"), (), None, port=port)
+    held.first(FEWEST_SWEPT, last)
+    assert held.all() == [last]
+    assert len(held.refs) == 1

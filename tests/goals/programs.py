@@ -1,7 +1,7 @@
 """Which programs show the goals: at the size for a change, and at that of a night.
 
 A new goal is one more line here. Sizes: the set for a change takes five minutes on two quiet cores, the one of a night
-less than an hour. R7 and R13 are for releases.
+less than an hour, with R22, which takes a newer Python and is `make soak`'s own. R7 and R13 are for releases.
 """
 
 import shlex
@@ -50,19 +50,18 @@ CHANGE: Final = (  # in each part the longest first
 NIGHT: Final = (
     Program(["R1"], "tests.simulation --backend trio --first-seed today --seeds 100000 --require-sometimes"),
     Program(["R1"], "tests.simulation --backend asyncio --first-seed today --seeds 100000 --require-sometimes"),
-    Program(["R1-store"], "tests.simulation --store --first-seed today --seeds 50000 --require-sometimes"),
-    Program(["R4"], "tests.cancel_everywhere --seeds 20"),
+    Program(["R1-store"], "tests.simulation --store --first-seed today --seeds 10000 --require-sometimes"),
+    Program(["R4"], "tests.cancel_everywhere --seeds 8"),
     Program(["R4 pairs"], "tests.cancel_everywhere --pairs"),
-    Program(["R4 workflows"], "tests.cancel_everywhere.workflows --seeds 20"),
+    Program(["R4 workflows"], "tests.cancel_everywhere.workflows --seeds 10"),
     Program(["R12"], "tests.soak --only overload --seconds 300"),
-    Program(["R22"], "tests.branches"),
     Program(["R17"], "tests.fuzz --inputs 1000000"),
     Program(["R5"], "tests.fault_everywhere --faults 'busy,full,lost request,lost reply,slow,twice'"),
     Program(["R2"], "tests.simulation --check-determinism 500"),
-    Program(["R16"], "tests.model --examples 2000"),
+    Program(["R16"], "tests.model --examples 500"),
     Program(["R2"], "tests.simulation --store --check-determinism 500"),
     Program(["R3"], "tests.bugbank"),
-    Program(["R6"], "tests.crash sqlite --cycles 500"),
+    Program(["R6"], "tests.crash sqlite --cycles 300"),
     Program(["R11"], "tests.crash worker --cycles 200"),
     Program(["R24"], "tests.crash workflows"),
     Program(["R24"], "tests.crash workflows --store redis"),

@@ -84,6 +84,8 @@ class Carrier:
     _asking: Asking = attrs.field(init=False)
     _closed: bool = attrs.field(default=False, init=False)
     _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
+    _seen: int = attrs.field(default=0, init=False)  # the last of the news that were taken up
+    _unheard: bool = attrs.field(default=False, init=False)  # the last of them may have been told to nobody
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
     _last_targets: tuple[tuple[str, ...], tuple[StoredTarget, ...]] = attrs.field(default=((), ()), init=False)
     _receipts: Receipts = attrs.field(factory=Receipts, init=False)
@@ -248,23 +250,16 @@ class Carrier:
 
         Cancellation: what was not taken up is told again, to nobody.
         """
-        seen = 0
-        failed = False
-
-        async def ask() -> News:
-            nonlocal failed
-            if failed:  # what the last call would have told, all but the notices, may have been told to nobody
-                failed = False
-                await self._heard(News(seen, mail=True, room=True, routes=True))
-            failed = True
-            news = await self.store.news(seen)
-            failed = False
-            return news
-
         while True:
-            news = await self._persistence.until_done("tell its news", ask)
-            seen = news.number
+            news = await self._persistence.until_done("tell its news", self._ask_for_news)
             await self._heard(news)
+            self._seen, self._unheard = news.number, False
+
+    async def _ask_for_news(self) -> News:
+        if self._unheard:  # what the last call would have told, all but the notices, may have been told to nobody
+            await self._heard(News(self._seen, mail=True, room=True, routes=True))
+        self._unheard = True
+        return await self.store.news(self._seen)
 
     async def _heard(self, news: News) -> None:
         if news.forgotten:

@@ -10,7 +10,7 @@ from typing import Final
 import anyio
 import attrs
 
-from postroom_actors import Port, Sleeper, cancellation_was_asked_for
+from postroom_actors import Port, Sleeper
 
 from ..behaviour import SubscriptionBehaviour
 from ..codec import UnreadableRecord, decode_event
@@ -150,11 +150,15 @@ class Fetcher:
 
     def lose_all(self) -> None:
         """The session was taken for dead. What it was lent since, before it heard of that, nobody here knows of."""
-        self._lost = True
         self.loans.clear()
         self._waiting.clear()
         for appetite in self.appetites.values():
             appetite.held = 0
+        self.lose_track()
+
+    def lose_track(self) -> None:
+        """Something may be lent to this session that nobody here knows of: have it taken back, and look anew."""
+        self._lost = True
         self.expect()
 
     def is_sated(self, name: str) -> bool:
@@ -189,7 +193,11 @@ class Fetcher:
                 self.expect()
             if self._lost:
                 self._lost = False
-                await self._reclaim()
+                try:
+                    await self._reclaim()
+                except BaseException:
+                    self._lost = True
+                    raise
                 continue  # it may have been lost once more
             demand = self.demand()
             if demand and not self._settler.is_behind:
@@ -199,12 +207,7 @@ class Fetcher:
 
     async def _sleep(self) -> None:
         with anyio.CancelScope(deadline=min(self._due_at, self._port.now() + LONGEST_SLEEP)):
-            try:
-                await self._sleeper.park()
-            except anyio.get_cancelled_exc_class():
-                if cancellation_was_asked_for():
-                    raise
-                await self._port.absorb_cancellations()
+            await self._sleeper.park()
 
     async def _reclaim(self) -> None:
         """Have the store take back what is not held here."""
@@ -230,6 +233,9 @@ class Fetcher:
 
         try:
             loans = await self._persistence.until_done("lend deliveries", fetch)
+        except BaseException:
+            self.lose_track()
+            raise
         finally:
             self._accepted_meanwhile = None
         if self._lost:  # they may be those of before

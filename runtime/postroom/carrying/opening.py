@@ -3,14 +3,14 @@
 Units: seconds.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Final
 
 import anyio
 
-from postroom_actors import current_port
+from postroom_actors import Port, cancellation_was_asked_for, current_port
 
 from ..behaviour import SubscriptionBehaviour
 from ..contract import EventModule
@@ -66,10 +66,10 @@ async def open_carrier(
             try:
                 with services:
                     async with anyio.create_task_group() as own:
-                        own.start_soon(carrier.publisher.run, name="postroom publisher")
-                        own.start_soon(carrier.fetcher.run, name="postroom fetcher")
-                        own.start_soon(carrier.settler.run, name="postroom settler")
-                        own.start_soon(carrier.listen, name="postroom news")
+                        own.start_soon(_lasting, port, carrier.publisher.run, name="postroom publisher")
+                        own.start_soon(_lasting, port, carrier.fetcher.run, name="postroom fetcher")
+                        own.start_soon(_lasting, port, carrier.settler.run, name="postroom settler")
+                        own.start_soon(_lasting, port, carrier.listen, name="postroom news")
             finally:
                 ended.set()
 
@@ -83,3 +83,14 @@ async def open_carrier(
                 await ended.wait()  # what they had on its way is back in the queues
                 await carrier.flush()
             carrier.close()
+
+
+async def _lasting(port: Port, service: Callable[[], Awaitable[None]]) -> None:
+    """Run a service that goes on for ever, again where somebody has cancelled its task by asyncio's own means."""
+    while True:
+        try:
+            await service()
+        except anyio.get_cancelled_exc_class():
+            if cancellation_was_asked_for():
+                raise
+            await port.absorb_cancellations()

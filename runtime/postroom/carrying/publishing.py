@@ -124,7 +124,7 @@ class Publisher:
         sending: Told of events that the store is about to be asked to take.
         accepted: Told of events that were published: their receipts, what the store says, and who has emitted them.
         needs_of: Who must move before there is room in a backlog, for the wait-for graph; nobody where others may.
-        answered: Told after each answer of the store was taken up.
+        answered: Told after each answer of the store was taken up, and when none is waited for any more.
         is_asking: The store was asked for something, and has not answered.
         refused: Submissions that wait for room in a backlog, first come, first served.
     """
@@ -181,13 +181,15 @@ class Publisher:
             if errand.progress is Progress.DONE:  # whoever wanted it has gone
                 continue
             self.is_asking = True
-            if isinstance(errand, Submission):
-                await self._publish(self._together(errand))
-            else:
-                assert isinstance(errand, Call), "errands are submissions and calls"
-                await self._call(errand)
-            self.is_asking = False
-            self.answered()
+            try:
+                if isinstance(errand, Submission):
+                    await self._publish(self._together(errand))
+                else:
+                    assert isinstance(errand, Call), "errands are submissions and calls"
+                    await self._call(errand)
+            finally:
+                self.is_asking = False
+                self.answered()
 
     def _together(self, first: Submission) -> list[Submission]:
         """`first`, and what was sent right behind it."""

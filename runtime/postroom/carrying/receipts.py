@@ -190,7 +190,8 @@ class Held(Generic[K]):
     def add(self, key: K, receipt: StoredReceipt) -> None:
         """One more, or another one in its place."""
         self.refs[key] = weakref.ref(receipt)
-        self._sweep()
+        if len(self.refs) >= self._sweep_at:
+            self._sweep()
 
     def first(self, key: K, receipt: StoredReceipt) -> StoredReceipt:
         """The one that there is; else this one, which is there from now on."""
@@ -206,9 +207,8 @@ class Held(Generic[K]):
         return receipt
 
     def _sweep(self) -> None:
-        if len(self.refs) >= self._sweep_at:
-            self.refs = {key: ref for key, ref in self.refs.items() if ref() is not None}
-            self._sweep_at = max(FEWEST_SWEPT, 2 * len(self.refs))
+        self.refs = {key: ref for key, ref in self.refs.items() if ref() is not None}
+        self._sweep_at = max(FEWEST_SWEPT, 2 * len(self.refs))
 
     def all(self) -> list[StoredReceipt]:
         """All that somebody holds."""

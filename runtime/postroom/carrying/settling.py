@@ -112,7 +112,7 @@ class Settler:
         Cancellation: what is on its way was settled or not, which `write` finds out; the rest stays in `queue`.
         """
         while True:
-            while not self.queue:
+            while not (self._sent or self.queue):
                 await self._sleeper.park()
             await self.write()
 

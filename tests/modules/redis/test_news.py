@@ -10,7 +10,7 @@ from postroom.contract import Binding, News, Settlement, Step, Store
 from postroom.store_errors import BacklogFull
 from tests.servers.redis import RedisServer
 
-from .making import PREFIX, bind, event, fetch, hear, module, publish, settle
+from .making import NUMBERS, PREFIX, bind, event, fetch, hear, module, publish, settle
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ async def test_a_hundred_emits_are_one_entry_until_it_is_read(server: RedisServe
 
 
 async def give_back(store: Store, loan: Any) -> None:
-    await store.settle(1, [Settlement(loan.token, Step.RETURNED)])
+    await store.settle(next(NUMBERS), [Settlement(loan.token, Step.RETURNED)])
 
 
 @pytest.mark.parametrize("make_room", ["fetch", "drop by a larger backlog", "remove"])

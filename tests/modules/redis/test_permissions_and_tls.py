@@ -17,7 +17,7 @@ from postroom.store_errors import StoreBroken
 from tests.servers.proxy import Proxy
 from tests.servers.redis import RedisServer
 
-from .making import bind, error_of, event, fetch, hear, module, publish, settle
+from .making import NUMBERS, bind, error_of, event, fetch, hear, module, publish, settle
 
 LUA = Path(__file__).parents[3] / "runtime" / "postroom" / "modules" / "redis" / "lua"
 
@@ -41,7 +41,7 @@ async def everything(store: Store, other: Store) -> None:
     loans = await fetch(store)
     await store.reclaim([loans[0].token, loans[1].token])
     await settle(store, loans[0])
-    await store.settle(1, [Settlement(loans[1].token, Step.RETURNED, attempts=1, wait=0.01)])
+    await store.settle(next(NUMBERS), [Settlement(loans[1].token, Step.RETURNED, attempts=1, wait=0.01)])
     await fetch(other, name="bounded")
     await store.stage("g", [event("e"), event("f", "order.paid")], 5.0)
     await other.clear("g", ["order.paid"], "no")

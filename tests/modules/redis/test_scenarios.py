@@ -18,7 +18,7 @@ from postroom.store_errors import StoreBusy, StoreFull, UnknownResult
 from tests.servers.proxy import Proxy
 from tests.servers.redis import RedisServer
 
-from .making import PREFIX, bind, error_of, event, fetch, hear, module, notices, publish, settle, until_done
+from .making import NUMBERS, PREFIX, bind, error_of, event, fetch, hear, module, notices, publish, settle, until_done
 
 pytestmark = pytest.mark.slow
 
@@ -89,7 +89,7 @@ async def test_58_without_memory_emits_are_refused_and_what_is_there_is_handled(
             (b,) = await fetch(store)
             assert await settle(other, b) == [False]
             step = Settlement(b.token, Step.RETRYING, attempts=1, wait=0.0)
-            assert await store.settle(1, [step]) == [True]
+            assert await store.settle(next(NUMBERS), [step]) == [True]
             assert await settle(store, b, outcome=b"{}") == [True]
             assert isinstance(await error_of(lambda: store.stage("g", [event("d")], 9.0)), StoreFull)
         finally:

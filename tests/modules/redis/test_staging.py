@@ -3,7 +3,7 @@
 from postroom.contract import Settlement, Step
 from tests.servers.redis import RedisServer
 
-from .making import bind, event, fetch, module, publish, settle
+from .making import NUMBERS, bind, event, fetch, module, publish, settle
 
 
 async def test_a_repeated_stage_of_what_was_released_meanwhile_stages_nothing(server: RedisServer) -> None:
@@ -30,7 +30,7 @@ async def test_a_key_is_with_one_session_until_nothing_of_it_is_lent(server: Red
         assert b1.id == "b1"
         await settle(one, a1)
         assert await fetch(two) == []
-        await one.settle(1, [Settlement(a2.token, Step.RETURNED)])
+        await one.settle(next(NUMBERS), [Settlement(a2.token, Step.RETURNED)])
         again = await fetch(two)
         assert [loan.id for loan in again] == ["a2", "a3"]
         assert await fetch(one) == []

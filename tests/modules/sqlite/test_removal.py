@@ -15,7 +15,7 @@ def test_what_is_there_is_removed_and_returned_and_nothing_else(there: list[int]
     db.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, text TEXT, odd INTEGER)")
     rows = {number: (number, f"no {number}") for number in there}
     db.executemany("INSERT INTO t VALUES (?, ?, ?)", [(*row, row[0] & 1) for row in rows.values()])
-    remove = Removal.of("t WHERE odd = 1", "id", "id, text")
+    remove = Removal.of("t", "id", "id, text", where="odd = 1")
     gone = {number for number in asked if number in rows and number & 1}
     assert sorted(remove(db, asked)) == sorted(rows[number] for number in gone)
     assert {row[0] for row in db.execute("SELECT id FROM t")} == set(rows) - gone

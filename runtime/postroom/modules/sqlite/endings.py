@@ -15,7 +15,7 @@ MOST_FORGOTTEN: Final = 1000
 
 _NOTICE: Final = "INSERT INTO notices VALUES (?, ?, ?, ?, ?, ?, ?)"
 
-_end_plain: Final = Removal.of("events WHERE plain = 1", "number", "number, id, watcher")
+_end_plain: Final = Removal.of("events", "number", "number, id, watcher", where="plain = 1")
 
 _FORGET: Final = tuple(
     f"DELETE FROM {table} WHERE {column} = ?"  # noqa: S608 - constants

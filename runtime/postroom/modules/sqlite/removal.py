@@ -20,11 +20,9 @@ class Removal:
     _several: str
 
     @classmethod
-    def of(cls, rows: str, number: str, columns: str) -> "Removal":
-        """Of a table's `rows`, which may end in a condition, those whose column `number` has one of the numbers."""
-        table, _, condition = rows.partition(" WHERE ")
-        clause = f" AND {condition}" if condition else ""
-        form = f"DELETE FROM {table} WHERE {number} {{}}{clause} RETURNING {columns}"  # noqa: S608 - constants
+    def of(cls, table: str, number: str, columns: str, where: str = "TRUE") -> "Removal":
+        """Of the rows `where` something holds, those whose column `number` has one of the numbers."""
+        form = f"DELETE FROM {table} WHERE {number} {{}} AND {where} RETURNING {columns}"  # noqa: S608 - constants
         return cls(form.format("= ?"), form.format("IN (SELECT value FROM json_each(?))"))
 
     def __call__(self, db: apsw.Connection, numbers: Sequence[int]) -> list[Any]:
