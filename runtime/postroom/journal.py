@@ -22,7 +22,7 @@ Source: the write-ahead journal of sagas (Garcia-Molina and Salem, 1987); durabl
 
 import enum
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
 
@@ -177,16 +177,26 @@ class Journal(Protocol):
         nothing any more, and then nothing was written."""
         ...
 
-    async def conclude(self, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
+    async def conclude(
+        self,
+        token: int,
+        state: RunState,
+        result: bytes,
+        events: Emit,
+        keep: float,
+        unless: tuple[str, str] | None = None,
+    ) -> "Answer | Literal[False] | None":
         """End a run, or lay it asleep, and accept its events: both in one transaction, or neither.
 
         Args:
             state: One of `ASLEEP`.
             keep: Seconds for which a run that is over is remembered, and at least for as long as a lease.
+            unless: The kind and the key of an entry that nobody may have written to its journal meanwhile.
 
         Returns:
-            The answer to its events, in order. Where that says why none was accepted, the run goes on as it was. None
-            where the token is worth nothing any more.
+            The answer to its events, in order. Where that says why none was accepted, the run goes on as it was; where
+            the entry of `unless` is in its journal, too, and that is false. None where the token is worth nothing any
+            more.
         """
         ...
 

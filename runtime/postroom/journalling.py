@@ -12,7 +12,7 @@ import time as wall
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from random import Random
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import anyio
 import attrs
@@ -298,7 +298,8 @@ class Backstage:
         events: Sequence[RunEvent],
         keep: float,
         patience: float = math.inf,
-    ) -> list[Receipt] | PostroomError | None:
+        unless: tuple[str, str] | None = None,
+    ) -> list[Receipt] | PostroomError | Literal[False] | None:
         """End a run, or lay it asleep, and let its events out, all or none; as `Journal.conclude`, with the patience of
         `ask`.
 
@@ -311,11 +312,11 @@ class Backstage:
         self._passing.update((each.event.id, each) for each in events)
         try:
             if self.local is not None:
-                answer = self.local.conclude_now(token, state, result, stored, keep)
+                answer = self.local.conclude_now(token, state, result, stored, keep, unless)
             else:
                 answer = await self.ask(
                     "conclude a workflow",
-                    lambda: self.journal.conclude(token, state, result, stored, keep),
+                    lambda: self.journal.conclude(token, state, result, stored, keep, unless),
                     patience,
                 )
             if not isinstance(answer, list):

@@ -4,7 +4,7 @@ Units: seconds on the event loop's clock.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -52,9 +52,17 @@ class LocalJournal:
         """As `record`, but never a checkpoint."""
         return self._kept.record(SESSION, token, entries, state, self._now())
 
-    def conclude_now(self, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
+    def conclude_now(
+        self,
+        token: int,
+        state: RunState,
+        result: bytes,
+        events: Emit,
+        keep: float,
+        unless: tuple[str, str] | None = None,
+    ) -> "Answer | Literal[False] | None":
         """As `conclude`, but never a checkpoint."""
-        return self._kept.conclude(SESSION, token, state, result, events, keep, self.accept, self._now())
+        return self._kept.conclude(SESSION, token, state, result, events, keep, unless, self.accept, self._now())
 
     def _now(self) -> float:
         now = self.loop_time()
@@ -72,9 +80,17 @@ class LocalJournal:
         await anyio.lowlevel.checkpoint()
         return self.record_now(token, entries, state)
 
-    async def conclude(self, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
+    async def conclude(
+        self,
+        token: int,
+        state: RunState,
+        result: bytes,
+        events: Emit,
+        keep: float,
+        unless: tuple[str, str] | None = None,
+    ) -> "Answer | Literal[False] | None":
         await anyio.lowlevel.checkpoint()
-        return self.conclude_now(token, state, result, events, keep)
+        return self.conclude_now(token, state, result, events, keep, unless)
 
     async def hand_back(self, token: int, wait: float = 0.0, known: int | None = None) -> bool:
         return await self._step(lambda now: self._kept.hand_back(SESSION, token, wait, known, now))

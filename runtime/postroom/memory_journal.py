@@ -10,7 +10,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import attrs
 import msgspec
@@ -160,9 +160,10 @@ class MemoryJournal:
         result: bytes,
         events: Emit,
         keep: float,
+        unless: tuple[str, str] | None,
         accept: Accept,
         now: float,
-    ) -> "Answer | None":
+    ) -> "Answer | Literal[False] | None":
         """As in the contract; `accept` accepts the events in the same step."""
         run = self._tokens.get(token)
         if run is not None and run.owner is None and run.state in ASLEEP:
@@ -170,6 +171,8 @@ class MemoryJournal:
         run = self._lent(session, token)
         if run is None:
             return None
+        if unless in run.entries:
+            return False
         answer = accept(events) if events else []
         if not isinstance(answer, list):
             return answer

@@ -103,8 +103,8 @@ class JournalMachine(RuleBasedStateMachine):
         journal: Any = self.reference.journal
         match call:
             case "conclude":
-                token, state, result, events, keep = arguments
-                return self.reference.conclude(session, token, state, result, events, keep, self.now)
+                token, state, result, events, keep, unless = arguments
+                return self.reference.conclude(session, token, state, result, events, keep, unless, self.now)
             case "run":
                 return journal.run(session, *arguments, self.now)
             case "runs":
@@ -202,15 +202,23 @@ class JournalMachine(RuleBasedStateMachine):
         kinds=event_kinds,
         keep=st.sampled_from([0.0, 30.0, 1e12]),
         of_own=st.sampled_from([True, True, False]),
+        unless=st.none() | st.tuples(st.sampled_from(["step", "signal"]), st.sampled_from("xyz")),
     )
     def conclude(
-        self, data: st.DataObject, slot: str, state: RunState, kinds: list[str], keep: float, of_own: bool
+        self,
+        data: st.DataObject,
+        slot: str,
+        state: RunState,
+        kinds: list[str],
+        keep: float,
+        of_own: bool,
+        unless: tuple[str, str] | None = None,
     ) -> None:
         owner = slot if of_own else next(other for other in SESSIONS if other != slot)
         token = self.some(data, owner)
         if token is None:
             return
-        arguments = (state, b"\xffresult", self.made(kinds), keep)
+        arguments = (state, b"\xffresult", self.made(kinds), keep, unless)
         for _ in range(2):
             expected, found = self.both(slot, "conclude", *arguments, of_token=token)
             assert as_answer(found) == as_answer(expected)

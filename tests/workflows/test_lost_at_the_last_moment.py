@@ -6,11 +6,13 @@ from typing import Any
 import anyio
 import pytest
 
-from postroom import Event, Flow, WorkflowCancelled, WorkflowFailed, subscriber, workflow
+from postroom import Event, Flow, Runtime, WorkflowCancelled, WorkflowFailed, Workflows, subscriber, workflow
 from postroom.journal import Entry, RunLoan, RunState
+from postroom.local_journal import LocalJournal
 from postroom.testing.reference import ReferenceStore
 from postroom.testing.reference.journal import ReferenceJournal
 from postroom.workflows.driver import LONGEST_WAIT
+from postroom.workflows.records import Kind, entry
 
 from .processes import Processes
 from .shop import Shop
@@ -42,6 +44,50 @@ async def test_a_run_that_was_lost_right_before_its_end_is_ended_by_whoever_has_
             assert await workflows.run(line, id="1") == [1]
     assert ends == [False, True]
     assert shop.log == ["only"]
+
+
+async def test_a_run_that_is_cancelled_right_before_its_success_is_written_is_undone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop, processes = Shop(), Processes()
+    line = shop.line(shop.step("only"))
+    conclude, cancelled = ReferenceJournal.conclude, list[str]()
+
+    async def cancelled_before(self: ReferenceJournal, *arguments: Any) -> Any:
+        if not cancelled:
+            cancelled.append("1")
+            await workflows.cancel("1")
+        return await conclude(self, *arguments)
+
+    monkeypatch.setattr(ReferenceJournal, "conclude", cancelled_before)
+    async with processes.one(line) as workflows:
+        handle = await workflows.start(line, id="1")
+        with pytest.raises(WorkflowCancelled), anyio.fail_after(100):
+            await handle.result()
+    assert cancelled
+    assert shop.log == ["only", "-only"]
+
+
+async def test_on_local_too_a_run_that_is_cancelled_right_before_its_success_is_written_is_undone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shop, seen = Shop(), list[RunState]()
+    line = shop.line(shop.step("only"))
+    conclude = LocalJournal.conclude_now
+
+    def cancelled_before(self: LocalJournal, token: int, state: RunState, *arguments: Any) -> Any:
+        if not seen:
+            assert self._kept.signal("1", entry(Kind.CANCEL, ""), anyio.current_time())
+        seen.append(state)
+        return conclude(self, token, state, *arguments)
+
+    monkeypatch.setattr(LocalJournal, "conclude_now", cancelled_before)
+    async with Runtime() as runtime, Workflows(runtime, [line]) as workflows:
+        handle = await workflows.start(line, id="1")
+        with pytest.raises(WorkflowCancelled), anyio.fail_after(100):
+            await handle.result()
+    assert seen == [RunState.SUCCEEDED, RunState.CANCELLED]
+    assert shop.log == ["only", "-only"]
 
 
 async def test_a_run_that_was_lost_right_before_it_is_undone_is_undone_by_whoever_has_it(

@@ -4,7 +4,7 @@ Units: seconds.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import anyio
 import attrs
@@ -18,7 +18,7 @@ from ..journal import RunState
 from ..log import WORKFLOW_PARKED, WORKFLOW_STUCK
 from ..receipt import Receipt
 from ..store_errors import BacklogFull, UnknownResult
-from .errors import StepFailed, WorkflowTimeout
+from .errors import StepFailed, WorkflowCancelled, WorkflowTimeout
 from .execution import GOES_ON_ELSEWHERE, RECORD_WITHIN, Execution, Reason
 from .flow import Flow
 from .places import Place
@@ -127,7 +127,7 @@ class Driver:
             error = await self._succeed(value)
             if error is None:
                 return None
-            if isinstance(error, BacklogFull):  # it was cancelled while it waited for room
+            if isinstance(error, WorkflowCancelled):  # right before its success was written
                 return Undoing(run.times.now(), cancelled=True)
         self._error = error
         return undoing_of(error, run.times.now())
@@ -271,7 +271,7 @@ class Driver:
         if ended.state in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED):
             outgoing += run.stash.epilogue
         wait = FIRST_WAIT
-        answer: list[Receipt] | PostroomError | None = None
+        answer: list[Receipt] | PostroomError | Literal[False] | None = None
         while True:
             try:
                 answer = await run.backstage.conclude(
@@ -281,6 +281,7 @@ class Driver:
                     [each.draft for each in outgoing],
                     self.input.keep,
                     RECORD_WITHIN,
+                    (Kind.CANCEL, "") if ended.state is RunState.SUCCEEDED else None,
                 )
             except UnknownResult:  # it is over or not: whoever takes it up will see
                 run.reason = Reason.LEAVING
@@ -291,8 +292,10 @@ class Driver:
             wait = min(2 * wait, LONGEST_WAIT)
             if run.reason in GOES_ON_ELSEWHERE:
                 return None
-            if run.reason is Reason.CANCELLED:
-                return answer
+            if run.reason is Reason.CANCELLED:  # while it waited for room
+                return WorkflowCancelled(run.id, run.workflow.name)
+        if answer is False:
+            return WorkflowCancelled(run.id, run.workflow.name)
         if answer is None:
             run.reason = Reason.LOST
             return None

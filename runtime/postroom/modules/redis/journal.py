@@ -1,7 +1,7 @@
 """The journal of a session: each call is one script, and its answer."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import attrs
 
@@ -42,11 +42,19 @@ class RedisJournal:
     async def record(self, token: int, entries: Sequence[Entry], state: RunState | None = None) -> bool:
         return cast("bool", await self._call(scripts.RUN_RECORD, token, _written(entries), state or False))
 
-    async def conclude(self, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
-        own = (token, state, wire.raw(result), wire.micro(keep))
+    async def conclude(
+        self,
+        token: int,
+        state: RunState,
+        result: bytes,
+        events: Emit,
+        keep: float,
+        unless: tuple[str, str] | None = None,
+    ) -> "Answer | Literal[False] | None":
+        own = (token, state, wire.raw(result), wire.micro(keep), unless or False)
         answer = wire.answer(await self._publishing.accept(scripts.RUN_CONCLUDE, own, events))
-        if answer is None:
-            return None
+        if answer is None or answer is False:
+            return answer
         return refusal_of(answer) or [wire.published(fields) for fields in answer[1]]
 
     async def hand_back(self, token: int, wait: float = 0.0, known: int | None = None) -> bool:

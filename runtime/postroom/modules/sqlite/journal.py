@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import attrs
 
@@ -32,8 +32,17 @@ class SqliteJournal:
     async def record(self, token: int, entries: Sequence[Entry], state: RunState | None = None) -> bool:
         return cast("bool", await self._run(partial(journalling.record, token=token, entries=entries, state=state)))
 
-    async def conclude(self, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
-        step = partial(journalling.conclude, token=token, state=state, result=result, events=events, keep=keep)
+    async def conclude(
+        self,
+        token: int,
+        state: RunState,
+        result: bytes,
+        events: Emit,
+        keep: float,
+        unless: tuple[str, str] | None = None,
+    ) -> "Answer | Literal[False] | None":
+        conclude = partial(journalling.conclude, token=token, state=state, result=result, events=events)
+        step = partial(conclude, keep=keep, unless=unless)
         return cast("Answer | None", await self._run(step))
 
     async def hand_back(self, token: int, wait: float = 0.0, known: int | None = None) -> bool:

@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 import msgspec
 
@@ -134,7 +134,15 @@ def record(tx: Transaction, token: int, entries: Sequence[Entry], state: RunStat
     return True
 
 
-def conclude(tx: Transaction, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
+def conclude(
+    tx: Transaction,
+    token: int,
+    state: RunState,
+    result: bytes,
+    events: Emit,
+    keep: float,
+    unless: tuple[str, str] | None = None,
+) -> "Answer | Literal[False] | None":
     """See the contract."""
     row = tx.db.execute(_CONCLUDED, (token,)).fetchone()
     if row is None:
@@ -144,6 +152,8 @@ def conclude(tx: Transaction, token: int, state: RunState, result: bytes, events
         return [] if encoded is None else _answers.decode(encoded)
     if owner != tx.session or not tx.owns(token):
         return None
+    if unless is not None and runs.has(tx, number, *unless):
+        return False
     answer: Answer = []
     if events:
         (answer,) = accept_all(tx, [events])

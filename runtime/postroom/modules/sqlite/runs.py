@@ -24,6 +24,7 @@ IN_STATE: Final = _COLUMNS + "WHERE state = ? AND workflow = ? AND id > ? ORDER 
 
 _ENTRIES: Final = "SELECT kind, key, body FROM run_entries WHERE run = ? ORDER BY number"
 _COUNT: Final = "SELECT count(*), max(at) FROM run_entries WHERE run = ?"
+_HAS: Final = "SELECT 1 FROM run_entries WHERE run = ? AND kind = ? AND key = ?"
 _WRITE: Final = "INSERT OR IGNORE INTO run_entries VALUES (?, ?, ?, ?, ?, ?)"
 
 _WAIT: Final = "UPDATE runs SET owner = NULL, due = ?, losses = losses + ? WHERE number = ?"
@@ -95,6 +96,11 @@ def count_of(tx: Transaction, run: int) -> int:
     """How many entries a run's journal has."""
     count, _ = cast("Any", tx.db.execute(_COUNT, (run,)).fetchone())
     return cast("int", count)
+
+
+def has(tx: Transaction, run: int, kind: str, key: str) -> bool:
+    """Whether a run's journal has an entry."""
+    return tx.db.execute(_HAS, (run, kind, key)).get is not None
 
 
 def entries_of(tx: Transaction, run: int) -> tuple[Entry, ...]:

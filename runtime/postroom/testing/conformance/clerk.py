@@ -1,7 +1,7 @@
 """A bare session on a journal, as the checks of that contract use it."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import anyio
 import attrs
@@ -85,12 +85,13 @@ class Clerk:
         result: bytes = b"done",
         events: Emit = (),
         keep: float = KEPT,
-    ) -> "Answer | None":
+        unless: tuple[str, str] | None = None,
+    ) -> "Answer | Literal[False] | None":
         """Conclude a run.
 
         Cancellation: as the store's.
         """
-        return await self.journal.conclude(loan.token, state, result, events, keep)
+        return await self.journal.conclude(loan.token, state, result, events, keep, unless)
 
     async def see(self, id: str = "a") -> RunLoan:
         """A run that is there, as it is now.

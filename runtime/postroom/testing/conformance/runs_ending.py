@@ -87,6 +87,25 @@ async def a_run_whose_events_find_no_room_hears_of_room(world: World) -> None:
 
 
 @check(WORKFLOWS, has_store=True)
+async def an_entry_that_came_first_keeps_a_run_from_its_end(world: World) -> None:
+    """No event is accepted, and the run goes on as it was; of an end that is written the answer stays what it was."""
+    async with world.session() as store:
+        clerk = Clerk(store)
+        await clerk.bare.bind()
+        loan = await clerk.have("a")
+        assert await clerk.journal.signal("a", step("", kind="cancel"))
+        assert await clerk.conclude(loan, events=[event("e")], unless=("cancel", "")) is False
+        assert await clerk.bare.fetch() == []
+        assert (await clerk.see()).run.state is RunState.RUNNING
+        assert await clerk.journal.record(loan.token, [step("x")])
+        for other in (("cancel", "x"), ("step", "")):
+            answer = await clerk.conclude(loan, events=[event("f")], unless=other)
+            assert isinstance(answer, list)
+        assert await clerk.conclude(loan, unless=("cancel", "")) == answer
+        assert ids_of(await clerk.bare.fetch()) == ["f"]
+
+
+@check(WORKFLOWS, has_store=True)
 async def a_loan_is_concluded_once(world: World) -> None:
     """Again it has the same answer, whatever is given then, and no event is accepted twice."""
     async with world.session() as store:

@@ -1,7 +1,7 @@
 """The journal of a session whose calls fail as its module says."""
 
 from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import attrs
 
@@ -40,8 +40,16 @@ class FaultyJournal:
     async def record(self, token: int, entries: Sequence[Entry], state: RunState | None = None) -> bool:
         return await self._call("record", lambda: self.journal.record(token, entries, state))
 
-    async def conclude(self, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
-        return await self._call("conclude", lambda: self.journal.conclude(token, state, result, events, keep))
+    async def conclude(
+        self,
+        token: int,
+        state: RunState,
+        result: bytes,
+        events: Emit,
+        keep: float,
+        unless: tuple[str, str] | None = None,
+    ) -> "Answer | Literal[False] | None":
+        return await self._call("conclude", lambda: self.journal.conclude(token, state, result, events, keep, unless))
 
     async def hand_back(self, token: int, wait: float = 0.0, known: int | None = None) -> bool:
         return await self._call("hand_back", lambda: self.journal.hand_back(token, wait, known))

@@ -1,7 +1,7 @@
 """The journal of a session on the reference store."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import attrs
 
@@ -36,8 +36,18 @@ class ReferenceJournal:
     async def record(self, token: int, entries: Sequence[Entry], state: RunState | None = None) -> bool:
         return await self._step(lambda now: self.store.journal.record(self.session, token, entries, state, now))
 
-    async def conclude(self, token: int, state: RunState, result: bytes, events: Emit, keep: float) -> "Answer | None":
-        return await self._step(lambda now: self.store.conclude(self.session, token, state, result, events, keep, now))
+    async def conclude(
+        self,
+        token: int,
+        state: RunState,
+        result: bytes,
+        events: Emit,
+        keep: float,
+        unless: tuple[str, str] | None = None,
+    ) -> "Answer | Literal[False] | None":
+        return await self._step(
+            lambda now: self.store.conclude(self.session, token, state, result, events, keep, unless, now)
+        )
 
     async def hand_back(self, token: int, wait: float = 0.0, known: int | None = None) -> bool:
         return await self._step(lambda now: self.store.journal.hand_back(self.session, token, wait, known, now))

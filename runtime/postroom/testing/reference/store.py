@@ -8,7 +8,7 @@ Units: seconds on the event loop's clock, which is virtual in tests.
 
 import math
 from collections.abc import Collection
-from typing import Final
+from typing import Final, Literal
 
 import attrs
 import msgspec
@@ -113,11 +113,19 @@ class ReferenceStore(Deliveries):
     # Workflows
 
     def conclude(
-        self, session: str, token: int, state: RunState, result: bytes, events: Emit, keep: float, now: float
-    ) -> "Answer | None":
+        self,
+        session: str,
+        token: int,
+        state: RunState,
+        result: bytes,
+        events: Emit,
+        keep: float,
+        unless: tuple[str, str] | None,
+        now: float,
+    ) -> "Answer | Literal[False] | None":
         """A run is concluded, and its events are accepted, in one step."""
         accept = lambda accepted: self._accept(session, accepted, now)  # noqa: E731 - reads as what it is
-        return self.journal.conclude(session, token, state, result, events, keep, accept, now)
+        return self.journal.conclude(session, token, state, result, events, keep, unless, accept, now)
 
     # Groups
 

@@ -1,9 +1,10 @@
--- token, state, result, seconds for which it is kept; and, for its events, version of the routes, TARGETS, SETS, the events,
--- how many there are; their parcels are the arguments after this
+-- token, state, result, seconds for which it is kept, the KIND and KEY of an entry that keeps it from that or false; and, for
+-- its events, version of the routes, TARGETS, SETS, the events, how many there are; their parcels are the arguments after
+-- this
 local function accept(events)
   if #events == 0 then return list({'\0', '\144'}) end
-  prepare(A[10], A[11])
-  reserve(A[13])
+  prepare(A[11], A[12])
+  reserve(A[14])
   events = one_by_one(events, 2)
   local refused = refusal(events)
   if refused then return refused, true end
@@ -39,8 +40,9 @@ local function main()
   local found = call('HMGET', key('r', id), 'inc', 'st', 'an')
   if not found[1] and ASLEEP[found[2]] then return found[3] end -- the same call as before
   if found[1] ~= INC then return '\192' end
-  local events = A[12]
-  if #events > 0 and call('HGET', P .. 'state', 'v') ~= tostring(A[9]) then return {err = 'STALE other subscriptions'} end
+  if A[9] and call('HEXISTS', key('rj', id), entry_field(A[9])) == 1 then return '\194' end
+  local events = A[13]
+  if #events > 0 and call('HGET', P .. 'state', 'v') ~= tostring(A[10]) then return {err = 'STALE other subscriptions'} end
   local answer, refused = accept(events)
   if not refused then conclude(id, A[6], A[7], A[8], answer) end
   return answer

@@ -4,7 +4,7 @@ local function main()
   local id = A[5]
   local found = call('HMGET', key('r', id), 'st', 'ow', 'due')
   if not found[1] or OVER[found[1]] then return '\194' end
-  if call('HEXISTS', key('rj', id), struct.pack('>I2', #A[6][1]) .. A[6][1] .. A[6][2]) == 1 then return '\195' end
+  if call('HEXISTS', key('rj', id), entry_field(A[6])) == 1 then return '\195' end
   write_run(id, {A[6]})
   if found[2] then
     tell_of_run(found[2], id)

@@ -50,14 +50,18 @@ local function set_state(id, state)
   return true
 end
 
+-- The field of an entry {KIND, KEY}.
+local function entry_field(entry)
+  return struct.pack('>I2', #entry[1]) .. entry[1] .. entry[2]
+end
+
 -- Write entries {KIND, KEY, BODY} that are not there yet.
 local function write_run(id, entries)
   local journal = key('rj', id)
   local n = call('HLEN', journal)
   local before = n
   for _, entry in ipairs(entries) do
-    local field = struct.pack('>I2', #entry[1]) .. entry[1] .. entry[2]
-    if call('HSETNX', journal, field, struct.pack('>I4', n) .. entry[3]) == 1 then n = n + 1 end
+    if call('HSETNX', journal, entry_field(entry), struct.pack('>I4', n) .. entry[3]) == 1 then n = n + 1 end
   end
   if n > before then call('HSET', key('r', id), 'ch', score(now)) end
 end
