@@ -7,6 +7,8 @@ through a scope around the actor counts as one.
 
 import enum
 
+import anyio
+
 from .port import cancellation_was_asked_for
 
 
@@ -23,26 +25,31 @@ class Verdict(enum.Enum):
 
 def judge(error: BaseException) -> Verdict:
     """Sort what a handler raised. Called in the handler's task, right where it came out."""
-    if _interrupt_in(error) is not None:
+    if _first_in(error, (KeyboardInterrupt, SystemExit)) is not None:
         return Verdict.INTERRUPTED
-    if not isinstance(error, Exception) and cancellation_was_asked_for():
+    if not isinstance(error, Exception) and cancellation_was_asked_for() and _ends_its_task(error):
         return Verdict.CANCELLED
     return Verdict.FAILURE
 
 
 def interrupt_of(error: BaseException) -> BaseException:
     """The `KeyboardInterrupt` or `SystemExit` in `error`, the first one where it is a group."""
-    interrupt = _interrupt_in(error)
+    interrupt = _first_in(error, (KeyboardInterrupt, SystemExit))
     assert interrupt is not None
     return interrupt
 
 
-def _interrupt_in(error: BaseException) -> BaseException | None:
+def _ends_its_task(error: BaseException) -> bool:
+    # Anything else that is odd, and comes out in the moment in which a scope is cancelled, has failed by itself.
+    return _first_in(error, (anyio.get_cancelled_exc_class(), GeneratorExit)) is not None
+
+
+def _first_in(error: BaseException, kinds: tuple[type[BaseException], ...]) -> BaseException | None:
     # A stack, not recursion: a handler may raise groups nested deeper than Python recurses.
     unseen = [error]
     while unseen:
         current = unseen.pop()
-        if isinstance(current, KeyboardInterrupt | SystemExit):
+        if isinstance(current, kinds):
             return current
         if isinstance(current, BaseExceptionGroup):
             unseen.extend(reversed(current.exceptions))

@@ -319,8 +319,15 @@ async def test_an_exception_is_a_failure_even_while_its_task_is_being_cancelled(
     assert verdicts(error) == (Verdict.FAILURE, Verdict.FAILURE)
 
 
-@pytest.mark.parametrize("make", [GeneratorExit, BaseException, lambda: BaseExceptionGroup("b", [GeneratorExit()])])
-async def test_an_odd_base_exception_is_a_failure_unless_somebody_asked_for_a_cancellation(
+@pytest.mark.parametrize("make", [BaseException, lambda: BaseExceptionGroup("b", [BaseException()])])
+async def test_an_odd_base_exception_is_a_failure_even_while_its_task_is_being_cancelled(
+    make: Callable[[], BaseException],
+) -> None:
+    assert verdicts(make()) == (Verdict.FAILURE, Verdict.FAILURE)
+
+
+@pytest.mark.parametrize("make", [GeneratorExit, lambda: BaseExceptionGroup("b", [ValueError(), GeneratorExit()])])
+async def test_the_end_of_a_coroutine_is_a_failure_unless_somebody_asked_for_a_cancellation(
     make: Callable[[], BaseException],
 ) -> None:
     assert verdicts(make()) == (Verdict.FAILURE, Verdict.CANCELLED)
@@ -332,9 +339,9 @@ async def test_a_cancellation_by_a_scope_around_the_task_is_one() -> None:
         try:
             await anyio.sleep_forever()
         except BaseException as error:
-            seen.append(judge(error))
+            seen += [judge(error), judge(BaseExceptionGroup("b", [BaseException(), error]))]
             raise
-    assert seen == [Verdict.CANCELLED]
+    assert seen == [Verdict.CANCELLED, Verdict.CANCELLED]
 
 
 @pytest.mark.parametrize("interrupt", [KeyboardInterrupt(), SystemExit(1)])

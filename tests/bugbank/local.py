@@ -47,14 +47,14 @@ LOCAL: Final = (
         name="swallow-cancelled",
         mistake="a cancellation of the actor is taken for a failure of the handler, and not raised again",
         where="postroom_actors.guard:judge",
-        old="if not isinstance(error, Exception) and cancellation_was_asked_for():",
+        old="if not isinstance(error, Exception) and cancellation_was_asked_for() and _ends_its_task(error):",
         new="if False:",
     ),
     Bug(
         name="any-cancellation-ends-the-actor",
         mistake="a cancellation that a handler lets out by itself is taken for one of the actor",
         where="postroom_actors.guard:judge",
-        old="if not isinstance(error, Exception) and cancellation_was_asked_for():",
+        old="if not isinstance(error, Exception) and cancellation_was_asked_for() and _ends_its_task(error):",
         new="if not isinstance(error, Exception):",
     ),
     Bug(

@@ -8,7 +8,10 @@ import pytest
 from postroom import (
     Actor,
     Cancelled,
+    Context,
     Event,
+    Failed,
+    HandlerAborted,
     Runtime,
     Siblings,
     Succeeded,
@@ -43,6 +46,37 @@ async def test_what_a_restart_interrupts_goes_on_although_its_subscription_is_be
         assert isinstance(outcome, Succeeded)
         assert (outcome.value, outcome.attempts) == (1, 1)
         assert [*runtime.subscriptions] == ["crashing"]
+
+
+async def test_what_a_handler_has_let_out_counts_although_a_sibling_restarts_its_actor_in_that_moment() -> None:
+    class Odd(BaseException):
+        """No error, and no cancellation either."""
+
+    seen, go = list[int](), anyio.Event()
+
+    class Waits(Actor):
+        @on("wait")
+        async def wait(self, event: Event, context: Context) -> None:
+            seen.append(context.attempt)
+            await go.wait()
+            raise Odd
+
+    class Crashes(Actor):
+        @on("crash")
+        async def crash(self, event: Event) -> None:
+            go.set()
+            raise Crash
+
+    crashes, waits = (subscriber(name=kind.__name__, supervision=FRESH)(kind) for kind in (Crashes, Waits))
+    async with Runtime(subscribers=[Siblings([crashes, waits], strategy="one_for_all")]) as runtime:
+        receipt = await runtime.emit("wait")
+        await anyio.sleep(1)
+        await runtime.emit_and_wait("crash")
+        (outcome,) = (await receipt).outcomes
+        assert runtime.subscriptions["Waits"].stats.restarts == 1
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.exception, HandlerAborted)
+    assert seen == [1]
 
 
 async def test_a_stop_that_fails_is_told_and_kept_as_the_failure_and_ends_nothing_else(

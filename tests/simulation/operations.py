@@ -129,7 +129,8 @@ class Operations:
             return
         await subscription.pause()
         if process.is_healed:
-            await subscription.resume()
+            with anyio.CancelScope(shield=True):
+                await subscription.resume()
         process.world.say(f"{which} paused")
         await anyio.sleep(seconds)
         await subscription.resume()
