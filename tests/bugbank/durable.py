@@ -106,8 +106,8 @@ DURABLE: Final = (
     Bug(
         name="deaf-after-a-lost-reply",
         mistake="what the news had told whose reply got lost is never looked for",
-        where="postroom.carrying.carrier:Carrier.listen",
-        old="await self._heard(News(seen, mail=True, room=True, routes=True))",
+        where="postroom.carrying.carrier:Carrier._ask_for_news",
+        old="await self._heard(News(self._seen, mail=True, room=True, routes=True))",
         new="pass",
         world="store",
     ),
