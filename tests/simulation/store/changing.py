@@ -27,12 +27,13 @@ class Changing:
     """What becomes of the subscriptions of one life.
 
     Attributes:
-        changes: How many of each subscription are on their way.
+        changes, begun: How many of each subscription are on their way, and have begun.
         paused, stopped: Those that may begin nothing.
     """
 
     life: "Life"
     changes: Counter[str] = attrs.field(factory=Counter)
+    begun: Counter[str] = attrs.field(factory=Counter)
     paused: set[str] = attrs.field(factory=set)
     stopped: set[str] = attrs.field(factory=set)
 
@@ -40,6 +41,7 @@ class Changing:
         """Change one of them."""
         world, name = self.life.process.world, spec.name
         self.changes[name] += 1
+        self.begun[name] += 1
         try:
             with world.waits(self.life, f"{self.life.name}: {change} {name}"):
                 await self._change(spec, change)
@@ -64,8 +66,10 @@ class Changing:
         if subscription is None:
             return
         if change == "pause":
+            begun = self.begun[name]
+            is_alone = self.changes[name] == 1
             await subscription.pause()
-            if self.changes[name] == 1 and not life.is_closing:  # else nobody knows what comes last
+            if is_alone and self.begun[name] == begun and not life.is_closing:  # else nobody knows what comes last
                 self.paused.add(name)
             return
         self.paused.discard(name)
