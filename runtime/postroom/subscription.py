@@ -147,6 +147,7 @@ class Subscription:
     def _leave(self) -> None:
         self._behaviour.unsubscribe()
         self._behaviour.leaving = self._behaviour.leaving or UNSUBSCRIBED
+        self._behaviour.around.reopened()
 
     def _wait_for_end(self) -> Wait:
         return Wait(END, f"the end of {self.name}", self._behaviour.needs_to_settle_all)

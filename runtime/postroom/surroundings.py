@@ -52,7 +52,7 @@ class Surroundings:
         changes: Those who watch what goes on.
         is_durable: Deliveries come out of a store, and go back there.
         serve, leave, pause: What a store is told of subscriptions; None where there is none.
-        reopened: Told when a subscription may take events again that could not.
+        reopened: Told when a subscription may take events again that could not, and when it takes no more.
         copy: Makes what a handler gets of a delivery, where it must not be the one that others get as well.
         interception: What stands around attempts.
         turns: Told of every step in the lives of actors.

@@ -11,7 +11,10 @@ from typing import Any
 import anyio
 import pytest
 
-from postroom import Context, Event, Retry, Runtime, Subscriber, WouldDeadlock, constant, subscriber
+from postroom import Context, Event, Retry, Runtime, Subscriber, Succeeded, WouldDeadlock, constant, subscriber
+from postroom.codec import encode_outcome
+from postroom.contract import Settlement, Step
+from postroom.testing.faults import Fault, FaultyModule
 from postroom.testing.reference import ReferenceModule, ReferenceStore
 
 
@@ -222,3 +225,83 @@ async def test_a_handler_that_waits_in_a_later_attempt_is_told_that_nothing_more
         with anyio.fail_after(60):
             await runtime.idle()
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("delay", [None, 10.0], ids=["begins to wait then", "waits already"])
+async def test_a_handler_is_told_that_it_waits_for_its_own_subscription_which_is_being_drained(
+    delay: float | None,
+) -> None:
+    told: list[str] = []
+    go = anyio.Event()
+
+    @subscriber("n", concurrency=2)
+    async def work(event: Event, context: Context) -> None:
+        if event.data != "outer":
+            return
+        if delay is None:
+            await go.wait()
+        receipt = await context.emit("n", "inner", delay=delay)
+        try:
+            await receipt
+        except WouldDeadlock as error:
+            told.append(error.wait)
+
+    async def drain() -> None:
+        await runtime.subscriptions["work"].stop()
+
+    async with Runtime(module=ReferenceModule(), subscribers=[work]) as runtime:
+        await runtime.emit("n", "outer")
+        await anyio.sleep(1)
+        assert not told
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(drain)
+                await anyio.sleep(1)
+                go.set()
+    assert len(told) == 1
+
+
+async def test_a_handler_may_wait_for_the_next_attempt_of_its_own_subscription_which_is_being_drained() -> None:
+    reports: list[bool] = []
+
+    @subscriber("n", concurrency=2, retry=Retry(attempts=2, backoff=constant(5)))
+    async def work(event: Event, context: Context) -> None:
+        if event.data == "outer":
+            reports.append((await (await context.emit("n", "inner"))).succeeded)
+        elif context.attempt == 1:
+            raise ValueError
+
+    async with Runtime(module=ReferenceModule(), subscribers=[work]) as runtime:
+        await runtime.emit("n", "outer")
+        await anyio.sleep(1)
+        with anyio.fail_after(60):
+            await runtime.subscriptions["work"].stop()
+    assert reports == [True]
+
+
+async def test_an_emit_that_waited_for_room_and_is_on_its_way_again_is_not_refused() -> None:
+    handled: list[object] = []
+
+    @subscriber("n", backlog=1)
+    async def work(event: Event, context: Context) -> None:
+        if event.data == "outer":
+            await context.emit("n", "first")
+            await context.emit("n", "second")
+        handled.append(event.data)
+
+    store = ReferenceStore()
+    module = FaultyModule(ReferenceModule(store), slowness=2.0)
+    async with Runtime(module=module, subscribers=[work]) as runtime:
+        async with ReferenceModule(store).open("somebody-else") as session:
+            await session.bind([store.bindings["work"]], serve=True)
+            await anyio.sleep(1)
+            await runtime.emit("n", "outer")
+            await anyio.sleep(5)
+            module.plan = lambda number, call: Fault.SLOW if call == "publish" else None
+            (first,) = (await session.fetch({"work": 1})).loans
+            outcome = encode_outcome(Succeeded("work", None, 1, 0.0))
+            await session.settle(1, [Settlement(first.token, Step.SETTLED, outcome)])
+            await anyio.sleep(3)  # the second one was accepted, and the answer is on its way
+        with anyio.fail_after(60):
+            await runtime.idle()
+    assert handled == ["outer", "second"]

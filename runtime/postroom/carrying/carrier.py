@@ -215,6 +215,9 @@ class Carrier:
     # What comes back
 
     def _confirmed(self, event: str, outcome: Outcome) -> None:
+        behaviour = self.fetcher.served.get(outcome.subscription)
+        if behaviour is not None and behaviour.leaving is not None:
+            self.fetcher.look()  # whoever waits for what it gets no more may be told now
         receipt = self._receipts.waiting(event, outcome.subscription)
         if receipt is not None:
             receipt.settle(outcome)

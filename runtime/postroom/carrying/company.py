@@ -14,6 +14,7 @@ from postroom_actors import Every, Hand, Need, Wait, find_circle
 from ..behaviour import SubscriptionBehaviour
 from ..contract import StoredSubscription
 from ..deadlock import ROOM, refuse_circles
+from ..loans import LoanReceipt
 from ..needs import held_keys, need_to_settle
 from ..receipt import Receipt
 from .fetching import Fetcher
@@ -61,8 +62,12 @@ class Company:
     def look_at(self, behaviour: SubscriptionBehaviour) -> None:
         """One that asks for nothing more: its handlers may have come to wait for what it would get next.
 
-        They are told if so. Where one of them can go on they all can, in time, so the first stands for all.
+        They are told if so. Where one of them can go on they all can, in time, so the first stands for all; but of one
+        that leaves each keeps it from its end.
         """
+        if behaviour.leaving is not None:
+            refuse_circles(hand for each in self.fetcher.served.values() for hand in each.actor.hands)
+            return
         hands = [hand for hand in behaviour.actor.hands if hand.message is not None]
         first = hands[0].wait if hands else None
         if (
@@ -80,12 +85,22 @@ class Company:
     def _needs_to_fetch(self, behaviour: SubscriptionBehaviour) -> list[tuple[Hand[Any], ...]]:
         """Who must move before more is asked for, beside that somebody takes it; nobody, where time may help."""
         actor = behaviour.actor
+        if behaviour.leaving is not None:  # the next one of its name may fetch, after its end
+            if self.fetcher.is_settling or self._has_more_than_its_hands(behaviour):
+                return []
+            return [(hand,) for hand in actor.hands if hand.message is not None]
         if not self.fetcher.is_sated(behaviour.name) or actor.mailbox.has_mail:
             return []
         held = held_keys(actor)
         if any(delivery.event.key not in held for delivery in actor.mailbox.waiting()):
             return []  # behind a gate, or behind what waits for its next attempt
         return [tuple(hand for hand in actor.hands if hand.message is not None)]
+
+    def _has_more_than_its_hands(self, behaviour: SubscriptionBehaviour) -> bool:
+        """Whether something that was lent is neither in hand nor in the mailbox: it waits for its next attempt."""
+        held = behaviour.in_hand() + behaviour.mailbox.waiting()
+        tokens = {each.receipt.token for each in held if isinstance(each.receipt, LoanReceipt)}
+        return any(name == behaviour.name and token not in tokens for token, name in self.fetcher.loans.items())
 
 
 def _is_of(own: Receipt, receipt: Receipt) -> bool:

@@ -48,7 +48,7 @@ class Fetcher:
 
     Attributes:
         hand_over: Puts a delivery into its mailbox.
-        sated: Told of those that ask for nothing more, whatever there is.
+        sated: Told of those that ask for nothing more, whatever there is, or since they leave.
         losses: After so many a delivery is given up on.
         served: Who is fetched for, by name.
         loans: What is held, by token: whose it is.
@@ -136,7 +136,7 @@ class Fetcher:
             del self._waiting[token]
             appetite.held += 1
         appetite.gone()
-        if appetite.hungry:
+        if appetite.hungry or (name in self.served and self.served[name].leaving is not None):
             self.look()
 
     def paused(self, name: str, token: int, due: float) -> None:
@@ -170,11 +170,18 @@ class Fetcher:
         waiting = any(due > now and self.loans.get(token) == name for token, due in self._waiting.items())
         return self.appetites[name].is_sated and not waiting
 
+    @property
+    def is_settling(self) -> bool:
+        """Whether outcomes were handed in that the store has not yet."""
+        return self._settler.unwritten > 0
+
     def demand(self) -> dict[str, int]:
         """What to ask for now."""
         demand: dict[str, int] = {}
         for name, behaviour in self.served.items():
-            if behaviour.leaving is None and behaviour.may_take():
+            if behaviour.leaving is not None:
+                self.sated(behaviour)
+            elif behaviour.may_take():
                 count = self.appetites[name].demand()
                 if count:
                     demand[name] = count

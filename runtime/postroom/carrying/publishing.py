@@ -226,6 +226,8 @@ class Publisher:
     async def _publish(self, batch: list[Submission]) -> None:
         for submission in batch:
             submission.progress = Progress.SENT
+            if submission.hand is not None:  # no wait for room any more: it may have been accepted before it is refused
+                submission.hand.wait = None
         emits = [submission.events for submission in batch]
         heard = self._room
         self.sending(chain.from_iterable(emits))
