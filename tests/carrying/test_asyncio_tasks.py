@@ -84,3 +84,27 @@ async def test_an_emit_that_was_on_its_way_is_unknown_and_the_next_one_is_accept
             module.plan = lambda number, name: None
         with anyio.fail_after(60):
             assert (await runtime.emit_and_wait("n")).succeeded
+
+
+async def test_what_a_fetch_may_have_lent_is_taken_back_though_that_is_cancelled_as_well() -> None:
+    runs: list[str] = []
+
+    @subscriber("n")
+    async def note(event: Event) -> None:
+        runs.append(event.id)
+
+    module = FaultyModule(ReferenceModule(), slowness=2.0)
+    async with Runtime(module=module, subscribers=[note]) as runtime:
+        await anyio.sleep(1)
+        module.plan = lambda number, name: Fault.SLOW if name in ("fetch", "reclaim") else None
+        receipt = await runtime.emit("n")
+        await anyio.sleep(AFTER)
+        cancel("fetcher")
+        await anyio.sleep(BEFORE)
+        assert "reclaim" in [call for _, call, _ in module.faults]
+        cancel("fetcher")
+        module.plan = lambda number, name: None
+        with anyio.fail_after(60):
+            assert (await receipt).succeeded
+            await runtime.idle()
+    assert runs == [receipt.id]
