@@ -23,6 +23,7 @@ from .checks import is_count
 from .errors import InvalidEventType, InvalidPayload
 from .event import NO_HEADERS, Event
 from .names import tokens_of_name
+from .portable import DEEPEST, is_deep
 from .quoting import quoted, told
 from .shapes import misfit, unsupported
 
@@ -138,16 +139,21 @@ class EventType:
             raise Unreadable("$", f"it has version {version}, and {self.version} is the newest known here")
         if version not in self.upcast:
             raise Unreadable("$", f"it has version {version}, from which no upcast leads to version {self.version}")
-        try:
-            data = copy.deepcopy(data)  # others get the same, so a step that changes it in place must not
-        except Exception as error:  # it is too deep, or of the user's own classes
-            raise Unreadable("$", f"it can't be copied ({type(error).__name__})") from error
+        data = self._copy(data)  # others get the same, so a step that changes it in place must not
         for step in range(version, self.version):
             try:
                 data = self.upcast[step](data)
             except Exception as error:
                 raise Unreadable("$", f"the upcast from version {step} raised {type(error).__name__}") from error
         return data
+
+    def _copy(self, data: Any) -> Any:
+        if is_deep(data):  # a thousand calls deep, the copy would take much more memory than the data
+            raise Unreadable("$", f"it can't be copied: it is nested deeper than {DEEPEST} levels")
+        try:
+            return copy.deepcopy(data)
+        except Exception as error:  # of the user's own classes
+            raise Unreadable("$", f"it can't be copied ({type(error).__name__})") from error
 
 
 def event_type(

@@ -1,6 +1,7 @@
 """Promise 10: a clear error at the door, also for values that answer unlike others: found by `python -m tests.fuzz`."""
 
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -239,10 +240,11 @@ async def test_a_payload_that_is_far_too_large_is_refused_by_its_size_alone() ->
         portable_copy([*range(2_000_000), (1, 2)])  # the last one would else be told of, with its path
 
 
-async def test_data_that_is_too_deep_for_an_upcast_is_unreadable() -> None:
+async def test_data_that_is_too_deep_for_an_upcast_is_unreadable_and_takes_little_memory() -> None:
     deep: Any = 1
     for _ in range(5000):
         deep = [deep]
+    asked = sys.getsizeof(deep) * 5000
 
     @event_type("typed", version=2, upcast={1: dict})
     @attrs.frozen
@@ -254,9 +256,15 @@ async def test_data_that_is_too_deep_for_an_upcast_is_unreadable() -> None:
     read.__annotations__["event"] = Typed
     async with Runtime() as runtime:
         await runtime.spawn(read, "typed")
-        [outcome] = (await runtime.emit_and_wait("typed", deep)).outcomes
+        tracemalloc.start()
+        try:
+            [outcome] = (await runtime.emit_and_wait("typed", deep)).outcomes
+            assert tracemalloc.get_traced_memory()[1] < asked
+        finally:
+            tracemalloc.stop()
     assert isinstance(outcome, Failed)
     assert isinstance(outcome.exception, UnreadableEvent)
+    assert "nested deeper than 64 levels" in str(outcome.exception)
 
 
 async def test_an_event_type_that_can_not_be_is_told_of_briefly() -> None:

@@ -2,6 +2,7 @@
 
 import datetime
 import math
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom import Batch, Event, InvalidOption, InvalidPayload, NotPortable, Runtime, event_type, subscriber
-from postroom.portable import DEEPEST, LARGEST, portable_copy
+from postroom.portable import DEEPEST, LARGEST, is_deep, portable_copy
 
 pytestmark = pytest.mark.anyio
 
@@ -231,3 +232,24 @@ class Prices:
 
 def test_keys_that_are_no_strings_come_back_where_their_type_is_known() -> None:
     assert portable_copy(Prices({1: 2.5, 2: 3.0})) == Prices({1: 2.5, 2: 3.0})
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda inner: [inner], lambda inner: {"a": 1, "b": inner}, lambda inner: ({1}, inner)]
+)
+def test_data_is_deep_beyond_as_many_levels_as_a_store_takes(wrap: Callable[[Any], Any]) -> None:
+    data: Any = wrap(1)
+    for _ in range(DEEPEST - 1):
+        data = wrap(data)
+    assert not is_deep(data)
+    assert is_deep(wrap(data))
+
+
+def test_data_that_contains_itself_or_the_same_often_is_looked_at_once() -> None:
+    itself: list[Any] = []
+    itself.append(itself)
+    assert not is_deep(itself)
+    doubled: Any = [1]
+    for _ in range(40):
+        doubled = [doubled, doubled]
+    assert not is_deep(doubled)

@@ -86,6 +86,7 @@ class Carrier:
     _early: list[Callable[[], object]] = attrs.field(factory=list, init=False)
     _seen: int = attrs.field(default=0, init=False)  # the last of the news that were taken up
     _unheard: bool = attrs.field(default=False, init=False)  # the last of them may have been told to nobody
+    _is_lost: bool = attrs.field(default=False, init=False)  # and nothing has begun anew yet
     _targets: dict[str, StoredTarget] = attrs.field(factory=dict, init=False)
     _last_targets: tuple[tuple[str, ...], tuple[StoredTarget, ...]] = attrs.field(default=((), ()), init=False)
     _receipts: Receipts = attrs.field(factory=Receipts, init=False)
@@ -251,7 +252,7 @@ class Carrier:
     async def listen(self) -> None:
         """Take up the store's news, for ever.
 
-        Cancellation: what was not taken up is told again, to nobody.
+        Cancellation: what was not taken up is told again, where it is called again.
         """
         while True:
             news = await self._persistence.until_done("tell its news", self._ask_for_news)
@@ -267,8 +268,10 @@ class Carrier:
     async def _heard(self, news: News) -> None:
         if news.forgotten:
             self._receipts.forgotten(news.forgotten, UnknownResult(self.module, "say what became of an event"))
-        if news.lost:
+        self._is_lost = self._is_lost or news.lost
+        if self._is_lost:
             await self._begin_anew()
+            self._is_lost = False
         for notice in news.notices:
             if not self._noticed(notice) and self.publisher.is_asking:
                 self._early.append(partial(self._noticed, notice))

@@ -192,7 +192,7 @@ class Fetcher:
     async def run(self) -> None:
         """Fetch what there is appetite for, for ever.
 
-        Cancellation: what was lent meanwhile is returned by the end of the session.
+        Cancellation: what was lent meanwhile is taken back where it is called again, or by the end of the session.
         """
         while True:
             if self._port.now() >= self._due_at:

@@ -93,4 +93,16 @@ async def _lasting(port: Port, service: Callable[[], Awaitable[None]]) -> None:
         except anyio.get_cancelled_exc_class():
             if cancellation_was_asked_for():
                 raise
+            await _absorbed(port)
+
+
+async def _absorbed(port: Port) -> None:
+    """Let cancellations that nobody has asked for come out, and whatever more of them come meanwhile."""
+    while True:
+        try:
             await port.absorb_cancellations()
+        except anyio.get_cancelled_exc_class():
+            if cancellation_was_asked_for():
+                raise
+        else:
+            return

@@ -84,6 +84,7 @@ class Errand:
             self._sleepers.remove(sleeper)
             if self.hand is not None:
                 self.hand.wait = None
+                self.hand = None  # it does something else from now on, also where this is still on its way
             if self.progress is Progress.QUEUED and not self._sleepers:
                 self.refuse(RuntimeClosed("cancelled before it was accepted"))
 
