@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from postroom import Event, Runtime, UnknownResult, subscriber
@@ -35,6 +36,32 @@ async def test_cancelling_a_task_that_has_nothing_to_do_does_not_end_it(task: st
     async with Runtime(module=ReferenceModule(), subscribers=[work]) as runtime:
         await anyio.sleep(1)
         cancel(task)
+        await anyio.sleep(1)
+        with anyio.fail_after(60):
+            assert (await runtime.emit_and_wait("n")).succeeded
+
+
+@pytest.mark.parametrize("task", TASKS)
+async def test_cancelling_a_task_again_before_it_has_absorbed_the_first_does_not_end_it(task: str) -> None:
+    async with Runtime(module=ReferenceModule(), subscribers=[work]) as runtime:
+        await anyio.sleep(1)
+        cancel(task)
+        await anyio.lowlevel.checkpoint()
+        cancel(task)
+        await anyio.sleep(1)
+        with anyio.fail_after(60):
+            assert (await runtime.emit_and_wait("n")).succeeded
+
+
+async def test_cancelling_all_tasks_of_a_runtime_does_not_end_it() -> None:
+    before = {task.get_name() for task in asyncio.all_tasks()}
+    async with Runtime(module=ReferenceModule(), subscribers=[work]) as runtime:
+        await anyio.sleep(1)
+        started = {task.get_name(): task for task in asyncio.all_tasks() if task.get_name() not in before}
+        del started["reference lease"]  # the module's own
+        assert {f"postroom {name}" for name in TASKS} < started.keys()
+        for task in started.values():
+            task.cancel()
         await anyio.sleep(1)
         with anyio.fail_after(60):
             assert (await runtime.emit_and_wait("n")).succeeded

@@ -305,3 +305,82 @@ async def test_an_emit_that_waited_for_room_and_is_on_its_way_again_is_not_refus
         with anyio.fail_after(60):
             await runtime.idle()
     assert handled == ["outer", "second"]
+
+
+async def test_a_handler_is_told_though_the_outcome_of_another_subscription_was_on_its_way_then() -> None:
+    told: list[str] = []
+    go = anyio.Event()
+
+    @subscriber("n", concurrency=2)
+    async def work(event: Event, context: Context) -> None:
+        if event.data != "outer":
+            return
+        await go.wait()
+        receipt = await context.emit("n", "inner")
+        module.plan = lambda number, call: Fault.SLOW if call == "settle" else None
+        await context.emit("m")
+        await anyio.sleep(1)  # its outcome is on its way into the store
+        try:
+            await receipt
+        except WouldDeadlock as error:
+            told.append(error.wait)
+
+    @subscriber("m")
+    async def other(event: Event) -> None: ...
+
+    module = FaultyModule(ReferenceModule(), slowness=2.0)
+    async with Runtime(module=module, subscribers=[work, other]) as runtime:
+        await runtime.emit("n", "outer")
+        await anyio.sleep(1)
+        with anyio.fail_after(60):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(runtime.subscriptions["work"].stop)
+                await anyio.sleep(1)
+                go.set()
+    assert len(told) == 1
+
+
+async def test_the_wait_of_a_worker_outlives_an_emit_that_it_has_given_up() -> None:
+    errors: list[str] = []
+    free = anyio.Event()
+
+    @subscriber("c", backlog=1)
+    async def c(event: Event) -> None:
+        if event.data == "first":
+            await free.wait()
+
+    @subscriber("a", capacity=1)
+    async def a(event: Event, context: Context) -> None:
+        if event.data != "first":
+            return
+        await anyio.sleep(5)
+        with anyio.move_on_after(1):
+            await context.emit("c", "more")  # cancelled on its way; then there is no room
+        module.plan = lambda number, call: None
+        try:
+            await (await context.emit("b", "first"))
+        except WouldDeadlock:
+            errors.append("a")
+
+    @subscriber("b", capacity=1)
+    async def b(event: Event, context: Context) -> None:
+        receipt = await context.emit("a", "second")
+        free.set()  # there is room, and that event is on its way again
+        await anyio.sleep(5)
+        try:
+            await receipt
+        except WouldDeadlock:
+            errors.append("b")
+
+    module = FaultyModule(ReferenceModule(), slowness=2.0)
+    async with Runtime(module=module, subscribers=[a, b, c]) as runtime:
+        await runtime.emit("c", "first")
+        await anyio.sleep(1)
+        await runtime.emit("c", "second")
+        await runtime.stored_subscriptions()
+        await anyio.sleep(1)
+        module.plan = lambda number, call: Fault.SLOW if call == "publish" else None
+        await runtime.emit("a", "first")
+        with anyio.fail_after(1000):
+            await runtime.idle()
+    assert errors

@@ -234,9 +234,7 @@ def test_keys_that_are_no_strings_come_back_where_their_type_is_known() -> None:
     assert portable_copy(Prices({1: 2.5, 2: 3.0})) == Prices({1: 2.5, 2: 3.0})
 
 
-@pytest.mark.parametrize(
-    "wrap", [lambda inner: [inner], lambda inner: {"a": 1, "b": inner}, lambda inner: ({1}, inner)]
-)
+@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"a": 1, "b": inner}, lambda inner: (1, inner)])
 def test_data_is_deep_beyond_as_many_levels_as_a_store_takes(wrap: Callable[[Any], Any]) -> None:
     data: Any = wrap(1)
     for _ in range(DEEPEST - 1):

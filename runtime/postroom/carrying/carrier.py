@@ -111,6 +111,7 @@ class Carrier:
             lambda name, token: self.fetcher.over(name, token),
             lambda name, token, due: self.fetcher.paused(name, token, due),
             lambda: self.fetcher.look(),
+            lambda: self.fetcher.settled(),
         )
         self.fetcher = Fetcher(self.store, self.port, self._persistence, self.settler, self.hand_over, self.losses)
         self.company = Company(self.session, self.fetcher)
@@ -216,9 +217,6 @@ class Carrier:
     # What comes back
 
     def _confirmed(self, event: str, outcome: Outcome) -> None:
-        behaviour = self.fetcher.served.get(outcome.subscription)
-        if behaviour is not None and behaviour.leaving is not None:
-            self.fetcher.look()  # whoever waits for what it gets no more may be told now
         receipt = self._receipts.waiting(event, outcome.subscription)
         if receipt is not None:
             receipt.settle(outcome)

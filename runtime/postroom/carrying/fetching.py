@@ -69,6 +69,7 @@ class Fetcher:
     _routes: Routes[str] | None = attrs.field(default=None, init=False)  # of those served; made when asked for
     _waiting: dict[int, float] = attrs.field(factory=dict, init=False)  # by token: when the next attempt begins
     _lost: bool = attrs.field(default=False, init=False)
+    _some_leave: bool = attrs.field(default=False, init=False)
     _due_at: float = attrs.field(default=math.inf, init=False)
     _sleeper: Sleeper = attrs.field(init=False)
 
@@ -170,6 +171,11 @@ class Fetcher:
         waiting = any(due > now and self.loans.get(token) == name for token, due in self._waiting.items())
         return self.appetites[name].is_sated and not waiting
 
+    def settled(self) -> None:
+        """All that was handed in is written: whoever waits for what is fetched no more may be told now."""
+        if self._some_leave:
+            self.look()
+
     @property
     def is_settling(self) -> bool:
         """Whether outcomes were handed in that the store has not yet."""
@@ -178,8 +184,10 @@ class Fetcher:
     def demand(self) -> dict[str, int]:
         """What to ask for now."""
         demand: dict[str, int] = {}
+        self._some_leave = False
         for name, behaviour in self.served.items():
             if behaviour.leaving is not None:
+                self._some_leave = True
                 self.sated(behaviour)
             elif behaviour.may_take():
                 count = self.appetites[name].demand()

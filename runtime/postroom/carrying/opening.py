@@ -57,28 +57,38 @@ async def open_carrier(
             lost,
             session=session,
         )
-        # Shielded around the services, not around a wait for them: they go on while handlers end. Ended below.
-        services = anyio.CancelScope(shield=True)
-
+        services = {
+            "publisher": carrier.publisher.run,
+            "fetcher": carrier.fetcher.run,
+            "settler": carrier.settler.run,
+            "news": carrier.listen,
+        }
+        # Shielded around the services, not around a wait for them: they go on while handlers end. Ended below. Each has
+        # a scope of its own, since who cancels the task of a task group has all cancelled that it owns.
+        scopes = {name: anyio.CancelScope(shield=True) for name in services}
         ended = anyio.Event()
 
-        async def serve() -> None:
-            try:
-                with services:
-                    async with anyio.create_task_group() as own:
-                        own.start_soon(_lasting, port, carrier.publisher.run, name="postroom publisher")
-                        own.start_soon(_lasting, port, carrier.fetcher.run, name="postroom fetcher")
-                        own.start_soon(_lasting, port, carrier.settler.run, name="postroom settler")
-                        own.start_soon(_lasting, port, carrier.listen, name="postroom news")
-            finally:
-                ended.set()
+        def end() -> None:
+            for scope in scopes.values():
+                scope.cancel()
 
-        tasks.start_soon(serve, name="postroom carrier")
+        async def serve(name: str) -> None:
+            try:
+                with scopes[name]:
+                    await _lasting(port, services[name])
+            finally:
+                del scopes[name]
+                end()  # where one has failed, the others end, too
+                if not scopes:
+                    ended.set()
+
+        for name in services:
+            tasks.start_soon(serve, name, name=f"postroom {name}")
         try:
             yield carrier
         finally:
             carrier.fetcher.stop()
-            services.cancel()
+            end()
             with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
                 await ended.wait()  # what they had on its way is back in the queues
                 await carrier.flush()

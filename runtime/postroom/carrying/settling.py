@@ -46,6 +46,7 @@ class Settler:
         over: Told of each loan that is held no more, by its subscription and token.
         paused: Told of each loan that waits for its next attempt, and when that begins.
         caught_up: Told when it is behind no more.
+        at_rest: Told when all that was handed in is written.
         unwritten: How many settlements the store has not taken yet.
         is_behind: The store had to be asked again: nothing more should be fetched.
     """
@@ -58,6 +59,7 @@ class Settler:
     over: Callable[[str, int], None]
     paused: Callable[[str, int, float], None]
     caught_up: Callable[[], None]
+    at_rest: Callable[[], None]
     queue: "deque[_Item]" = attrs.field(factory=deque, init=False)
     unwritten: int = attrs.field(default=0, init=False)
     is_behind: bool = attrs.field(default=False, init=False)
@@ -139,6 +141,8 @@ class Settler:
                 self.confirmed(item.event, item.outcome)
             else:
                 self.refused(item.outcome.subscription)
+        if not self.unwritten:
+            self.at_rest()
 
     async def _settle(self, number: int, steps: Sequence[Settlement]) -> list[bool]:
         try:
