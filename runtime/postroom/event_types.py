@@ -148,12 +148,12 @@ class EventType:
         return data
 
     def _copy(self, data: Any) -> Any:
-        if is_deep(data):  # a thousand calls deep, the copy would take much more memory than the data
-            raise Unreadable("$", f"it can't be copied: it is nested deeper than {DEEPEST} levels")
         try:
-            return copy.deepcopy(data)
+            if not is_deep(data):  # a thousand calls deep, the copy would take much more memory than the data
+                return copy.deepcopy(data)
         except Exception as error:  # of the user's own classes
             raise Unreadable("$", f"it can't be copied ({type(error).__name__})") from error
+        raise Unreadable("$", f"it can't be copied: it is nested deeper than {DEEPEST} levels")
 
 
 def event_type(

@@ -240,6 +240,26 @@ async def test_a_payload_that_is_far_too_large_is_refused_by_its_size_alone() ->
         portable_copy([*range(2_000_000), (1, 2)])  # the last one would else be told of, with its path
 
 
+async def test_data_that_can_not_be_looked_through_for_an_upcast_is_unreadable() -> None:
+    class Sealed(list[int]):
+        def __iter__(self) -> Iterator[int]:
+            raise RuntimeError("iter")
+
+    @event_type("typed", version=2, upcast={1: dict})
+    @attrs.frozen
+    class Typed:
+        count: int
+
+    async def read(event: Typed) -> None: ...
+
+    read.__annotations__["event"] = Typed
+    async with Runtime() as runtime:
+        await runtime.spawn(read, "typed")
+        [outcome] = (await runtime.emit_and_wait("typed", Sealed([1]))).outcomes
+    assert isinstance(outcome, Failed)
+    assert isinstance(outcome.exception, UnreadableEvent)
+
+
 async def test_data_that_is_too_deep_for_an_upcast_is_unreadable_and_takes_little_memory() -> None:
     deep: Any = 1
     for _ in range(5000):
