@@ -26,6 +26,10 @@ Backend: TypeAlias = Literal["trio", "asyncio"]
 
 MODULES: Final[tuple[ModuleName, ...]] = get_args(ModuleName)
 BACKENDS: Final[tuple[Backend, ...]] = get_args(Backend)
+LONGEST: Final = 120.0
+LONGEST_VIRTUAL: Final = 10_000.0
+"""Seconds for a program."""
+
 FAST: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
@@ -43,8 +47,13 @@ class Stage:
         made, forget = self._made(module)
         is_real = module in ("sqlite", "redis")
         name, options = (backend, {}) if is_real else virtual_backend(backend)
+
+        async def run() -> None:
+            with anyio.fail_after(LONGEST if is_real else LONGEST_VIRTUAL):  # one that waits for ever is a difference
+                await Run(program, made).run()
+
         try:
-            anyio.run(Run(program, made).run, backend=name, backend_options=options)
+            anyio.run(run, backend=name, backend_options=options)
         finally:
             forget()
 
