@@ -16,8 +16,9 @@ import msgspec
 from .dead_letters import text_of
 from .errors import PostroomError, Rejected
 from .event import NO_HEADERS, Event, Origin, Priority
+from .nesting import DEEPEST
 from .outcomes import Cancelled, Dropped, Expired, Failed, Outcome, Succeeded
-from .portable import DEEPEST, LARGEST, portable_json
+from .portable import LARGEST, portable_json
 from .quoting import quoted
 from .retry import Backoff, Constant, Exponential
 

@@ -23,7 +23,7 @@ from .checks import is_count
 from .errors import InvalidEventType, InvalidPayload
 from .event import NO_HEADERS, Event
 from .names import tokens_of_name
-from .portable import DEEPEST, is_deep
+from .nesting import DEEPEST, is_deep
 from .quoting import quoted, told
 from .shapes import misfit, unsupported
 

@@ -9,7 +9,6 @@ Units: bytes of JSON in UTF-8.
 
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import chain
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -17,10 +16,8 @@ import msgspec
 
 from .delivery import LET_GO, Delivery
 from .errors import NotPortable
+from .nesting import DEEPEST
 from .quoting import quoted, told
-
-DEEPEST: Final = 64
-"""Lists, mappings and objects inside of each other."""
 
 LARGEST: Final = 1024 * 1024
 
@@ -30,8 +27,6 @@ _MOST_INT: Final = 2**64 - 1
 _DIGITS: Final = bytes(ord("0") if 48 <= byte <= 57 else 0 for byte in range(256))
 _LONG_NUMBER: Final = b"0" * 19
 """What a number of so many digits is once all are the same: much quicker to find than by a regular expression."""
-
-_CONTAINERS: Final = (dict, list, tuple, set, frozenset)
 
 _PLAIN: Final = frozenset({dict, list, str, int, float, bool, type(None)})
 
@@ -128,18 +123,6 @@ def copy_for_handler(delivery: Delivery) -> Delivery:
     copy = msgspec.json.decode(msgspec.json.encode(data), type=kind)
     # Without the receipt, which the runtime settles by the delivery that was copied.
     return msgspec.structs.replace(delivery, event=msgspec.structs.replace(delivery.event, data=copy), receipt=LET_GO)
-
-
-def is_deep(data: object) -> bool:
-    """Whether lists, mappings and the like are nested deeper than a store takes them; without recursion, each once."""
-    level, seen = [data], set[int]()
-    for _ in range(DEEPEST + 1):
-        found = {id(each): each for each in level if isinstance(each, _CONTAINERS) and id(each) not in seen}
-        if not found:
-            return False
-        seen.update(found)
-        level = list(chain.from_iterable(each.values() if isinstance(each, dict) else each for each in found.values()))
-    return True
 
 
 def _equal(one: object, other: object) -> bool:

@@ -28,7 +28,8 @@ from postroom import (
 )
 from postroom.deduplication import Deduplication
 from postroom.dispatcher import MOST_DELAYED
-from postroom.portable import DEEPEST, LARGEST
+from postroom.nesting import DEEPEST
+from postroom.portable import LARGEST
 from postroom.staging import MOST_STAGED
 from postroom.subscriber import MOST_WORKERS
 

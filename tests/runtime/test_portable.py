@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postroom import Batch, Event, InvalidOption, InvalidPayload, NotPortable, Runtime, event_type, subscriber
-from postroom.portable import DEEPEST, LARGEST, is_deep, portable_copy
+from postroom.nesting import DEEPEST, is_deep
+from postroom.portable import LARGEST, portable_copy
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,9 @@ from postroom.codec import BackoffNotPortable, decode_event
 from postroom.context import Context
 from postroom.contract import StoredEvent, StoredLetter
 from postroom.event import Event
+from postroom.nesting import DEEPEST
 from postroom.outcomes import Failed, Succeeded
-from postroom.portable import DEEPEST, LARGEST
+from postroom.portable import LARGEST
 from postroom.retry import Retry, constant
 
 from .check import check
