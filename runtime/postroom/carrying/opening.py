@@ -97,22 +97,14 @@ async def open_carrier(
 
 async def _lasting(port: Port, service: Callable[[], Awaitable[None]]) -> None:
     """Run a service that goes on for ever, again where somebody has cancelled its task by asyncio's own means."""
+    was_cancelled = False
     while True:
         try:
+            if was_cancelled:
+                await port.absorb_cancellations()  # while more of them may come
+                was_cancelled = False
             await service()
         except anyio.get_cancelled_exc_class():
             if cancellation_was_asked_for():
                 raise
-            await _absorbed(port)
-
-
-async def _absorbed(port: Port) -> None:
-    """Let cancellations that nobody has asked for come out, and whatever more of them come meanwhile."""
-    while True:
-        try:
-            await port.absorb_cancellations()
-        except anyio.get_cancelled_exc_class():
-            if cancellation_was_asked_for():
-                raise
-        else:
-            return
+            was_cancelled = True

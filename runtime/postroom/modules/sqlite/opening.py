@@ -147,7 +147,7 @@ def set_up(db: apsw.Connection, durability: Durability) -> None:
     """What holds for a connection, not for the file, but for the mode of the journal."""
     db.set_busy_timeout(int(OPENS_WITHIN * 1000))  # until the worker's own way of waiting is in place
     # Else a plan depends on what is bound wherever a table has a partial index, and each statement on it is compiled
-    # anew each time: a fetch was measured to take four times as long.
+    # anew each time: a fetch was measured to take three times as long.
     db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA cell_size_check = ON")
