@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 import attrs
 
-from postroom import Event, Runtime, Succeeded, subscriber
+from postroom import Dropped, Event, Runtime, Succeeded, subscriber
 from postroom.contract import Answer, Emit
 from postroom.testing.reference import ReferenceModule, ReferenceSession, ReferenceStore
 
@@ -46,3 +46,20 @@ async def test_an_outcome_that_overtakes_the_answer_to_its_emit_settles_the_rece
     (outcome,) = report.outcomes
     assert isinstance(outcome, Succeeded)
     assert outcome.value == 7
+
+
+async def test_what_a_release_drops_at_once_is_told_to_the_receipts_of_its_group() -> None:
+    @subscriber("n", capacity=2, overflow="coalesce")
+    async def work(event: Event) -> None: ...
+
+    async with Runtime(module=ReferenceModule(), subscribers=[work]) as runtime:
+        await runtime.subscriptions["work"].pause()
+        async with runtime.group() as group:
+            first, second = [await group.emit("n", number, key="k") for number in range(2)]
+        with anyio.fail_after(60):
+            (outcome,) = (await first).outcomes
+        assert isinstance(outcome, Dropped)
+        assert not second.settled
+        await runtime.subscriptions["work"].resume()
+        with anyio.fail_after(60):
+            assert (await second).succeeded

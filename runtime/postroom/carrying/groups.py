@@ -124,11 +124,20 @@ class StoredGroups:
 
         Cancellation: it was accepted or not.
         """
-        answers: list[tuple[list[str], Answer]] = []
-        await self._call("release a group", lambda number: self._carrier.store.release(number, group), answers.append)
-        (ids, answer) = answers[0]
+        released: list[list[Receipt] | PostroomError] = []
+        await self._call(
+            "release a group",
+            lambda number: self._carrier.store.release(number, group),
+            lambda answer: released.append(self._released(group, *answer)),
+        )
+        if isinstance(released[0], PostroomError):
+            raise released[0]
+        return released[0]
+
+    def _released(self, group: str, ids: list[str], answer: Answer) -> list[Receipt] | PostroomError:
+        """Take up the answer to a release, before anything that is heard of its events."""
         if isinstance(answer, PostroomError):
-            raise answer
+            return answer
         receipts: list[Receipt] = []
         for id, published in zip(ids, answer, strict=True):
             staged = self._staged.pop(id, [])

@@ -179,7 +179,7 @@ class Intake:
 
     def _refusal(self, events: Emit) -> PostroomError | None:
         registry = self.tx.registry
-        wanted: dict[Known, int] = {}
+        wanted: dict[Known, list[StoredEvent]] = {}
         last: tuple[str, Match] | None = None
         for event in events:
             if event.digest is not None and (found := self._find(event.id)) is not None:
@@ -192,22 +192,27 @@ class Intake:
             if event.require and not match.targets:
                 return NoSubscriber(event.name)
             for target in match.bounded:
-                wanted[target] = wanted.get(target, 0) + 1
-        for target, count in wanted.items():
-            if target.overflow in ("wait", "coalesce") and not self._has_room(target, count, events):
+                wanted.setdefault(target, []).append(event)
+        for target, those in wanted.items():
+            if target.overflow in ("wait", "coalesce") and not self._has_room(target, those):
                 self.tx.db.execute("UPDATE sessions SET refused = 1 WHERE id = ?", (self.tx.session,))
                 return BacklogFull(target.name, cast("int", target.bounded))
         return None
 
-    def _has_room(self, target: Known, count: int, events: Emit) -> bool:
+    def _has_room(self, target: Known, events: Emit) -> bool:
         self.write()
         waiting = self.tx.waiting(target.id)
-        # More than ever fit go in once nothing waits, or they would never.
-        if not waiting or waiting + count <= cast("int", target.bounded):
+        if not waiting:  # more than ever fit go in once nothing waits, or they would never
             return True
-        return target.overflow == "coalesce" and all(
-            event.key is not None and self.tx.db.execute(_HAS_KEY, (target.id, event.key)).get for event in events
-        )
+        places = self._places_of(target, events) if target.overflow == "coalesce" else len(events)
+        return not places or waiting + places <= cast("int", target.bounded)
+
+    def _places_of(self, target: Known, events: Emit) -> int:
+        """How many places events take where those of one key take one, and none where one of it waits already."""
+        db = self.tx.db
+        keys = {each.key for each in events if each.key is not None}
+        unkeyed = sum(each.key is None for each in events)
+        return unkeyed + sum(not db.execute(_HAS_KEY, (target.id, key)).get for key in keys)
 
     def _find(self, id: str) -> _Found | None:
         self.write()

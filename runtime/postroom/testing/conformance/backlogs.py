@@ -97,6 +97,23 @@ async def a_backlog_keeps_the_newest_of_each_key(world: World) -> None:
     assert sorted(map(str, ledger.lines)) == ["3", "4", "in hand"]
 
 
+@check(Capability.BACKLOG, Capability.KEYS)
+async def events_of_one_key_that_are_emitted_together_take_one_place(world: World) -> None:
+    """With `coalesce`, and none where one of the key waits already; one without a key takes its own."""
+    ledger, gate = Ledger(), anyio.Event()
+    shop = await world.start(ledger.blocked(gate, backlog=2, overflow="coalesce"))
+    await _fill(world, shop, ledger, 1, keys="a")
+    with anyio.move_on_after(world.moment) as patience:
+        await shop.emit_many([Event("order.placed", n, key=key) for n, key in enumerate("baabb")])
+    assert not patience.cancelled_caught
+    with anyio.move_on_after(world.moment) as patience:
+        await shop.emit_many([Event("order.placed", "a", key="a"), Event("order.placed", "no key")])
+    assert patience.cancelled_caught
+    gate.set()
+    await shop.idle()
+    assert sorted(map(str, ledger.lines)) == ["2", "4", "in hand"]
+
+
 @check(Capability.BACKLOG)
 async def a_handler_that_waits_for_room_that_only_it_can_make_is_told(world: World) -> None:
     """Where no other process serves the subscription: `WouldDeadlock`, and nothing is emitted."""

@@ -48,7 +48,7 @@ class Deliveries(Sessions):
         ]
 
     def _refusal(self, session: str, events: Emit) -> PostroomError | None:
-        wanted: dict[str, int] = {}
+        wanted: dict[str, list[StoredEvent]] = {}
         for event in events:
             known = self.known.get(event.id)
             if known is not None:
@@ -59,13 +59,14 @@ class Deliveries(Sessions):
             if event.require and not targets:
                 return NoSubscriber(event.name)
             for target in targets:
-                wanted[target] = wanted.get(target, 0) + 1
-        for target, count in wanted.items():
+                wanted.setdefault(target, []).append(event)
+        for target, those in wanted.items():
             binding = self.bindings[target]
             if binding.backlog is not None and binding.overflow in ("wait", "coalesce"):
-                waiting = len(self._waiting(target))
+                waiting = self._waiting(target)
+                places = _places_of(those, waiting) if binding.overflow == "coalesce" else len(those)
                 # More than ever fit go in once nothing waits, or they would never.
-                if waiting and waiting + count > binding.backlog and not self._coalesces(binding, events):
+                if places and waiting and len(waiting) + places > binding.backlog:
                     self.sessions[session].was_refused_room = True
                     return BacklogFull(target, binding.backlog)
         return None
@@ -102,10 +103,6 @@ class Deliveries(Sessions):
             if target in session.serves:
                 session.mail = True
                 session.tell()
-
-    def _coalesces(self, binding: Binding, events: Emit) -> bool:
-        keys = {each.key for each in self._waiting(binding.name)}
-        return binding.overflow == "coalesce" and all(event.key is not None and event.key in keys for event in events)
 
     def _waiting(self, subscription: str) -> list[KeptDelivery]:
         return [each for each in self.deliveries if each.subscription == subscription and each.token is None]
@@ -235,3 +232,9 @@ class Deliveries(Sessions):
         self.dead[id] = StoredLetter(
             id, delivery.subscription, stored.id, stored.body, EPOCH + delivery.event.at, letter, EPOCH + now
         )
+
+
+def _places_of(events: Emit, waiting: Sequence[KeptDelivery]) -> int:
+    """How many places events take where those of one key take one, and none where one of it waits already."""
+    keys = {each.key for each in events if each.key is not None} - {each.key for each in waiting}
+    return len(keys) + sum(each.key is None for each in events)

@@ -77,12 +77,20 @@ local function newest_of_key(sid, k)
   end
 end
 
-local function coalesces(target, events)
-  if target[4] ~= 'coalesce' then return false end
+-- How many places events take: where they coalesce, those of one key take one, and none where one of it waits already.
+local function places_of(target, events)
+  if target[4] ~= 'coalesce' then return #events end
+  local seen, places = {}, 0
   for _, event in ipairs(events) do
-    if not event[6] or not newest_of_key(target[1], event[6]) then return false end
+    local k = event[6]
+    if not k then
+      places = places + 1
+    elseif not seen[k] then
+      seen[k] = true
+      if not newest_of_key(target[1], k) then places = places + 1 end
+    end
   end
-  return true
+  return places
 end
 
 -- Why none of these events can be accepted; nil where they can.
@@ -98,19 +106,22 @@ local function refusal(events)
       if set.bounded then
         wanted = wanted or {}
         for _, position in ipairs(set) do
-          if not wanted[position] then order[#order + 1] = position end
-          wanted[position] = (wanted[position] or 0) + 1
+          if not wanted[position] then
+            order[#order + 1] = position
+            wanted[position] = {}
+          end
+          table.insert(wanted[position], event)
         end
       end
     end
   end
   for _, position in ipairs(order) do
-    local target, more = TARGETS[position], wanted[position]
+    local target, those = TARGETS[position], wanted[position]
     local overflow = target[4]
     if target[3] and (overflow == 'wait' or overflow == 'coalesce') then
-      local there = waiting_of(target[1])
+      local there, places = waiting_of(target[1]), places_of(target, those)
       -- More than ever fit go in once nothing waits, or they would never.
-      if there > 0 and there + more > target[3] and not coalesces(target, events) then
+      if there > 0 and places > 0 and there + places > target[3] then
         call('SADD', P .. 'ref', ME)
         return '\147\3' .. str(target[2]) .. whole(target[3])
       end
