@@ -191,6 +191,7 @@ class Publisher:
             finally:
                 self.is_asking = False
                 self.answered()
+            del errand  # or its receipts would be kept until the next one comes
 
     def _together(self, first: Submission) -> list[Submission]:
         """`first`, and what was sent right behind it."""
