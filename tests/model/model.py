@@ -103,17 +103,20 @@ class Model:
         """Emit all or none; returns what the emitter hears."""
         if self.conflicts(items):
             return "conflict"
-        for label, item in sorted(items, key=lambda each: each[1].time == "soon"):
-            if item.time == "soon":  # by its time all others are handled
-                self.run_all()
+        now, soon = [[each for each in items if (each[1].time == "soon") is later] for later in (False, True)]
+        for together in (now, soon):
+            self._deliver_all(together)
+            self.run_all()  # by the time of those that come soon, which is the same, all others are handled
+        return "accepted"
+
+    def _deliver_all(self, items: list[tuple[str, Item]]) -> None:
+        for label, item in items:
             self.outcomes.setdefault(label, {})
             if item.id is None or item.id not in self.ids:
                 for name in TARGETS[item.name.partition(".")[0]]:
                     self.deliver(name, label, item)
                 if item.id is not None:
                     self.ids[item.id] = item
-        self.run_all()
-        return "accepted"
 
     def conflicts(self, items: list[tuple[str, Item]]) -> bool:
         """Whether one has an id that stands for another one."""
