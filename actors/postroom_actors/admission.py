@@ -42,6 +42,14 @@ class Admission:
         """Wake `sleeper`, too, when none of the messages stands in a line any more."""
         self._sleepers.append(sleeper)
 
+    def leave(self, sleeper: Wakeable) -> None:
+        """Whose `sleeper` it is waits no more: the messages keep their places in line, and are counted there."""
+        self._sleepers.remove(sleeper)
+        if self.waiting and not self._sleepers and not self.abandoned:
+            self.abandoned = True
+            for tell in self._when_abandoned:
+                tell(self)
+
     async def wait(self) -> None:
         """Wait until none of the messages stands in a line any more.
 
@@ -54,8 +62,4 @@ class Admission:
             while self.waiting:
                 await sleeper.park()
         finally:
-            self._sleepers.remove(sleeper)
-            if self.waiting and not self._sleepers and not self.abandoned:
-                self.abandoned = True
-                for tell in self._when_abandoned:
-                    tell(self)
+            self.leave(sleeper)

@@ -40,6 +40,7 @@ class Entrance(Protocol):
     @property
     def waiting(self) -> int: ...
     def attend(self, sleeper: Wakeable) -> None: ...
+    def leave(self, sleeper: Wakeable) -> None: ...
     async def wait(self) -> None: ...
 
 
@@ -166,6 +167,14 @@ class Receipt(msgspec.Struct, eq=False):
             port = self.targets[0].port
             with waiting(port, lambda: self.wait_for(ROOM)):
                 await self.admission.wait()
+
+    async def wait_from_the_start(self) -> Report:
+        """The runtime's own: as `admitted`, then `wait`.
+
+        Cancellation: as these.
+        """
+        await self.admitted()
+        return await self.wait()
 
     async def _park(self, port: Port) -> None:
         sleeper = port.sleeper()

@@ -221,6 +221,9 @@ class Fetcher:
                 await self._sleep()
 
     async def _sleep(self) -> None:
+        if self._due_at == math.inf:  # a scope costs as much as the sleep
+            await self._sleeper.park()
+            return
         with anyio.CancelScope(deadline=min(self._due_at, self._port.now() + LONGEST_SLEEP)):
             await self._sleeper.park()
 

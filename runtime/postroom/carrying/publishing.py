@@ -58,6 +58,15 @@ class Errand:
         """Wake `sleeper`, too, when it is done."""
         self._sleepers.append(sleeper)
 
+    def leave(self, sleeper: Wakeable) -> None:
+        """Whose `sleeper` it is waits no more: what nobody waits for is not sent any more, where it was not yet."""
+        self._sleepers.remove(sleeper)
+        if self.hand is not None:
+            self.hand.wait = None
+            self.hand = None  # it does something else from now on, also where this is still on its way
+        if self.progress is Progress.QUEUED and not self._sleepers:
+            self.refuse(RuntimeClosed("cancelled before it was accepted"))
+
     def done(self) -> None:
         """Wake whoever waits."""
         self.progress = Progress.DONE
@@ -81,12 +90,7 @@ class Errand:
             while self.waiting:
                 await sleeper.park()
         finally:
-            self._sleepers.remove(sleeper)
-            if self.hand is not None:
-                self.hand.wait = None
-                self.hand = None  # it does something else from now on, also where this is still on its way
-            if self.progress is Progress.QUEUED and not self._sleepers:
-                self.refuse(RuntimeClosed("cancelled before it was accepted"))
+            self.leave(sleeper)
 
 
 @attrs.define(eq=False)

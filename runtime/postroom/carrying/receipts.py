@@ -6,9 +6,9 @@ from typing import Final, Generic, TypeVar
 
 import attrs
 
-from postroom_actors import Admission, Every, Need, Port, Wait
+from postroom_actors import Admission, Every, Need, Port, Wait, current_hand
 
-from ..deadlock import ANSWER, LateWait, own_hand
+from ..deadlock import ANSWER, LateWait, check_here, own_hand
 from ..errors import PostroomError, RuntimeClosed
 from ..event import Event
 from ..outcomes import Outcome, Report
@@ -35,6 +35,16 @@ class StoredTarget:
 
 
 NOBODY: Every = Every(())
+
+
+class _Somebody:
+    """Who waits for a receipt, which wakes them: they need not be woken by what they have sent."""
+
+    def wake(self) -> None:
+        pass
+
+
+_SOMEBODY: Final = _Somebody()
 
 FEWEST_SWEPT: Final = 1000
 """Receipts below which nobody looks for those that are gone."""
@@ -84,6 +94,23 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
             await self.admission.wait()
         self.check_accepted()
 
+    async def wait_from_the_start(self) -> Report:
+        """The runtime's own: as `admitted`, then `wait`, which only in a handler are two waits.
+
+        Cancellation: as `admitted`.
+        """
+        entrance = self.admission
+        if entrance is None or current_hand() is not None:
+            return await Receipt.wait_from_the_start(self)
+        check_here(self.port)
+        entrance.attend(_SOMEBODY)
+        try:
+            while self.pending:
+                await Receipt._park(self, self.port)
+        finally:
+            entrance.leave(_SOMEBODY)
+        return self.report()
+
     def check_accepted(self) -> None:
         """The runtime's own: raises what the store refused it with."""
         if self.refusal is not None:
@@ -92,6 +119,8 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
     def accept(self, event: Event, targets: tuple[StoredTarget, ...]) -> None:
         """The runtime's own: it is stored."""
         self.event, self.targets, self.is_accepted = event, targets, True
+        if not targets:
+            self._wake_all()
 
     def refuse(self, error: PostroomError) -> None:
         """The runtime's own: it is not stored."""
@@ -107,7 +136,11 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
         """The runtime's own: it is the same event as that of an earlier receipt, and hears what that one hears."""
         first.tell_each()
         first.outcomes = [] if first.outcomes is None else first.outcomes
+        early = self.waiters or ()
         self.first, self.outcomes, self.waiters = first, first.outcomes, first.waiters
+        for waiter in early:  # who waits since before it was stored
+            self.wake_later(waiter)
+            waiter.wake()
 
     def close(self) -> None:
         """The runtime's own: nothing more will be heard of it."""
