@@ -136,6 +136,11 @@ class Worker:
         self._ringing = self._ringing or has_to_ring
         return has_to_ring
 
+    @property
+    def has_company(self) -> bool:
+        """Whether more than one call waits."""
+        return len(self._calls) > 1
+
     def ring(self) -> None:
         """Wake the thread."""
         self._ringing = False
