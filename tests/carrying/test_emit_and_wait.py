@@ -92,10 +92,12 @@ async def test_one_that_is_on_its_way_as_the_runtime_ends_is_told() -> None:
         except (RuntimeClosed, BacklogFull) as error:
             raised.append(error)
 
-    async with anyio.create_task_group() as tasks:
-        async with Runtime(module=OwnModule(store, answers=Answers()), subscribers=[clerk], drain_within=1) as runtime:
-            await runtime.subscriptions["clerk"].pause()
-            for _ in range(3):
-                tasks.start_soon(emit, runtime)
-            await anyio.sleep(1)
+    async with (
+        anyio.create_task_group() as tasks,
+        Runtime(module=OwnModule(store, answers=Answers()), subscribers=[clerk], drain_within=1) as runtime,
+    ):
+        await runtime.subscriptions["clerk"].pause()
+        for _ in range(3):
+            tasks.start_soon(emit, runtime)
+        await anyio.sleep(1)
     assert [type(each) for each in raised] == [RuntimeClosed] * 3
