@@ -1,4 +1,4 @@
-"""`emit_and_wait` on a store, outside of handlers: one wait, from the emit until all have settled."""
+"""`emit_and_wait` on a store: outside of handlers one wait, from the emit until all have settled."""
 
 import anyio
 import pytest
@@ -12,6 +12,7 @@ from postroom import (
     Runtime,
     RuntimeClosed,
     Succeeded,
+    WouldDeadlock,
     subscriber,
 )
 from postroom.testing.reference import ReferenceModule, ReferenceStore
@@ -101,3 +102,21 @@ async def test_one_that_is_on_its_way_as_the_runtime_ends_is_told() -> None:
             tasks.start_soon(emit, runtime)
         await anyio.sleep(1)
     assert [type(each) for each in raised] == [RuntimeClosed] * 3
+
+
+async def test_a_handler_waits_for_others_and_not_for_itself() -> None:
+    @subscriber("other")
+    async def other(event: Event) -> int:
+        return 7
+
+    @subscriber("n")
+    async def clerk(event: Event) -> list[object]:
+        if event.data == "its own":
+            return []
+        with pytest.raises(WouldDeadlock):
+            await runtime.emit_and_wait("n", "its own")
+        return values_of(await runtime.emit_and_wait("other"))
+
+    async with Runtime(module=ReferenceModule(), subscribers=[clerk, other]) as runtime:
+        with anyio.fail_after(60):
+            assert values_of(await runtime.emit_and_wait("n")) == [[7]]

@@ -99,10 +99,11 @@ class StoredReceipt(Receipt, eq=False, kw_only=True, weakref=True):
 
         Cancellation: as `admitted`.
         """
-        entrance = self.admission
-        if entrance is None or current_hand() is not None:
+        if current_hand() is not None:
             return await Receipt.wait_from_the_start(self)
         check_here(self.port)
+        entrance = self.admission
+        assert entrance is not None, "asked where there is one"
         entrance.attend(_SOMEBODY)
         try:
             while self.pending:
