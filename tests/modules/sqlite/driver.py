@@ -1,6 +1,7 @@
 """Sessions on a SQLite file without threads and with a clock of the test's: each call is one transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,25 +45,36 @@ class Driver:
     terms: Terms = attrs.field(factory=lambda: Terms(lease=15.0, window=600.0, keep=None))
     tx: Transaction = attrs.field(init=False)
     told: int = attrs.field(default=0, init=False)
+    _is_open: bool = attrs.field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.tx = Transaction(open_database(self.path, "process"), self.clock, self.terms, self.name)
         self.run(begin, first=True)
 
     def run(self, step: Callable[..., T], *arguments: Any, first: bool = False, **options: Any) -> T:
+        if self._is_open:
+            return step(self.tx, *arguments, **options)
+        with self.together(first=first):
+            return step(self.tx, *arguments, **options)
+
+    @contextmanager
+    def together(self, *, first: bool = False) -> Generator[None]:
+        """A block whose steps share one transaction."""
         tx = self.tx
         tx.begin()
+        self._is_open = True
         try:
             if not first:
                 look(tx)
-            result = step(tx, *arguments, **options)
+            yield
             tx.prepare()
         except BaseException:
             tx.roll_back()
             raise
+        finally:
+            self._is_open = False
         tx.db.execute("COMMIT")
         self.told |= tx.wakes.get(tx.session, 0)
-        return result
 
     def bind(self, *bindings: Binding) -> None:
         self.run(bind, bindings, True)

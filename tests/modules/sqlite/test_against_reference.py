@@ -53,6 +53,11 @@ events = st.tuples(
 )
 
 
+plain_events = st.tuples(
+    st.sampled_from(NAMES), st.none(), st.sampled_from([0.0, 5.0]), st.just(0.0), st.just(False), st.none()
+)
+
+
 class SameAsReference(RuleBasedStateMachine):
     """Runs every call on both."""
 
@@ -79,11 +84,12 @@ class SameAsReference(RuleBasedStateMachine):
     @initialize(
         backlog=st.sampled_from([None, 2, 4]),
         overflow=st.sampled_from(["wait", "drop_oldest", "drop_newest", "coalesce"]),
+        pattern=st.sampled_from(["**", "stock.low"]),
     )
-    def begin(self, backlog: int | None, overflow: str) -> None:
+    def begin(self, backlog: int | None, overflow: str, pattern: str) -> None:
         for slot in SESSIONS:
             self.start(slot)
-            bound = [Binding("ledger", ("order.*",)), Binding("mail", ("**",), backlog, overflow)]
+            bound = [Binding("ledger", ("order.*",)), Binding("mail", (pattern,), backlog, overflow)]
             self.bind(slot, bound, True)
 
     def start(self, slot: str) -> None:
@@ -151,6 +157,33 @@ class SameAsReference(RuleBasedStateMachine):
     def publish_and_fetch(self, session: str, drawn: list[Any], by: str, names: list[str], count: int) -> None:
         self.publish(session, [drawn])
         self.fetch(by, names, count)
+
+    @rule(
+        session=sessions,
+        data=st.data(),
+        names=st.permutations(SUBSCRIPTIONS),
+        more=st.lists(st.sampled_from(["publish", "fetch", "fetch", "list", "pause", "bind", "remove"]), max_size=4),
+    )
+    def together(self, session: str, data: st.DataObject, names: list[str], more: list[str]) -> None:
+        """Calls that share a commit come out as those that don't."""
+        drawn = st.lists(data.draw(st.sampled_from([events, plain_events])), min_size=1, max_size=5)
+        with self.drivers[session].together():
+            for what in ("publish", "fetch", *more):
+                if what == "publish":
+                    self.publish(session, [data.draw(drawn)])
+                elif what == "fetch":
+                    self.fetch(session, names, data.draw(st.integers(1, 6)))
+                elif what == "list":
+                    expected, found = self.both(
+                        session, lambda: self.reference.listing(self.now), operating.subscriptions
+                    )
+                    assert [as_listed(each) for each in found] == [as_listed(each) for each in expected]
+                elif what == "pause":
+                    self.pause(session, names[0], data.draw(st.booleans()))
+                elif what == "bind":
+                    self.bind(session, [data.draw(bindings)], True)
+                else:
+                    self.remove(session, names[0])
 
     @rule(session=sessions, names=st.permutations(SUBSCRIPTIONS), count=st.integers(1, 4))
     def fetch_again(self, session: str, names: list[str], count: int) -> None:

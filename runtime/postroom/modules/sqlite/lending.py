@@ -1,7 +1,7 @@
 """Lending: what a session gets of what waits, in which order."""
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 from postroom.contract import Fetched, Loan
@@ -10,7 +10,7 @@ from . import rates
 from .line import next_due, refresh_key
 from .registry import Known
 from .schema import BEHIND, IN_LINE
-from .transaction import Transaction
+from .transaction import Newcomers, Transaction
 
 Row: TypeAlias = tuple[float, float, int, float, "str | None", int, int, str, bytes, float, "int | None", int]
 """Sort, due, event, head start, key, attempts, losses; id, body and time of the event; who has its key, and whether
@@ -52,6 +52,9 @@ _DELETE_UP_TO: Final = "DELETE FROM waiting WHERE subscription = ? AND state = 0
 _DELETE: Final = "DELETE FROM waiting WHERE subscription = ? AND state = ? AND sort = ? AND due = ? AND event = ?"
 _LEND: Final = "INSERT INTO lent VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)"
 
+_OF_NEWCOMERS: Final = "SELECT number, id, body, accepted_at FROM events WHERE number BETWEEN ? AND ? ORDER BY number"
+_HAS_LINE: Final = "SELECT 1 FROM waiting WHERE subscription = ? AND state = 0 LIMIT 1"
+
 _OCCUPIED: Final = """
 WITH RECURSIVE each(id) AS (
     SELECT min(subscription) FROM waiting
@@ -66,7 +69,10 @@ def fetch(tx: Transaction, demand: Mapping[str, int]) -> Fetched:
     """See the contract."""
     loans: list[Loan] = []
     earliest: float | None = None
-    occupied = {row[0] for row in tx.db.execute(_OCCUPIED)} if len(demand) > FEW else None
+    occupied: set[int] | None = None
+    if len(demand) > FEW:
+        occupied = {cast("int", row[0]) for row in tx.db.execute(_OCCUPIED)}
+        occupied |= {each.target for each in tx.newcomers}
     for name, count in demand.items():
         known = tx.registry.by_name.get(name)
         if known is None or known.paused or (occupied is not None and known.id not in occupied):
@@ -94,6 +100,11 @@ def _lend_at_rate(tx: Transaction, known: Known, count: int, loans: list[Loan]) 
 
 
 def _lend(tx: Transaction, known: Known, count: int) -> list[Loan]:
+    own = [each for each in tx.newcomers if each.target == known.id]
+    if own:
+        if _are_all(tx, own, count):
+            return _lend_newcomers(tx, known, own)
+        tx.line_up()
     is_keyed = known.id in tx.keyed
     line, rows = _begin(tx, _LINE if is_keyed else _UNKEYED_LINE, known, count)
     if not rows:
@@ -117,6 +128,27 @@ def _lend(tx: Transaction, known: Known, count: int) -> list[Loan]:
         Loan(name, token, row[7], row[8], row[9], now - row[1], row[5], row[6])
         for token, row in zip(tokens, rows, strict=True)
     ]
+
+
+def _are_all(tx: Transaction, own: Sequence[Newcomers], count: int) -> bool:
+    """Whether newcomers are all that there is to lend of their subscription, and may be lent."""
+    return (
+        sum(each.last - each.first + 1 for each in own) <= count and not tx.db.execute(_HAS_LINE, (own[0].target,)).get
+    )
+
+
+def _lend_newcomers(tx: Transaction, known: Known, own: Sequence[Newcomers]) -> list[Loan]:
+    """Lend what came in the same transaction and never stands in line."""
+    tx.newcomers = [each for each in tx.newcomers if each not in own]
+    loans: list[Loan] = []
+    lent: list[tuple[Any, ...]] = []
+    for run in sorted(own, key=lambda each: each.head_start):
+        rows = tx.db.execute(_OF_NEWCOMERS, (run.first, run.last)).fetchall()
+        for token, (number, id, body, accepted_at) in zip(tx.next_tokens(len(rows)), cast("Any", rows), strict=True):
+            lent.append((token, known.id, tx.now, number, run.head_start, None, 0, 0))
+            loans.append(Loan(known.name, token, id, body, accepted_at, 0.0, 0, 0))
+    tx.db.executemany(_LEND, lent)
+    return loans
 
 
 def _begin(tx: Transaction, line: str, known: Known, count: int) -> tuple[Iterator[Row], list[Row]]:

@@ -46,6 +46,7 @@ _published: Final = msgspec.msgpack.Decoder(Published)
 
 def bind(tx: Transaction, bindings: Sequence[Binding], serve: bool) -> None:
     """See the contract."""
+    tx.line_up()
     db, before = tx.db, tx.registry.by_name
     for each in bindings:
         patterns = msgspec.json.encode(each.patterns).decode()
@@ -78,6 +79,7 @@ def leave(tx: Transaction, names: Collection[str]) -> None:
 
 def subscriptions(tx: Transaction) -> list[StoredSubscription]:
     """See the contract."""
+    tx.line_up()
     lent: dict[int, int] = {}
     for id, count in tx.db.execute("SELECT subscription, count(*) FROM lent GROUP BY subscription"):
         lent[cast("int", id)] = cast("int", count)
@@ -112,6 +114,7 @@ def remove(tx: Transaction, name: str) -> int:
     known = tx.registry.by_name.get(name)
     if known is None or known.id in tx.registry.servers:
         return 0
+    tx.line_up()
     outcome = encode_outcome(Cancelled(name, REMOVED, 0, 0.0))
     removed = [
         Ending(cast("int", event), name, outcome)

@@ -19,15 +19,10 @@ from .endings import Ending, finish, forget, retire
 from .line import INSERT, refresh_key
 from .registry import Known, Match
 from .schema import BEHIND, DELAYED, IN_LINE
-from .transaction import Transaction
+from .transaction import Newcomers, Transaction
 
 _EVENT: Final = "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)"
 _RECORD: Final = "INSERT INTO records VALUES (?, ?, ?, NULL, ?, ?, ?)"
-
-_LINE_UP: Final = """
-INSERT INTO waiting SELECT ?, 0, ?, ?, number, ?, NULL, 0, 0, NULL FROM events WHERE number BETWEEN ? AND ?
-"""
-"""In half of the time that rows of their own take."""
 
 _FIND: Final = """
 SELECT event, digest, pending, at, targets, accepted_at FROM records JOIN events ON number = event
@@ -61,17 +56,7 @@ _NONE: Final[dict[str, bytes]] = {}
 """No outcomes yet; never changed."""
 
 
-@attrs.define(eq=False)
-class _Run:
-    """Events with numbers from `first` to `last` that get in line behind each other, all alike."""
-
-    target: int
-    head_start: float
-    first: int
-    last: int
-
-
-_NO_RUN: Final = _Run(0, 0.0, 0, -1)
+_NO_RUN: Final = Newcomers(0, 0.0, 0, -1)
 """Which no event goes on; never changed."""
 
 
@@ -108,8 +93,8 @@ class Intake:
     wall: float = attrs.field(init=False)
     _events: list[tuple[object, ...]] = attrs.field(factory=list, init=False)
     _waiting: list[tuple[object, ...]] = attrs.field(factory=list, init=False)
-    _runs: "list[_Run]" = attrs.field(factory=list, init=False)
-    _run: "_Run" = attrs.field(init=False)  # the last of them
+    _runs: list[Newcomers] = attrs.field(factory=list, init=False)
+    _run: Newcomers = attrs.field(init=False)  # the last of them
     _keys: set[tuple[int, str]] = attrs.field(factory=set, init=False)
     _mail: set[int] = attrs.field(factory=set, init=False)
 
@@ -161,10 +146,7 @@ class Intake:
             db.executemany(_EVENT, self._events)
             self._events.clear()
         if self._runs:
-            now = self.tx.now
-            for run in self._runs:
-                head_start = run.head_start
-                db.execute(_LINE_UP, (run.target, now + head_start, now, head_start, run.first, run.last))
+            self.tx.newcomers += self._runs
             self._runs.clear()
             self._run = _NO_RUN
         if self._waiting:
@@ -266,7 +248,7 @@ class Intake:
         if run.last == number - 1 and run.target == target.id and run.head_start == head_start:
             run.last = number
             return
-        self._run = run = _Run(target.id, head_start, number, number)
+        self._run = run = Newcomers(target.id, head_start, number, number)
         self._runs.append(run)
         self._mail.add(target.id)
 
