@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 from postroom import Event, Runtime, Subscriber, UnknownDeadLetter, UnknownSubscription, subscriber
@@ -48,3 +49,27 @@ async def test_a_letter_is_not_replayed_once_the_runtime_has_closed() -> None:
         (letter,) = await runtime.dead_letters.list()
     with pytest.raises(RuntimeClosed):
         await runtime.dead_letters.replay(letter)
+
+
+async def test_a_replayed_letter_goes_by_the_priority_of_its_event() -> None:
+    handled: list[object] = []
+    gate = anyio.Event()
+
+    @subscriber("n", capacity=1)
+    async def clerk(event: Event) -> None:
+        handled.append(event.data)
+        if event.data == "blocked":
+            await gate.wait()
+        if event.data == "urgent" and handled.count("urgent") == 1:
+            raise ValueError("once")
+
+    async with Runtime(module=ReferenceModule(ReferenceStore()), subscribers=[clerk]) as runtime:
+        await runtime.emit_and_wait("n", "urgent", priority="critical")
+        await runtime.emit("n", "blocked")
+        await runtime.emit("n", 1)
+        await runtime.emit("n", 2)
+        (letter,) = await runtime.dead_letters.list()
+        await runtime.dead_letters.replay(letter)
+        gate.set()
+        await runtime.idle()
+    assert handled == ["urgent", "blocked", "urgent", 1, 2]
