@@ -5,6 +5,8 @@ import anyio.lowlevel
 import pytest
 
 from postroom import Context, Event, Retry, Runtime, Succeeded, constant, subscriber
+from postroom.codec import encode_event
+from postroom.contract import StoredEvent
 from postroom.testing.faults import Fault, FaultyModule
 from postroom.testing.faults.plan import Plan
 from postroom.testing.reference import ReferenceModule, ReferenceStore
@@ -224,3 +226,28 @@ async def test_what_was_lent_and_on_its_way_when_the_lease_ran_out_is_handled_on
         with anyio.fail_after(60):
             assert (await receipt).succeeded
     assert losses == [1]
+
+
+async def test_what_is_accepted_while_a_lost_session_is_not_registered_again_yet_is_handled_at_once() -> None:
+    at: list[float] = []
+
+    @subscriber("n")
+    async def work(event: Event) -> None:
+        at.append(anyio.current_time())
+
+    store = ReferenceStore()
+    module = FaultyModule(ReferenceModule(store), slowness=2.0)
+    async with Runtime(module=module, subscribers=[work]) as runtime, ReferenceModule(store).open("other") as other:
+        await anyio.sleep(1)
+        (session,) = store.sessions.keys() - {"other"}
+        module.plan = lambda number, call: Fault.SLOW if call == "bind" else None
+        store.sessions[session].lease_until = 0.0
+        while not module.faults:
+            await anyio.sleep(0.25)
+        since = anyio.current_time()
+        await anyio.sleep(1)
+        await other.publish(1, [[StoredEvent("event", "n", encode_event(Event("n")))]])
+        await anyio.sleep(30)
+        assert runtime.stats.pending == 0
+    assert len(at) == 1
+    assert at[0] - since <= 4

@@ -220,10 +220,11 @@ class Deliveries(Sessions):
         return True
 
     def reclaim(self, session: str, holding: Collection[int], now: float) -> None:
-        for delivery in self.deliveries:
-            if delivery.session == session and delivery.token not in holding:
-                delivery.token = delivery.session = None
-        self._tell_all(mail=True)
+        returned = [each for each in self.deliveries if each.session == session and each.token not in holding]
+        for delivery in returned:
+            delivery.token = delivery.session = None
+        if returned:  # news in vain would hide that a session has missed real ones
+            self._tell_all(mail=True)
 
     def _bury(self, delivery: KeptDelivery, letter: Letter, now: float) -> None:
         assert delivery.token is not None, "only what is lent is given up on"
