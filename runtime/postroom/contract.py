@@ -35,7 +35,8 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     """An event on its way into a store: what the store looks at, and the body that it only carries.
 
     Attributes:
-        id: Unique, whoever chose it.
+        id: Unique, whoever chose it. One that its user chose stands for its event for a time from its acceptance, the
+            store's window, and as long as a delivery of it is not over.
         name: Decides who gets it.
         body: The event, encoded.
         digest: Stands for what its user gave, where its user chose the id: two events of one id are the same if and
@@ -313,7 +314,7 @@ class Store(Protocol):
         ...
 
     async def stage(self, group: str, events: Emit, ttl: float | None) -> list[Published | None] | PostroomError:
-        """Stage events in a group, all or none; the first ones begin it, for `ttl` seconds.
+        """Stage events in a group, all or none; the first ones begin it, for `ttl` seconds, however its session ends.
 
         Returns:
             None for each one that was staged, or was staged in this very group before under its id; what became of

@@ -33,3 +33,11 @@ def server() -> Iterator[RedisServer]:
 async def test_redis(check: Check, server: RedisServer) -> None:
     namespace = f"conformance-{next(NAMESPACES)}"
     await check(World(lambda: RedisModule(server.url, namespace=namespace, lease=1.0), lease=1.0))
+
+
+@pytest.mark.parametrize("check", [each for each in checks(CAPABILITIES, forgets=True) if each.forgets], ids=str)
+async def test_what_redis_forgets(check: Check, server: RedisServer) -> None:
+    namespace = f"conformance-{next(NAMESPACES)}"
+    await check(
+        World(lambda: RedisModule(server.url, namespace=namespace, lease=1.0, window=2.0), lease=1.0, window=2.0)
+    )

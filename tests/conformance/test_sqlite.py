@@ -21,3 +21,8 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 @pytest.mark.parametrize("check", checks(CAPABILITIES), ids=str)
 async def test_sqlite(check: Check, tmp_path: Path) -> None:
     await check(World(lambda: SqliteModule(tmp_path / "events.db", lease=1.0), lease=1.0))
+
+
+@pytest.mark.parametrize("check", [each for each in checks(CAPABILITIES, forgets=True) if each.forgets], ids=str)
+async def test_what_sqlite_forgets(check: Check, tmp_path: Path) -> None:
+    await check(World(lambda: SqliteModule(tmp_path / "events.db", lease=1.0, window=2.0), lease=1.0, window=2.0))

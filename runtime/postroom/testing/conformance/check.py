@@ -22,7 +22,7 @@ class Check:
         says: What it shows, in more words.
         needs: What the module must have declared.
         has_store: It is about modules with a store, as all have but Local.
-        kills, stalls: The world must be able to show that.
+        kills, stalls, forgets: The world must be able to show that.
 
     Raises:
         AssertionError: of the module; the promise is broken.
@@ -38,6 +38,7 @@ class Check:
     has_store: bool = False
     kills: bool = False
     stalls: bool = False
+    forgets: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -57,22 +58,26 @@ class Check:
                 raise failure from None
             raise
 
-    def suits(self, capabilities: Collection[Capability], has_store: bool, kills: bool, stalls: bool) -> bool:
+    def suits(
+        self, capabilities: Collection[Capability], has_store: bool, kills: bool, stalls: bool, forgets: bool
+    ) -> bool:
         """Whether it makes sense for a module that has declared these, in a world that can show those."""
         return (
             self.needs <= frozenset(capabilities)
             and (has_store or not self.has_store)
             and (kills or not self.kills)
             and (stalls or not self.stalls)
+            and (forgets or not self.forgets)
         )
 
 
 def check(
-    *needs: Capability, has_store: bool = False, kills: bool = False, stalls: bool = False
+    *needs: Capability, has_store: bool = False, kills: bool = False, stalls: bool = False, forgets: bool = False
 ) -> Callable[[Run], Check]:
     """Make a check of a function of a world; its name is the promise, its docstring says more."""
 
     def decorate(run: Run) -> Check:
-        return Check(run.__name__, (run.__doc__ or "").strip(), run, frozenset(needs), has_store, kills, stalls)
+        says = (run.__doc__ or "").strip()
+        return Check(run.__name__, says, run, frozenset(needs), has_store, kills, stalls, forgets)
 
     return decorate

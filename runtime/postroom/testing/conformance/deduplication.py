@@ -89,3 +89,36 @@ async def ids_are_remembered_when_a_process_ends(world: World) -> None:
     await raises(ConflictingEvent, lambda: shop.emit("order.placed", 2, id="order-1"))
     await shop.idle()
     assert ledger.lines == [1]
+
+
+@check(Capability.DEDUPLICATION, forgets=True)
+async def an_id_is_forgotten_after_its_window_and_not_before(world: World) -> None:
+    """Until then it is the same event, or refused; later it is a new one. To emit it again does not prolong that."""
+    ledger = Ledger()
+    shop = await world.start(ledger.handler())
+    await (await shop.emit("order.placed", 1, id="order-1"))
+    await world.pass_window(0.6)
+    assert (await (await shop.emit("order.placed", 1, id="order-1"))).succeeded
+    await raises(ConflictingEvent, lambda: shop.emit("order.placed", 2, id="order-1"))
+    await shop.idle()
+    assert ledger.lines == [1]
+    await world.pass_window(0.6)
+    assert (await (await shop.emit("order.placed", 2, id="order-1"))).succeeded
+    await raises(ConflictingEvent, lambda: shop.emit("order.placed", 1, id="order-1"))
+    assert ledger.lines == [1, 2]
+
+
+@check(Capability.DEDUPLICATION, has_store=True, forgets=True)
+async def an_id_is_remembered_as_long_as_its_event_is_pending(world: World) -> None:
+    """However long that takes: a store may keep events for days."""
+    ledger, gate = Ledger(), anyio.Event()
+    shop = await world.start(ledger.blocked(gate))
+    first = await shop.emit("order.placed", 1, id="order-1")
+    await world.until(lambda: ledger.lines)
+    await world.pass_window(1.5)
+    second = await shop.emit("order.placed", 1, id="order-1")
+    await raises(ConflictingEvent, lambda: shop.emit("order.placed", 2, id="order-1"))
+    gate.set()
+    assert [(await receipt).succeeded for receipt in (first, second)] == [True, True]
+    await shop.idle()
+    assert ledger.lines == [1]

@@ -9,6 +9,7 @@ from postroom.outcomes import Succeeded
 from postroom.staged import GroupCleared
 from postroom.staging import GroupClosed
 
+from .bare import Bare, event, ids_of
 from .check import check
 from .ledger import Ledger
 from .refusals import raises
@@ -195,3 +196,32 @@ async def what_is_staged_outlives_its_process(world: World) -> None:
     assert len(await shop.release_group("g")) == 1
     await shop.idle()
     assert ledger.lines == [1]
+
+
+@check(Capability.GROUPS, Capability.DURABLE, has_store=True)
+async def what_is_staged_outlives_its_session(world: World) -> None:
+    """Where that has ended well, too: whoever comes next lists it, and may release it."""
+    async with world.session() as store:
+        bare = Bare(store)
+        await bare.bind()
+        assert await store.stage("g", [event("a"), event("b")], 60 * world.patience) == [None, None]
+        assert await bare.fetch() == []
+    async with world.session() as store:
+        bare = Bare(store)
+        await bare.bind()
+        assert [(each.id, each.events) for each in await store.groups(10)] == [("g", 2)]
+        ids, answer = await store.release(bare.next(), "g")
+        assert isinstance(answer, list)
+        assert (ids, [published.targets for published in answer]) == (["a", "b"], [("ledger",)] * 2)
+        assert ids_of(await bare.fetch()) == ["a", "b"]
+
+
+@check(Capability.GROUPS, Capability.DEDUPLICATION)
+async def all_who_have_staged_an_id_hear_that_it_was_dropped(world: World) -> None:
+    """Each receipt says so, not only the first one of its id."""
+    shop = await world.start()
+    receipts = [await shop.emit("order.placed", 1, id="order-1", group="g") for _ in range(3)]
+    assert await shop.clear_group("g") == 1
+    with anyio.fail_after(world.patience):
+        for receipt in receipts:
+            await raises(GroupCleared, receipt.wait)

@@ -1,5 +1,7 @@
 """Checks of the contract itself: what a store lends, and takes back."""
 
+import anyio
+
 from postroom.capabilities import Capability
 from postroom.contract import Binding, Settlement, Step
 
@@ -128,6 +130,21 @@ async def what_is_delayed_is_not_lent_before_it_is_due(world: World) -> None:
         assert -0.001 <= loan.age <= 2 * world.moment + world.lease
 
 
+@check(Capability.DELAY, has_store=True)
+async def the_age_of_a_loan_counts_from_when_it_was_due_first(world: World) -> None:
+    """Not from its acceptance, nor anew where it was returned."""
+    async with world.session() as store:
+        bare = Bare(store)
+        await bare.bind()
+        start = anyio.current_time()
+        await bare.publish("a", delay=4 * world.moment)
+        (loan,) = await bare.fetch_when_due(world)
+        assert -0.001 <= loan.age <= anyio.current_time() - start - 3 * world.moment
+        await bare.give_back(loan, wait=2 * world.moment)
+        (again,) = await bare.fetch_when_due(world)
+        assert again.age >= loan.age + 2 * world.moment - 0.001
+
+
 @check(has_store=True)
 async def a_retry_stays_with_its_session(world: World) -> None:
     """It is lent to nobody meanwhile; where the session ends, its attempts and its time are kept."""
@@ -214,6 +231,47 @@ async def a_key_is_with_one_session_at_a_time(world: World) -> None:
         for loan in again:
             await two.settle(loan)
         assert ids_of([*again, *await one.fetch()]) == ["a1", "a2"]
+
+
+@check(Capability.KEYS, Capability.SHARED, has_store=True)
+async def a_key_is_with_the_session_that_has_a_later_one_of_it(world: World) -> None:
+    """Also where an earlier delivery of the key was returned: another session would handle two of one key at a time."""
+    async with world.session() as first, world.session() as second:
+        one, two = Bare(first), Bare(second)
+        await one.bind()
+        await two.bind()
+        await one.publish("a1", "a2", "a3", key="a")
+        a1, a2 = await one.fetch(2)
+        await one.give_back(a1)
+        assert await two.fetch() == []
+        assert await one.settle(a2)
+        assert ids_of(await two.fetch()) == ["a1", "a3"]
+
+
+@check(Capability.KEYS, has_store=True)
+async def a_key_waits_for_what_is_lent_again_later(world: World) -> None:
+    """Behind one that was returned for a while, and in the next session behind one that is to be tried again."""
+    wait = 8 * world.moment
+    async with world.session() as store:
+        bare = Bare(store)
+        await bare.bind()
+        await bare.publish("a1", "a2", key="a")
+        await bare.publish("b1", key="b")
+        (a1,) = await bare.fetch(1)
+        assert await bare.give_back(a1, attempts=1, wait=wait)
+        (b1,) = await bare.fetch()
+        assert b1.id == "b1"
+        assert await bare.settle(b1)
+        a1, a2 = await bare.fetch_when_due(world)
+        assert [a1.id, a2.id] == ["a1", "a2"]
+        assert await bare.note(Settlement(a1.token, Step.RETRYING, attempts=2, wait=wait)) == [True]
+        assert await bare.give_back(a2)
+    async with world.session() as store:
+        bare = Bare(store)
+        await bare.bind()
+        assert await bare.fetch() == []
+        a1, a2 = await bare.fetch_when_due(world)
+        assert [(a1.id, a1.attempts), (a2.id, a2.attempts)] == [("a1", 2), ("a2", 0)]
 
 
 @check(Capability.SHARED, has_store=True)

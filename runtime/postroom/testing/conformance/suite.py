@@ -52,17 +52,22 @@ MODULES = (
 
 
 def checks(
-    capabilities: Iterable[Capability], *, has_store: bool = True, kills: bool = False, stalls: bool = False
+    capabilities: Iterable[Capability],
+    *,
+    has_store: bool = True,
+    kills: bool = False,
+    stalls: bool = False,
+    forgets: bool = False,
 ) -> list[Check]:
     """The checks for a module, one for each promise.
 
     Args:
         capabilities: What the module declares. What it does not is checked to be refused.
         has_store: Whether it keeps events in a store, as all do but Local.
-        kills, stalls: Whether the worlds that the checks will get can show that.
+        kills, stalls, forgets: Whether the worlds that the checks will get can show that.
     """
     declared = frozenset(capabilities)
-    suitable = [each for each in all_checks() if each.suits(declared, has_store, kills, stalls)]
+    suitable = [each for each in all_checks() if each.suits(declared, has_store, kills, stalls, forgets)]
     return [*suitable, *refusals(declared, has_store)]
 
 

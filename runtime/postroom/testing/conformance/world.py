@@ -47,6 +47,7 @@ class World:
             even its end. None where that can't be shown.
         stall: Lets the lease of what such a module has opened run out, though it lives. None where that can't be shown.
         lease: Seconds after which the store takes a session that has gone silent for dead.
+        window: Seconds after which the store forgets an id of the user's own. None where that is too long to wait for.
         moment: The unit of the checks' waits; None for one that suits the loop's clock: a second where time is
             virtual, 0.05 s where it is real.
     """
@@ -55,6 +56,7 @@ class World:
     kill_module: Callable[[Any], None] | None = attrs.field(default=None, alias="kill")
     stall_module: Callable[[Any], None] | None = attrs.field(default=None, alias="stall")
     lease: float = 15.0
+    window: float | None = None
     _moment: float | None = None
     _tasks: anyio.abc.TaskGroup = attrs.field(init=False)
     _processes: dict[Runtime, _Process] = attrs.field(factory=dict, init=False)
@@ -71,7 +73,7 @@ class World:
     @property
     def patience(self) -> float:
         """How long anything may take before the check fails."""
-        return 400 * self.moment + 6 * self.lease
+        return 400 * self.moment + 6 * self.lease + (self.window or 0.0)
 
     async def __aenter__(self) -> Self:
         self._tasks = anyio.create_task_group()
@@ -166,6 +168,14 @@ class World:
         Cancellation: changes nothing.
         """
         await anyio.sleep(moments * self.moment)
+
+    async def pass_window(self, part: float) -> None:
+        """Let a part of the window pass in which ids are remembered.
+
+        Cancellation: changes nothing.
+        """
+        assert self.window is not None, "this world can't show it: ask for the checks without `forgets`"
+        await anyio.sleep(part * self.window)
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until a condition holds.
