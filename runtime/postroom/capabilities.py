@@ -17,7 +17,7 @@ class Capability(enum.StrEnum):
     SHARED = "shared"
     """Several processes work on the same events at the same time, and acknowledgements cross between them."""
     NOWAIT = "nowait"
-    """An event is accepted without waiting: `emit_nowait`."""
+    """An event is accepted without waiting: `emit_nowait`. Local alone has it: a store has to be asked."""
     DELAY = "delay"
     """An event may be due later."""
     PRIORITY = "priority"

@@ -31,10 +31,17 @@ def check_flag(_runtime: object, attribute: "attrs.Attribute[bool]", value: obje
 
 
 def check_module(_runtime: object, _attribute: object, module: Any) -> None:
-    if not isinstance(module, Local) and not (
-        hasattr(module, "capabilities") and callable(getattr(module, "open", None))
-    ):
+    if isinstance(module, Local):
+        return
+    if not (hasattr(module, "capabilities") and callable(getattr(module, "open", None))):
         raise InvalidOption("module", module, "must be an event module, such as Local() or SqliteModule(path)")
+    if Capability.NOWAIT in module.capabilities:
+        raise InvalidOption(
+            "module",
+            module,
+            f"declares the capability {Capability.NOWAIT.value!r}, which Local alone can keep: a store has to be asked "
+            "before an event is accepted, and that takes a wait. Leave it out of `capabilities`",
+        )
 
 
 def check_role(runtime: Any, _attribute: object, role: object) -> None:

@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 import attrs
 import pytest
 
-from postroom import Runtime, RuntimeClosed, RuntimeReentered, StoreBroken
+from postroom import Capability, InvalidOption, Runtime, RuntimeClosed, RuntimeReentered, StoreBroken
 from postroom.testing.reference import ReferenceModule, ReferenceSession
+from postroom.testing.reference.module import CAPABILITIES
 
 
 @attrs.define(eq=False)
@@ -30,3 +31,9 @@ async def test_a_store_that_cannot_be_opened_is_told_as_itself_and_nothing_runs(
     with pytest.raises(RuntimeReentered):
         async with runtime:
             pytest.fail("it was entered")
+
+
+def test_a_module_with_a_store_that_promises_not_to_wait_is_refused() -> None:
+    module = ReferenceModule(capabilities=CAPABILITIES | {Capability.NOWAIT})
+    with pytest.raises(InvalidOption, match="declares the capability 'nowait', which Local alone can keep"):
+        Runtime(module=module)
