@@ -8,7 +8,6 @@ Status: 0; 1 where standard output can't be written; 2 for arguments or a file t
 
 import argparse
 import json
-import logging
 import sqlite3
 import sys
 import tempfile
@@ -24,12 +23,12 @@ from postroom import PostroomError, StoreBroken
 from .books import Books
 from .chain import Chain
 from .modules import OWN_SERVER, books_of, check_module
-from .progress import say
 from .replay import Replay
 from .result import result_of, result_of_chain
 from .server import NoServer, make_server
 from .shop import Shop
 from .show import Screen, show, show_chain
+from .telling import say, tell_of_postroom
 
 ORDERS = Path(__file__).parent.parent / "data" / "cdnow_orders.csv"
 LONGEST_FILE_NAME = 200
@@ -209,6 +208,5 @@ def _print(replay: Replay, *, as_json: bool) -> bool:
 
 
 if __name__ == "__main__":
-    # It would name each dead letter; the report counts them.
-    logging.getLogger("postroom").setLevel(logging.CRITICAL)
+    tell_of_postroom("storefront")
     sys.exit(main())

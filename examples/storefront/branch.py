@@ -3,7 +3,7 @@
 Run by the storefront itself, once for each process: python -m examples.storefront.branch MODULE BOOKS ...
 """
 
-import logging
+import os
 import signal
 import sys
 from functools import partial
@@ -35,6 +35,7 @@ from .books import Books
 from .modules import module_of
 from .shop import MOST_CRASHES, MailServerBusy
 from .stock import ClerkFainted
+from .telling import tell_of_postroom
 
 TOGETHER: Final = Batch(size=100)
 """A transaction in the books takes as long for one entry as for a hundred."""
@@ -139,6 +140,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # It would tell of each attempt that fails on purpose.
-    logging.getLogger("postroom").setLevel(logging.CRITICAL)
+    tell_of_postroom(f"storefront, process {os.getpid()}")
     sys.exit(main(sys.argv[1:]))

@@ -14,9 +14,10 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from postroom import DeadLetter, Runtime
 
 from .orders import Order, Reader, Rejected
-from .progress import say, show_progress
+from .progress import show_progress
 from .shop import Shop
 from .source import Source, open_source
+from .telling import say
 
 MOST_REJECTED_SHOWN: Final = 20
 
