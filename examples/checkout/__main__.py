@@ -11,7 +11,6 @@ Begun again with the same books, a run changes nothing that is in them.
 
 import argparse
 import json
-import logging
 import sqlite3
 import sys
 import tempfile
@@ -26,9 +25,9 @@ from rich.console import Console
 
 from examples.storefront.__main__ import ORDERS
 from examples.storefront.modules import OWN_SERVER, books_of, check_module, module_of
-from examples.storefront.progress import say
 from examples.storefront.server import NoServer, make_server
 from examples.storefront.shop import Shop
+from examples.storefront.telling import say, tell_of_postroom
 from postroom import PostroomError, StoreBroken
 
 from .books import Books, Totals
@@ -142,5 +141,5 @@ def _cant(what: str) -> int:
 
 
 if __name__ == "__main__":
-    logging.getLogger("postroom").setLevel(logging.CRITICAL)
+    tell_of_postroom("checkout")
     sys.exit(main())

@@ -56,6 +56,11 @@ class Sales(Replay):
                 yield
             await self.runtime.idle()
 
+    @property
+    def outlived(self) -> bool:
+        """Whether what was accepted outlives this process."""
+        return self.module is not None and self.server is None
+
     async def sell(self, number: int, order: Order) -> None:
         """Check one order out, under an id that is the same in every run of the program."""
         purchase = Purchase(

@@ -2,14 +2,13 @@
 
 Run: python -m examples.storefront [--orders FILE] [--fail SHARE] [--crash SHARE] [--backend trio|asyncio] [--json] ...
 Prints: a table of the subscriptions, the shop's totals and its revenue by month; with --json one object instead.
-Status: 0; 1 where standard output can't be written; 2 for arguments or a file that can't be used, or holds no order;
-130 after Ctrl-C and 143 after SIGTERM (both finish the orders in hand and print first; a second one leaves at once).
+Status: 0; 1 where standard output can't be written; 2 for arguments, a file or a store that can't be used, or no order;
+130 after Ctrl-C and 143 after SIGTERM (both finish the orders in hand, for 30 seconds at most, and print first; a
+second one leaves at once).
 """
 
 import argparse
 import json
-import logging
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -19,20 +18,25 @@ from pathlib import Path
 import anyio
 import attrs
 
-from postroom import PostroomError, StoreBroken
+from postroom import Full, PostroomError, StoreBroken, UnknownResult
 
-from .books import Books
+from .books import Books, BooksBroken
 from .chain import Chain
 from .modules import OWN_SERVER, books_of, check_module
-from .progress import say
+from .orders import count_orders
 from .replay import Replay
 from .result import result_of, result_of_chain
 from .server import NoServer, make_server
 from .shop import Shop
 from .show import Screen, show, show_chain
+from .telling import say, tell_of_postroom
 
 ORDERS = Path(__file__).parent.parent / "data" / "cdnow_orders.csv"
 LONGEST_FILE_NAME = 200
+
+# `Full`: the store's, for longer than an emit waits for room.
+TROUBLE = (StoreBroken, Full, UnknownResult, NoServer, BooksBroken)
+"""What ends a run with one line."""
 
 
 @attrs.frozen(kw_only=True)
@@ -130,23 +134,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(asked: Arguments, folder: Path | None) -> int:
     progress = not asked.json and sys.stderr is not None and sys.stderr.isatty()
     shop = Shop(fail=asked.fail, pack_for=asked.pack, crash=asked.crash)
+    replay = None
     try:
+        most = max(asked.kill_one, asked.kill_server)
+        is_counted = most and asked.orders.is_file()  # a pipe is read only once
+        if is_counted and (late := _too_late(asked, count_orders(asked.orders, most))):
+            say(f"storefront: {late}")
+            return 2
         replay = _replay(asked, shop, folder, progress=progress)
         anyio.run(replay.run, backend=asked.backend)
     except OSError as error:
         return _cant_read(asked.orders, error)
-    except (StoreBroken, NoServer) as error:
-        say(f"storefront: {error}")
-        return 2
-    except sqlite3.Error as error:
-        say(f"storefront: can't use the books: {error}")
-        return 2
+    except TROUBLE as error:
+        return _ended_by(error, replay)
     except ExceptionGroup as group:  # out of the block in which the signals are waited for
-        broken, others = group.split((StoreBroken, NoServer))
-        if broken is None or others is not None:
+        trouble, others = group.split(TROUBLE)
+        if trouble is None or others is not None:
             raise
-        say(f"storefront: {broken.exceptions[0]}")
-        return 2
+        return _ended_by(_first_of(trouble), replay)
+    return _end(asked, replay)
+
+
+def _end(asked: Arguments, replay: Replay) -> int:
+    """Print what came of it; returns the exit status."""
     status = 0 if replay.stopped_by is None else 128 + replay.stopped_by
     if replay.cut_short:
         return status
@@ -154,7 +164,33 @@ def _run(asked: Arguments, folder: Path | None) -> int:
         return _holds_no_order(asked.orders, replay.rejected)
     if not _print(replay, as_json=asked.json):
         return 1
-    return status if replay.broken is None else _cant_read(asked.orders, replay.broken)
+    if replay.broken is not None:
+        return _cant_read(asked.orders, replay.broken)
+    if status == 0 and isinstance(replay, Chain) and (late := _too_late(asked, replay.sold)):
+        say(f"storefront: {late}")
+        return 2
+    return status
+
+
+def _ended_by(error: BaseException, replay: Replay | None) -> int:
+    say(f"storefront: {error}")
+    if replay is None or not replay.read:
+        return 2
+    say(f"storefront: {replay.unfinished()}")
+    return 2 if replay.stopped_by is None else 128 + replay.stopped_by
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _too_late(asked: Arguments, orders: int) -> str | None:
+    """Why somebody was not killed; None where there was no reason."""
+    for option, after in (("--kill-one", asked.kill_one), ("--kill-server", asked.kill_server)):
+        if after > orders:
+            return f"{option} {after}: nobody is killed, since there are only {orders:,} orders"
+    return None
 
 
 def _replay(asked: Arguments, shop: Shop, folder: Path | None, *, progress: bool) -> Replay:
@@ -209,6 +245,5 @@ def _print(replay: Replay, *, as_json: bool) -> bool:
 
 
 if __name__ == "__main__":
-    # It would name each dead letter; the report counts them.
-    logging.getLogger("postroom").setLevel(logging.CRITICAL)
+    tell_of_postroom("storefront")
     sys.exit(main())

@@ -28,6 +28,17 @@ PATIENCE: Final = 30.0
 """Seconds that a branch waits while others write."""
 
 
+@attrs.define
+class BooksBroken(Exception):
+    """The books can't be used."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"can't use the books {str(self.path)!r}: {self.reason}; name a file for them with --books"
+
+
 @attrs.frozen
 class Totals:
     """What the books say."""
@@ -53,16 +64,16 @@ class Books:
         """Make the tables where there are none.
 
         Raises:
-            sqlite3.Error: it can't be done.
+            BooksBroken: it can't be done.
         """
         give_up = time.monotonic() + PATIENCE
         while True:
             try:
                 self._make()
                 return
-            except sqlite3.OperationalError as error:  # SQLite doesn't wait where the journal is changed
+            except sqlite3.Error as error:  # SQLite doesn't wait where the journal is changed
                 if "locked" not in str(error) or time.monotonic() > give_up:
-                    raise
+                    raise BooksBroken(self.path, str(error)) from error
             time.sleep(0.05)
 
     def _make(self) -> None:
@@ -91,7 +102,17 @@ class Books:
         return {customer for (customer,) in rows}
 
     def totals(self) -> Totals:
-        """What is in the books."""
+        """What is in the books.
+
+        Raises:
+            BooksBroken: they can't be read.
+        """
+        try:
+            return self._totals()
+        except sqlite3.Error as error:
+            raise BooksBroken(self.path, str(error)) from error
+
+    def _totals(self) -> Totals:
         with closing(self._connect()) as connection:
             orders, customers, cds, cents, free = connection.execute(
                 "SELECT COUNT(*), COUNT(DISTINCT customer), TOTAL(quantity), TOTAL(cents), TOTAL(cents = 0) FROM ledger"

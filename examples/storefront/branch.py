@@ -3,7 +3,7 @@
 Run by the storefront itself, once for each process: python -m examples.storefront.branch MODULE BOOKS ...
 """
 
-import logging
+import os
 import signal
 import sys
 from functools import partial
@@ -21,6 +21,7 @@ from postroom import (
     BatchFailure,
     Context,
     Event,
+    Full,
     Retry,
     Runtime,
     Subscriber,
@@ -35,6 +36,7 @@ from .books import Books
 from .modules import module_of
 from .shop import MOST_CRASHES, MailServerBusy
 from .stock import ClerkFainted
+from .telling import tell_of_postroom
 
 TOGETHER: Final = Batch(size=100)
 """A transaction in the books takes as long for one entry as for a hundred."""
@@ -72,6 +74,7 @@ class Branch:
 
     def subscribers(self) -> list[Subscriber[..., Any]]:
         """The same subscriptions in every branch, so that each event is handled in one of them."""
+        room = Retry(attempts=1000, backoff=constant(1.0), on=Full)  # of the store, for the welcomes
         patience = Retry(attempts=20, backoff=exponential(0.005, limit=0.1), on=MailServerBusy)
         again = Retry(attempts=20, backoff=constant(0.0), on=ClerkFainted)
         fresh = Supervision(on={ClerkFainted: "restart"}, intensity=MOST_CRASHES, within=1.0)
@@ -79,7 +82,7 @@ class Branch:
         warehouse = subscriber(name="warehouse", retry=again, supervision=fresh)
         return [
             subscriber(order, name="ledger", batch=TOGETHER)(self.book),
-            subscriber(order, name="customers", batch=TOGETHER)(self.know),
+            subscriber(order, name="customers", batch=TOGETHER, retry=room)(self.know),
             subscriber(order, name="months", batch=TOGETHER)(self.sum_up_month),
             subscriber(order, name="best-customers", batch=TOGETHER)(self.rank),
             subscriber(order, "customer.*", name="mailer", batch=TOGETHER, retry=patience)(self.mail),
@@ -139,6 +142,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    # It would tell of each attempt that fails on purpose.
-    logging.getLogger("postroom").setLevel(logging.CRITICAL)
+    tell_of_postroom(f"storefront, process {os.getpid()}")
     sys.exit(main(sys.argv[1:]))

@@ -10,6 +10,7 @@ from typing import Final
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import attrs
 
 from postroom import EventModule, Runtime
@@ -25,7 +26,7 @@ LOOK_EVERY: Final = 0.05
 """Seconds between two looks at what is left to do."""
 
 GRACE: Final = 15.0
-"""Seconds that a branch has to end."""
+"""Seconds that the branches have to end, all of them together."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -38,6 +39,7 @@ class Chain(Replay):
         kill_one: Kill a branch with SIGKILL after so many orders; 0 for none. It is not started again.
         server: The Redis server of this run; None where it has none of its own.
         kill_server: Kill that with SIGKILL after so many orders, and start it again; 0 for never.
+        sold: Orders that were emitted.
         totals: What the books say in the end.
     """
 
@@ -50,11 +52,11 @@ class Chain(Replay):
     kill_server: int = 0
     runtime: Runtime = attrs.field(init=False)
     totals: Totals | None = attrs.field(default=None, init=False)
-    _sold: int = attrs.field(default=0, init=False)
+    sold: int = attrs.field(default=0, init=False)
     _branches: list[anyio.abc.Process] = attrs.field(factory=list, init=False)
+    _end_by: float = attrs.field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.books.make()
         carrier: EventModule = module_of(self.module, self.books.path)
         declared = Branch(self.books).subscribers()
         self.runtime = Runtime(module=carrier, role="emit", subscribers=declared)
@@ -66,12 +68,15 @@ class Chain(Replay):
             if self.server is not None:
                 await stack.enter_async_context(open_server(self.server))
             await stack.enter_async_context(self.runtime)
+            # After the orders and the module were looked at: who is refused leaves no books behind.
+            await anyio.to_thread.run_sync(self.books.make)
             for _ in range(self.processes):
                 self._branches.append(await stack.enter_async_context(self._open_branch()))
             try:
                 yield
                 await self._until_done()
             finally:
+                self._end_by = anyio.current_time() + GRACE
                 for branch in self._branches:
                     _signal(branch, signal.SIGTERM)
             self.dead = await self.runtime.dead_letters.list()
@@ -94,18 +99,23 @@ class Chain(Replay):
                 assert branch.stdout is not None
                 await branch.stdout.receive()
                 yield branch
-                with anyio.CancelScope(shield=True, deadline=anyio.current_time() + GRACE):
+                with anyio.CancelScope(shield=True, deadline=self._end_by):
                     await branch.wait()
             finally:
                 _signal(branch, signal.SIGKILL)
 
+    @property
+    def outlived(self) -> bool:
+        """Whether what was accepted outlives this process."""
+        return self.server is None
+
     async def sell(self, number: int, order: Order) -> None:
         """Emit an order, under an id that is the same in every run, and wait until all of its jobs are done."""
         receipt = await self.runtime.emit("order.placed", attrs.asdict(order), key=order.customer, id=f"order-{number}")
-        self._sold += 1
-        if self.kill_one and self._sold == self.kill_one:
+        self.sold += 1
+        if self.kill_one and self.sold == self.kill_one:
             _signal(self._branches[0], signal.SIGKILL)
-        if self.server is not None and self._sold == self.kill_server:
+        if self.server is not None and self.sold == self.kill_server:
             await self.server.restart()
         await receipt
 

@@ -9,9 +9,12 @@ Units: line numbers from 1; amounts in cents.
 import datetime
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import attrs
+
+from .source import CHUNK
 
 LONGEST_LINE: Final = 1000
 """Bytes. No more of a line is kept, so a file without line ends does not fill the memory."""
@@ -78,6 +81,23 @@ class Reader:
         if row and not (self._line == 1 and row == HEADER):
             order = _parse(row)
             yield order if isinstance(order, Order) else Rejected(self._line, order)
+
+
+def count_orders(path: Path, most: int) -> int:
+    """How many orders a file holds, counted up to `most`.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    reader, found = Reader(), 0
+    with path.open("rb") as file:
+        while found < most and (chunk := file.read(CHUNK)):
+            found += _orders_among(reader.feed(chunk))
+    return min(most, found + _orders_among(reader.end()))
+
+
+def _orders_among(rows: Iterator[Order | Rejected]) -> int:
+    return sum(isinstance(row, Order) for row in rows)
 
 
 def _parse(row: bytes) -> Order | str:

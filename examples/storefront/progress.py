@@ -1,6 +1,4 @@
-"""What a person sees while it runs, on standard error: a progress bar, and lines about what went wrong."""
-
-import sys
+"""What a person sees on a terminal while it runs, on standard error: a progress bar."""
 
 import anyio
 from rich.console import Console
@@ -8,15 +6,6 @@ from rich.progress import Progress
 
 from .shop import Shop
 from .source import Source
-
-
-def say(text: str) -> None:
-    """Print one line, if somebody can still hear it."""
-    if sys.stderr is not None:  # else `print` would fall back to standard output
-        try:
-            print(text, file=sys.stderr, flush=True)
-        except OSError:
-            sys.stderr = None  # nobody reads it; that must not end the work
 
 
 async def show_progress(source: Source, shop: Shop) -> None:

@@ -14,11 +14,15 @@ from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from postroom import DeadLetter, Runtime
 
 from .orders import Order, Reader, Rejected
-from .progress import say, show_progress
+from .progress import show_progress
 from .shop import Shop
 from .source import Source, open_source
+from .telling import say
 
 MOST_REJECTED_SHOWN: Final = 20
+
+FINISH_WITHIN: Final = 30.0
+"""Seconds for the orders in hand after a signal: where a store can't be written, they would be waited for for ever."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -29,10 +33,11 @@ class Replay:
         tills: How many emit at once.
         progress: Whether to show a progress bar.
         read: Orders that were read.
+        in_hand: Orders that tills have taken, and that are not acknowledged.
         rejected: Rows that held no order.
         broken: Why the file could not be read to its end.
         stopped_by: The signal that ended it early.
-        cut_short: Whether a second signal came before everything was drained.
+        cut_short: Whether a second signal or the end of its time came before everything was drained.
         seconds: How long it took.
         dead: The dead letters that are kept.
     """
@@ -43,6 +48,7 @@ class Replay:
     progress: bool = False
     runtime: Runtime = attrs.field(init=False)
     read: int = attrs.field(default=0, init=False)
+    in_hand: int = attrs.field(default=0, init=False)
     rejected: int = attrs.field(default=0, init=False)
     broken: OSError | None = attrs.field(default=None, init=False)
     stopped_by: signal.Signals | None = attrs.field(default=None, init=False)
@@ -85,17 +91,29 @@ class Replay:
         """Emit one order, the file's so manieth, and wait until it is acknowledged."""
         await self.runtime.emit_and_wait("order.placed", attrs.asdict(order), key=order.customer)
 
+    @property
+    def outlived(self) -> bool:
+        """Whether what was accepted outlives this process."""
+        return False
+
+    def unfinished(self) -> str:
+        """What is left undone where this ends now."""
+        what = f"{self.in_hand:,} orders in hand are" if self.in_hand else "what the orders have caused is"
+        kept = "the store keeps what it has accepted, and the same command goes on with it"
+        return f"{what} not finished: " + (kept if self.outlived else "nothing keeps what was accepted")
+
     async def _obey(
         self, signals: AsyncIterator[signal.Signals], reading: anyio.CancelScope, everything: anyio.CancelScope
     ) -> None:
-        async for number in signals:
-            self.cut_short = self.stopped_by is not None
-            self.stopped_by = number
-            if self.cut_short:
-                everything.cancel()
-                return
-            say("storefront: finishing the orders in hand; once more to leave at once")
-            reading.cancel()
+        self.stopped_by = await anext(signals)
+        say("storefront: finishing the orders in hand; once more to leave at once")
+        reading.cancel()
+        with anyio.move_on_after(FINISH_WITHIN) as patience:
+            self.stopped_by = await anext(signals)
+        if patience.cancelled_caught:
+            say(f"storefront: leaving after {FINISH_WITHIN:g} s; {self.unfinished()}")
+        self.cut_short = True
+        everything.cancel()
 
     async def _sell(self, source: Source, reading: anyio.CancelScope) -> None:
         # Without a buffer: an order is read when a till is free, so only the tills decide what is in hand.
@@ -132,4 +150,6 @@ class Replay:
 
     async def _run_till(self, queue: ObjectReceiveStream[tuple[int, Order]]) -> None:
         async for number, order in queue:
+            self.in_hand += 1
             await self.sell(number, order)
+            self.in_hand -= 1  # not in a `finally`: one that is given up is unfinished

@@ -78,7 +78,8 @@ class Subscription:
         """Take nothing more from the mailbox until `resume`; what is in hand goes on. Pausing again is fine.
 
         What comes waits in the mailbox, and once that is full its emitters wait, as the overflow policy says. A stop
-        with `drain` and the end of the runtime resume it.
+        with `drain` and the end of the runtime resume it. On a durable module it is paused in all processes, until
+        somebody resumes it.
 
         Raises:
             WrongBackend: this is another event loop than the runtime's.
@@ -110,7 +111,8 @@ class Subscription:
         """Take in nothing more and end.
 
         With `drain` what was accepted is handled first, retries included; without, what is in hand is cancelled
-        and everything not settled ends as `Cancelled`, as "unsubscribed". Stopping again is fine.
+        and everything not settled ends as `Cancelled`, as "unsubscribed". On a durable module that, and all that is
+        stored for it, waits there instead for the next that serves the name. Stopping again is fine.
 
         Returns when the actor has ended.
 

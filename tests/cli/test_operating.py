@@ -359,4 +359,4 @@ def test_without_the_extra_one_line_names_it(tmp_path: Path) -> None:
     (tmp_path / "cyclopts.py").write_text("raise ModuleNotFoundError('no', name='cyclopts')")
     done = postroom(tmp_path, "--help")  # its folder comes first, as with every `python -m`
     assert done.returncode == 2
-    assert done.stderr == "postroom: the command line needs the package `cyclopts`: pip install 'postroom[cli]'\n"
+    assert done.stderr == "postroom: the command line needs the package `cyclopts`: pip install '.[cli]' in its clone\n"

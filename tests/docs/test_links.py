@@ -46,6 +46,11 @@ def test_the_links_of_the_page_lead_somewhere(page: Path) -> None:
     assert {link: fault for link in links_of(page) if (fault := fault_of(page, link))} == {}
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_page_installs_postroom_from_a_clone(page: Path) -> None:
+    assert not re.findall(r"pip install ['\"]?postroom\b", page.read_text(encoding="utf-8"))
+
+
 @pytest.mark.parametrize(
     ("link", "fault"),
     [

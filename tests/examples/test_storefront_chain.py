@@ -3,9 +3,12 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from tests.servers.redis import RedisServer
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(["runtime", "actors", "."])}
 PATIENCE = 120
+COMMAND = [sys.executable, "-m", "examples.storefront", "--json"]
 
 ALL = {
     "orders": 6919,
@@ -43,7 +47,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 def chain(*arguments: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "examples.storefront", "--json", "--tills", "64", *arguments]
+    command = [*COMMAND, "--tills", "64", *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -169,3 +173,75 @@ def test_where_no_server_answers_a_line_says_so(tmp_path: Path, capsys: pytest.C
     told = capsys.readouterr().err
     assert "can't be reached" in told
     assert told.count("\n") == 1
+
+
+def test_books_are_not_begun_for_a_module_that_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, but long enough to be looked at. " * 100)
+    assert main(["--module", f"sqlite:{path}"]) == 2
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert main(["--module", f"sqlite:{folder}", "--processes", "2"]) == 2
+    assert capsys.readouterr().err.count("\n") == 2
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["folder", "notes.txt"]
+
+
+def test_books_are_not_begun_for_orders_that_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--module", f"sqlite:{tmp_path / 'events.db'}", "--orders", str(tmp_path / "none")]) == 2
+    assert "can't read" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_books_that_cant_be_opened_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    books = tmp_path / "none" / "books"
+    assert main(["--module", f"sqlite:{tmp_path / 'events.db'}", "--books", str(books)]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"storefront: can't use the books {str(books)!r}: ")
+    assert told.count("\n") == 1
+
+
+def test_a_kill_after_more_orders_than_there_are_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = f"sqlite:{tmp_path / 'events.db'}"
+    assert main(["--module", module, "--processes", "2", "--kill-one", "6920"]) == 2
+    assert "--kill-one 6920: nobody is killed, since there are only 6,919 orders" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_kill_after_more_orders_than_a_pipe_brings_is_told_of_at_the_end(tmp_path: Path) -> None:
+    options = ["--orders", "/dev/stdin", "--module", f"sqlite:{tmp_path / 'events.db'}"]
+    command = [*COMMAND, *options, "--processes", "2", "--kill-one", "9"]
+    row = b"1997-01-01,00001,2,10.50\n"
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, input=row, capture_output=True, timeout=PATIENCE)
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["orders"] == 1
+    assert b"--kill-one 9: nobody is killed, since there are only 1 orders" in done.stderr
+
+
+def test_a_store_that_cant_be_written_is_told_of_and_waited_for_only_so_long(tmp_path: Path, backend: str) -> None:
+    path = tmp_path / "events.db"
+    options = ["--module", f"sqlite:{path}", "--processes", "2", "--backend", backend]
+    program = "import examples.storefront.replay as r, runpy, sys; r.FINISH_WITHIN = 2.0; "
+    program += "sys.argv[0] = 'storefront'; runpy.run_module('examples.storefront', run_name='__main__')"
+    books = Books(Path(f"{path}.books"))
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "--json", *options],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        alarm = threading.Timer(PATIENCE, process.kill)
+        alarm.start()
+        assert process.stderr is not None
+        while not books.path.exists() or not _orders_in(books):
+            assert process.poll() is None
+        with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            told = process.stderr.readline()
+            process.send_signal(signal.SIGTERM)
+            rest = process.stderr.read()
+            process.wait()
+        alarm.cancel()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert b"StoreBusy" in told
+    assert b"leaving after 2 s; 8 orders in hand are not finished: the store keeps what it has accepted" in rest

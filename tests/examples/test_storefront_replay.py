@@ -1,14 +1,16 @@
 """The storefront's replay, in virtual time: failures, backpressure and memory."""
 
 import os
+import signal
 import tracemalloc
 from itertools import islice
 from pathlib import Path
 
+import anyio
 import pytest
 
 from examples.storefront.__main__ import ORDERS
-from examples.storefront.replay import MOST_REJECTED_SHOWN, Replay
+from examples.storefront.replay import FINISH_WITHIN, MOST_REJECTED_SHOWN, Replay
 from examples.storefront.result import result_of
 from examples.storefront.shop import Shop
 from examples.storefront.source import Source
@@ -118,3 +120,18 @@ async def test_memory_grows_with_customers_and_not_with_orders(tmp_path: Path) -
     many = orders_of_50_customers(tmp_path / "many.csv", 10_000)
     await peak_of_replaying(few)  # fills the caches of what is used for the first time
     assert await peak_of_replaying(many) < 1.2 * await peak_of_replaying(few)
+
+
+async def test_orders_in_hand_are_finished_for_so_long_after_a_signal_and_no_longer(
+    some_orders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replay = Replay(path=some_orders, shop=Shop(pack_for=3600.0), tills=8)
+    begun = anyio.current_time()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(replay.run)
+        await anyio.sleep(1)
+        signal.raise_signal(signal.SIGTERM)
+    assert anyio.current_time() - begun < 1 + FINISH_WITHIN + 11  # and the runtime's own `drain_within`
+    assert (replay.stopped_by, replay.cut_short) == (signal.SIGTERM, True)
+    told = capsys.readouterr().err
+    assert "leaving after 30 s; 8 orders in hand are not finished: nothing keeps what was accepted\n" in told

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.name not in LIBRARIES:
             raise
         print(  # noqa: T201 - there is nothing else to say it with
-            f"postroom: the command line needs the package `{error.name}`: pip install 'postroom[cli]'",
+            f"postroom: the command line needs the package `{error.name}`: pip install '.[cli]' in its clone",
             file=sys.stderr,
         )
         return USAGE

@@ -82,7 +82,7 @@ class RedisModule:
     def __attrs_post_init__(self) -> None:
         if importlib.util.find_spec("coredis") is None:
             raise StoreBroken(
-                MODULE, "the package `coredis` is not installed", "Install it: `pip install 'postroom[redis]'`."
+                MODULE, "the package `coredis` is not installed", "Install it: `pip install '.[redis]'` in the clone."
             )
 
     @asynccontextmanager

@@ -72,7 +72,7 @@ class SqliteModule:
     def __attrs_post_init__(self) -> None:
         if importlib.util.find_spec("apsw") is None:
             raise StoreBroken(
-                MODULE, "the package `apsw` is not installed", "Install it: `pip install 'postroom[sqlite]'`."
+                MODULE, "the package `apsw` is not installed", "Install it: `pip install '.[sqlite]'` in the clone."
             )
 
     def open(self, session: str) -> AbstractAsyncContextManager[Store]:
