@@ -7,6 +7,7 @@ import anyio
 import apsw
 import pytest
 
+from postroom import Event, Runtime, subscriber
 from postroom.contract import Store
 from postroom.modules.sqlite import SqliteModule, worker
 from postroom.store_errors import StoreBusy, StoreFull, UnknownResult
@@ -36,6 +37,37 @@ async def test_51_a_store_that_is_locked_for_too_long_is_busy_and_nothing_is_don
         assert await fetch(store) == []
         await publish(store, 1, "e1")
         assert [loan.id for loan in await fetch(store)] == ["e1"]
+
+
+@pytest.mark.slow
+async def test_51_what_is_in_hand_while_the_store_is_locked_for_longer_than_a_lease_is_handled_once(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    handled: list[int] = []
+    begun, go_on = anyio.Event(), anyio.Event()
+
+    @subscriber("order.*", concurrency=1)
+    async def ledger(order: Event) -> None:
+        handled.append(order.data)
+        begun.set()
+        await go_on.wait()
+
+    module = SqliteModule(path, lease=0.5, busy_timeout=0.2)
+    async with Runtime(module=module, subscribers=[ledger], losses=1) as runtime:
+        receipts = [await runtime.emit("order.placed", number) for number in (1, 2)]
+        await begun.wait()
+        other = apsw.Connection(str(path))
+        other.execute("BEGIN IMMEDIATE")
+        go_on.set()
+        await anyio.sleep(1.2)
+        other.execute("ROLLBACK")
+        other.close()
+        with anyio.fail_after(10):
+            for receipt in receipts:
+                await receipt
+        assert not await runtime.dead_letters.list()
+    assert handled == [1, 2]
+    assert "had been lent to another process" not in caplog.text
 
 
 @pytest.mark.slow
