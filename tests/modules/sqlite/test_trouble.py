@@ -1,5 +1,6 @@
 """A store that is busy or full, and commits of which nobody can tell whether they happened."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from postroom.contract import Store
 from postroom.modules.sqlite import SqliteModule, worker
 from postroom.store_errors import StoreBusy, StoreFull, UnknownResult
 
+from . import small_files_child
 from .calls import LEDGER, NUMBERS, event, fetch, inside, publish, settled
 
 
@@ -118,6 +120,18 @@ async def test_52_one_call_that_is_too_large_does_not_fail_those_that_share_its_
             tasks.start_soon(emit, store, 2, 2000)
             tasks.start_soon(emit, store, 3, 1)
         assert sorted(results) == ["1 is stored", "2 is refused", "3 is stored"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [10, 900_000, 60_000_000])  # the last one is written in part before its commit
+async def test_52_where_files_may_not_grow_an_emit_is_refused_and_nothing_of_it_is_stored(
+    path: Path, size: int, anyio_backend: str
+) -> None:
+    command = [sys.executable, "-m", small_files_child.__name__, str(path), anyio_backend, str(size)]
+    child = await anyio.run_process(command)
+    assert child.stdout.decode().split() == ["StoreFull", "stored", "StoreFull"]
+    async with SqliteModule(path).open("after") as store:
+        assert [loan.id for loan in await fetch(store)] == ["e1"]
 
 
 async def test_57_a_commit_that_happened_and_failed_is_not_repeated(

@@ -107,8 +107,8 @@ def open_database(path: Path, durability: Durability) -> apsw.Connection:
     try:
         _prepare(db, path, durability)
     except apsw.Error as error:
+        ours = translated(error, str(path), db)
         db.close(True)
-        ours = translated(error, str(path))
         if isinstance(ours, apsw.Error):  # such as a header that does not go with the tables
             ours = StoreBroken(MODULE, f"{path} can't be made ready ({error})", REPAIR)
         raise ours from error
