@@ -54,7 +54,10 @@ class Carried(Spawner):
         """Register what there is in the store, and only then let it be fetched for."""
         if self._outbox is None:
             return
-        await self._outbox.carrier.bind(members_of(self.subscribers), serve=self.role != "emit")
+        carrier, members = self._outbox.carrier, members_of(self.subscribers)
+        await carrier.bind(members, serve=self.role != "emit")
+        if not members:  # or it would hear of that as all others do
+            await carrier.learn()
         for behaviour in self._roster.behaviours.values():
             self._outbox.carrier.fetcher.serve(behaviour)
         self._around.serve = self._outbox.carrier.fetcher.serve

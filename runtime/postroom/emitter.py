@@ -268,6 +268,8 @@ class Emitter:
     def _intercept(self, event: Event, group: str | None) -> Event:
         """What the interceptors make of an event that is about to be accepted, or staged."""
         changed = self._interception.outgoing(event, group)
+        if self._outbox is not None and changed is not event:
+            self._outbox.check(changed, False, group)
         if self.portable and changed.data is not event.data:
             changed = msgspec.structs.replace(changed, data=portable_copy(changed.data))
         return changed

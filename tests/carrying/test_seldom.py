@@ -24,7 +24,7 @@ from postroom import (
     subscriber,
 )
 from postroom.carrying.receipts import FEWEST_SWEPT, Held, StoredReceipt
-from postroom.contract import Fetched, News, StoredSubscription
+from postroom.contract import Answer, Fetched, News, StoredSubscription
 from postroom.testing.faults import Fault, FaultyModule
 from postroom.testing.reference import ReferenceModule, ReferenceSession, ReferenceStore
 from postroom_actors import current_port
@@ -42,6 +42,10 @@ class OwnSession(ReferenceSession):
     async def subscriptions(self) -> list[StoredSubscription]:
         await self.answers.before("subscriptions")
         return await ReferenceSession.subscriptions(self)
+
+    async def publish(self, number: int, emits: Any) -> list[Answer]:
+        await self.answers.before("publish")
+        return await ReferenceSession.publish(self, number, emits)
 
     async def settle(self, number: int, settlements: Any) -> list[bool]:
         await self.answers.before("settle")

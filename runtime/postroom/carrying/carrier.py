@@ -32,9 +32,10 @@ from ..recordings import emitters_of
 from ..store_errors import UnknownResult
 from ..subscriber import Subscriber
 from .company import Company
+from .errands import Submission
 from .fetching import Fetcher
 from .persistence import Asking, Persistence
-from .publishing import Publisher, Submission
+from .publishing import Publisher
 from .receipts import Receipts, StoredReceipt, StoredTarget
 from .settling import Settler
 from .storing import binding_of, stored_event
@@ -100,6 +101,7 @@ class Carrier:
             self._sending,
             self.accepted,
             lambda name: self.company.room_in(name),
+            lambda name: self.company.patterns_of(name),
             self._answered,
         )
         self.settler = Settler(
@@ -273,13 +275,13 @@ class Carrier:
         for notice in news.notices:
             if not self._noticed(notice) and self.publisher.is_asking:
                 self._early.append(partial(self._noticed, notice))
-        if news.room:
+        if news.room or news.routes:
             self.publisher.try_again()
         if news.mail:
             self.fetcher.expect()
             self.runs_mail()
         if news.routes:  # last, since it waits
-            self.company.learn(await self.listing())
+            await self.learn()
         self._stir()
 
     def _noticed(self, notice: Notice) -> bool:
@@ -320,6 +322,13 @@ class Carrier:
         Cancellation: changes nothing.
         """
         return await self.ask("list its subscriptions", self.store.subscriptions)
+
+    async def learn(self) -> None:
+        """See who subscribes to what, and who serves it.
+
+        Cancellation: changes nothing.
+        """
+        self.company.learn(await self.listing())
 
     async def bind(self, subscribers: Sequence[Subscriber[..., Any]], *, serve: bool) -> None:
         """Register subscriptions in the store.

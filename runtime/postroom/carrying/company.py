@@ -27,14 +27,17 @@ class Company:
 
     Attributes:
         elsewhere: Subscriptions that they serve, as far as is known.
+        patterns: What each subscription subscribes to, likewise.
     """
 
     session: str
     fetcher: Fetcher
     elsewhere: frozenset[str] = attrs.field(default=frozenset(), init=False)
+    patterns: dict[str, tuple[str, ...]] = attrs.field(factory=dict, init=False)
 
     def learn(self, found: Sequence[StoredSubscription]) -> None:
         """See who serves what by now. Where others have gone, handlers may have come to wait for each other."""
+        self.patterns = {each.name: each.patterns for each in found}
         before = self.elsewhere
         self.elsewhere = frozenset(each.name for each in found if set(each.served_by) - {self.session})
         if before - self.elsewhere:
@@ -49,6 +52,16 @@ class Company:
         if any(_is_of(delivery.receipt, receipt) for delivery in behaviour.in_hand() + behaviour.mailbox.waiting()):
             return need
         return Every((*need.needs, *self._needs_to_fetch(behaviour)))
+
+    def patterns_of(self, name: str) -> tuple[str, ...] | None:
+        """What a subscription subscribes to, so that others wait behind those who wait for room; None if not known.
+
+        Nobody does where an event takes the place of another one of its key, which needs no room.
+        """
+        served = self.fetcher.served.get(name)
+        if served is not None and served.subscriber.overflow == "coalesce":
+            return ()
+        return self.patterns.get(name) if served is None else served.subscriber.patterns
 
     def room_in(self, name: str) -> Wait:
         """A wait for room in a backlog."""

@@ -17,7 +17,7 @@ from ..receipt import Receipt
 from ..staged import Stage, StagedReceipt
 from ..staging import Block
 from .carrier import Carrier
-from .publishing import Call
+from .errands import Call
 from .receipts import StoredReceipt
 from .storing import stored_event
 
@@ -93,10 +93,10 @@ class StoredGroups:
             make=lambda number: self._carrier.store.stage(group, stored, ttl),
             what="stage events",
             then=lambda answer: self._was_staged(receipts, stored, answer),
+            otherwise=lambda error: _refuse(receipts, error),
         )
         for receipt in receipts:
             receipt.admission = call
-        call.attend(_Refusal(call, receipts))
         self._carrier.publisher.send(call)
         return receipts
 
@@ -107,8 +107,7 @@ class StoredGroups:
         answer: list[Published | None] | PostroomError,
     ) -> None:
         if isinstance(answer, PostroomError):
-            for receipt in receipts:
-                receipt.refusal = answer
+            _refuse(receipts, answer)
             return
         for receipt, published in zip(receipts, answer, strict=True):
             if published is None:
@@ -216,14 +215,6 @@ class StoredGroups:
             self._stages.pop(id, None)
 
 
-@attrs.define(eq=False)
-class _Refusal:
-    """Tells the receipts of a call that it was refused as a whole."""
-
-    call: Call["list[Published | None] | PostroomError"]
-    receipts: Sequence[RemotelyStagedReceipt]
-
-    def wake(self) -> None:
-        if self.call.error is not None:
-            for receipt in self.receipts:
-                receipt.refusal = self.call.error
+def _refuse(receipts: Sequence[RemotelyStagedReceipt], error: PostroomError) -> None:
+    for receipt in receipts:
+        receipt.refusal = error

@@ -10,7 +10,7 @@ from ..dead_letters import DeadLetter
 from ..event import Event
 from ..receipt import Receipt
 from .carrier import Carrier
-from .publishing import Call
+from .errands import Call
 from .receipts import StoredReceipt
 
 PAGE: Final = 100
