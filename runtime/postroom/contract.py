@@ -4,8 +4,11 @@ The runtime encodes events and outcomes, knows handlers, retries and mailboxes; 
 and takes them back. It is asked for as many deliveries as there is room for, so backpressure reaches it.
 
 A delivery in a store waits, is lent to one session, or is over. A session is one runtime's time on the store. What is
-lent belongs to the session until it is settled, returned, or the session's lease runs out; then it is lent anew, with
+lent belongs to the session until it is settled, returned, or the session is taken for dead; then it is lent anew, with
 one more loss and another token. A delivery is lent to be begun: whoever fetches asks for what it can begin soon.
+
+A session is taken for dead by another one that finds its lease run out. One that finds its own lease run out, unnoticed
+by others, lets it go on, and theirs too: they may have been unable to write as well. One that begins lets none go on.
 
 Every call either happened as a whole or not at all. A call that raises `UnknownResult` may have happened: `publish`,
 `release`, `replay` and `settle` are numbered by their session, and the same number again is the same call, with the
@@ -235,7 +238,7 @@ class News(msgspec.Struct, frozen=True):
             published, the answer is news enough.
         room: A backlog that refused an emit of this session may have room again.
         routes: Who subscribes to what, or who serves it, may have changed.
-        lost: The session's lease had run out: all that it was lent is gone, its tokens are worth nothing, and it serves
+        lost: The session was taken for dead: all that it was lent is gone, its tokens are worth nothing, and it serves
             nobody until it binds again. It has a new lease already. Told again, as notices are, where it may not have
             been heard.
         forgotten: The store had forgotten the session, or everything: of what the session had published before this
@@ -287,7 +290,7 @@ class Store(Protocol):
     async def fetch(self, demand: Mapping[str, int]) -> Fetched:
         """Lend what waits for each of some subscriptions, up to a number; returns at once.
 
-        What belonged to sessions whose lease has run out is available by then.
+        What belonged to sessions that are taken for dead is available by then; see above for when they are.
         """
         ...
 

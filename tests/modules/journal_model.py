@@ -86,7 +86,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     def on_reference(self, slot: str, call: Any) -> Any:
         session = self.names[slot]
-        self.reference.expire(self.now)
+        self.reference.enter(session, self.now)
         if session not in self.reference.sessions:
             self.reference.renew(session, self.now)
             self.held[slot].clear()

@@ -109,7 +109,7 @@ class SameAsReference(RuleBasedStateMachine):
     def on_reference(self, slot: str, call: Any) -> Any:
         session = self.names[slot]
         served = {name: set(own.serves) for name, own in self.reference.sessions.items()}
-        self.reference.expire(self.now)
+        self.reference.enter(session, self.now)
         for name in served.keys() - self.reference.sessions.keys():
             self.lapsed.add(name)
             self.served_once[name] = served[name]

@@ -89,6 +89,33 @@ async def test_leases_that_nobody_could_renew_while_the_server_was_away_go_on() 
             assert await until_done(lambda: settle(store, loan, outcome=b"done")) == [True]
 
 
+async def test_a_session_that_could_not_reach_the_server_for_a_lease_keeps_what_it_has_where_nobody_noticed(
+    server: RedisServer,
+) -> None:
+    async with module(server.url).open("one") as store, module(server.url).open("two") as other:
+        await bind(store)
+        await bind(other)
+        await publish(store, 1, "a", "b")
+        (own,) = await fetch(store, 1)
+        (loan,) = await fetch(other, 1)
+        server.ask("ZADD", "{postroom:default}:lease", 0, "one", 0, "two")
+        assert await fetch(store) == []
+        assert await settle(other, loan) == [True]
+        server.ask("ZADD", "{postroom:default}:lease", 0, "one")
+        assert await settle(store, own) == [True]
+
+
+async def test_a_session_that_ends_when_its_lease_has_run_out_hands_back_without_a_loss(server: RedisServer) -> None:
+    async with module(server.url).open("one") as store:
+        await bind(store)
+        await publish(store, 1, "a")
+        assert len(await fetch(store)) == 1
+        server.ask("ZADD", "{postroom:default}:lease", 0, "one")
+    async with module(server.url).open("two") as other:
+        (loan,) = await fetch(other)
+        assert loan.losses == 0
+
+
 async def test_a_lease_lives_while_a_handler_blocks_the_loop(server: RedisServer) -> None:
     """For three times as long (reliability, R19): it is renewed from a thread."""
     async with module(server.url, lease=0.6).open("one") as store:

@@ -245,6 +245,35 @@ async def test_63_a_connection_that_stands_but_carries_nothing_is_noticed(server
             assert await until_done(lambda: fetch(store)) == []
 
 
+async def test_63_what_is_in_hand_while_the_server_is_out_of_reach_for_longer_than_a_lease_is_handled_once(
+    server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    handled: list[int] = []
+    begun, go_on = anyio.Event(), anyio.Event()
+
+    @subscriber("order.*", concurrency=1)
+    async def ledger(event: Event) -> None:
+        handled.append(event.data)
+        begun.set()
+        await go_on.wait()
+
+    with Proxy(server.port) as proxy:
+        async with Runtime(module=module(proxy.url, lease=0.6), subscribers=[ledger], losses=1) as runtime:
+            receipts = [await runtime.emit("order.placed", number) for number in (1, 2)]
+            await begun.wait()
+            proxy.refuse = True
+            proxy.cut()
+            go_on.set()
+            await anyio.sleep(1.2)
+            proxy.heal()
+            with anyio.fail_after(10):
+                for receipt in receipts:
+                    await receipt
+            assert not await runtime.dead_letters.list()
+    assert handled == [1, 2]
+    assert "had been lent to another process" not in caplog.text
+
+
 async def test_64_a_delivery_whose_event_somebody_has_deleted_ends_as_a_dead_letter(server: RedisServer) -> None:
     seen: list[Any] = []
 

@@ -104,7 +104,7 @@ class SameAsReference(RuleBasedStateMachine):
 
     def on_reference(self, slot: str, call: Any) -> Any:
         session = self.names[slot]
-        self.reference.expire(self.now)
+        self.reference.enter(session, self.now)
         if session not in self.reference.sessions:
             self.reference.renew(session, self.now)
         own = self.reference.sessions[session]

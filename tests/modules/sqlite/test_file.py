@@ -49,6 +49,13 @@ async def test_a_name_that_no_file_can_have_is_refused(path: Path) -> None:
         await open_once(path.with_name("x" * 300))
 
 
+async def test_a_folder_is_refused_as_one(path: Path) -> None:
+    path.mkdir()
+    with pytest.raises(StoreBroken, match=r"events\.db is a folder\. Give the path of a file"):
+        await open_once(path)
+    assert list(path.iterdir()) == []
+
+
 async def test_a_file_whose_header_does_not_go_with_its_tables_is_refused(path: Path) -> None:
     await open_once(path)
     with sqlite3.connect(path) as db:
@@ -236,7 +243,7 @@ async def test_a_folder_that_is_not_there_is_named(path: Path) -> None:
         await open_once(path.parent / "nowhere" / "events.db")
 
 
-@pytest.mark.parametrize("wrong", ["", ":memory:", "file:x?mode=memory", "a\0b", b"x", 7, None])
+@pytest.mark.parametrize("wrong", ["", "/", ":memory:", "file:x?mode=memory", "a\0b", b"x", 7, None])
 def test_what_is_no_path_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidOption, match="path"):
         SqliteModule(wrong)

@@ -19,6 +19,14 @@ def clock() -> HandClock:
     return HandClock(now=100.0)
 
 
+def pass_while_awake(driver: Driver, clock: HandClock, seconds: float) -> None:
+    """Let time pass for a session that keeps its lease."""
+    end = clock.now + seconds
+    while clock.now < end:
+        clock.now = min(end, clock.now + driver.terms.lease / 3)
+        driver.run(operating.notices, 0)
+
+
 def ids(driver: Driver, count: int = 10) -> list[str]:
     return [loan.id for loan in driver.run(lending.fetch, {"ledger": count}).loans]
 
@@ -142,15 +150,61 @@ def test_a_stage_that_is_repeated_after_its_release_stages_nothing(path: Path, c
 def test_a_session_that_was_forgotten_learns_what_it_may_never_be_told_of(path: Path, clock: HandClock) -> None:
     sleeper, other = (Driver(path, clock.machine(), name) for name in ("sleeper", "other"))
     (published,) = sleeper.run(publishing.publish, 1, [[event("e1")]])
-    clock.now += sleeper.terms.lease
-    other.run(operating.notices, 0)
+    pass_while_awake(other, clock, sleeper.terms.lease)
     assert sleeper.run(operating.notices, 0).forgotten == 0.0  # it was taken for dead, and nothing has been forgotten
     assert isinstance(published, list)
     accepted_at = published[0].accepted_at
-    clock.now += sleeper.terms.lease
-    other.run(operating.notices, 0)
-    clock.now += LINGER
-    other.run(operating.notices, 0)
+    pass_while_awake(other, clock, sleeper.terms.lease)
+    pass_while_awake(other, clock, LINGER)
     assert sleeper.run(operating.notices, 0).forgotten == accepted_at + 2 * sleeper.terms.lease + LINGER
     for each in (sleeper, other):
         each.leave()
+
+
+def test_a_lone_session_that_could_not_write_for_a_whole_lease_keeps_what_it_was_lent(
+    path: Path, clock: HandClock
+) -> None:
+    lone = Driver(path, clock.machine(), "lone")
+    lone.bind(LEDGER)
+    lone.run(publishing.publish, 1, [[event("e1")]])
+    loans = lone.run(lending.fetch, {"ledger": 1}).loans
+    clock.now += 3 * lone.terms.lease
+    assert ids(lone) == []
+    assert lone.run(settling.settle, next(NUMBERS), settled(loans)) == [True]
+    assert not lone.tx.lost
+    lone.leave()
+
+
+def test_who_could_not_write_for_a_whole_lease_takes_nobody_else_for_dead_before_another_one(
+    path: Path, clock: HandClock
+) -> None:
+    one, other = (Driver(path, clock.machine(), name) for name in ("one", "other"))
+    for each in (one, other):
+        each.bind(LEDGER)
+    one.run(publishing.publish, 1, [[event("e1")]])
+    assert ids(other) == ["e1"]
+    clock.now += one.terms.lease
+    assert ids(one) == []
+    clock.now += one.terms.lease / 2
+    assert ids(one) == []
+    clock.now += one.terms.lease / 2
+    (loan,) = one.run(lending.fetch, {"ledger": 1}).loans
+    assert (loan.id, loan.losses) == ("e1", 1)
+    assert other.run(lambda tx: tx.lost) is True
+    for each in (one, other):
+        each.leave()
+
+
+def test_a_session_that_begins_takes_over_at_once_what_had_its_time_while_nobody_was_there(
+    path: Path, clock: HandClock
+) -> None:
+    before = Driver(path, clock.machine(), "before")
+    before.bind(LEDGER)
+    before.run(publishing.publish, 1, [[event("e1")]])
+    assert ids(before) == ["e1"]
+    before.close()
+    clock.now += before.terms.lease
+    after = Driver(path, clock.machine(), "after")
+    (loan,) = after.run(lending.fetch, {"ledger": 1}).loans
+    assert (loan.id, loan.losses) == ("e1", 1)
+    after.leave()

@@ -1,5 +1,6 @@
 """A store that is busy or full, and commits of which nobody can tell whether they happened."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,12 @@ import anyio
 import apsw
 import pytest
 
+from postroom import Event, Runtime, subscriber
 from postroom.contract import Store
 from postroom.modules.sqlite import SqliteModule, worker
 from postroom.store_errors import StoreBusy, StoreFull, UnknownResult
 
+from . import small_files_child
 from .calls import LEDGER, NUMBERS, event, fetch, inside, publish, settled
 
 
@@ -36,6 +39,37 @@ async def test_51_a_store_that_is_locked_for_too_long_is_busy_and_nothing_is_don
         assert await fetch(store) == []
         await publish(store, 1, "e1")
         assert [loan.id for loan in await fetch(store)] == ["e1"]
+
+
+@pytest.mark.slow
+async def test_51_what_is_in_hand_while_the_store_is_locked_for_longer_than_a_lease_is_handled_once(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    handled: list[int] = []
+    begun, go_on = anyio.Event(), anyio.Event()
+
+    @subscriber("order.*", concurrency=1)
+    async def ledger(order: Event) -> None:
+        handled.append(order.data)
+        begun.set()
+        await go_on.wait()
+
+    module = SqliteModule(path, lease=0.5, busy_timeout=0.2)
+    async with Runtime(module=module, subscribers=[ledger], losses=1) as runtime:
+        receipts = [await runtime.emit("order.placed", number) for number in (1, 2)]
+        await begun.wait()
+        other = apsw.Connection(str(path))
+        other.execute("BEGIN IMMEDIATE")
+        go_on.set()
+        await anyio.sleep(1.2)
+        other.execute("ROLLBACK")
+        other.close()
+        with anyio.fail_after(10):
+            for receipt in receipts:
+                await receipt
+        assert not await runtime.dead_letters.list()
+    assert handled == [1, 2]
+    assert "had been lent to another process" not in caplog.text
 
 
 @pytest.mark.slow
@@ -86,6 +120,18 @@ async def test_52_one_call_that_is_too_large_does_not_fail_those_that_share_its_
             tasks.start_soon(emit, store, 2, 2000)
             tasks.start_soon(emit, store, 3, 1)
         assert sorted(results) == ["1 is stored", "2 is refused", "3 is stored"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [10, 900_000, 60_000_000])  # the last one is written in part before its commit
+async def test_52_where_files_may_not_grow_an_emit_is_refused_and_nothing_of_it_is_stored(
+    path: Path, size: int, anyio_backend: str
+) -> None:
+    command = [sys.executable, "-m", small_files_child.__name__, str(path), anyio_backend, str(size)]
+    child = await anyio.run_process(command)
+    assert child.stdout.decode().split() == ["StoreFull", "stored", "StoreFull"]
+    async with SqliteModule(path).open("after") as store:
+        assert [loan.id for loan in await fetch(store)] == ["e1"]
 
 
 async def test_57_a_commit_that_happened_and_failed_is_not_repeated(

@@ -200,13 +200,17 @@ class StoreProcess:
             self.life = None
 
     def stall(self, life: Life) -> None:
-        """Let its lease run out."""
+        """Let its lease run out; whether others notice is a matter of chance, and of what they do before it does."""
         self.world.sometimes.hit("stalled")
         self.world.say(f"{life.name} sleeps")
         life.has_stalled = True
-        for session in life.sessions:
-            if session in self.store.sessions:
-                self.store.sessions[session].lease_until = -1.0
+        asleep = [session for session in life.sessions if session in self.store.sessions]
+        for session in asleep:
+            self.store.sessions[session].lease_until = -1.0
+        if self.random.random() < 0.7:
+            self.store.expire(anyio.current_time())
+            for session in asleep:  # it wakes in that moment; a sleep that others see for longer is not simulated
+                self.store.renew(session, anyio.current_time())
 
     def spurious_of(self, life: Life) -> Callable[[], bool]:
         """Whether there is news of nothing in one life."""

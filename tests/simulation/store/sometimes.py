@@ -15,6 +15,7 @@ SITUATIONS: Final = {
     "broken": "a store broke for one process",
     # leases
     "lease ran out in a handler": "a lease ran out while a handler ran",
+    "lease kept": "a lease ran out, nobody noticed, and it went on",
     "taken over": "a delivery was lost by one process, and lent to another",
     "lost too often": "a delivery was given up on since its processes had died so often",
     "ran twice": "a handler ran again for what had been handled and not settled",

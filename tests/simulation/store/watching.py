@@ -39,6 +39,12 @@ class WatchedStore(ReferenceStore):
         ReferenceStore.begin(self, session, now)
         self.model.renewed(session, now + self.lease)
 
+    def enter(self, session: str, now: float) -> None:
+        own = self.sessions.get(session)
+        if own is not None and own.lease_until <= now:
+            self.model.sometimes.hit("lease kept")
+        ReferenceStore.enter(self, session, now)
+
     def renew(self, session: str, now: float) -> None:
         ReferenceStore.renew(self, session, now)
         self.model.renewed(session, now + self.lease)

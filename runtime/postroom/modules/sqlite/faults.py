@@ -1,5 +1,6 @@
 """What SQLite's errors mean to whoever asked for something."""
 
+import errno
 from typing import Final
 
 import apsw
@@ -14,19 +15,36 @@ REPAIR: Final = (
     "`sqlite3 FILE .recover | sqlite3 NEW` while nobody uses it."
 )
 
-_NO_SPACE: Final = {apsw.SQLITE_IOERR_SHMSIZE}
+_NO_ROOM: Final = {errno.EFBIG, errno.EDQUOT}
+"""Of a write: the file has reached its limit (`ulimit -f`), or its owner has. SQLite knows ENOSPC by itself."""
 
 
-def is_full(error: BaseException) -> bool:
-    """Whether it says that the disk has no room."""
-    return isinstance(error, apsw.FullError) or (
-        isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in _NO_SPACE
-    )
+def is_full(error: BaseException, db: apsw.Connection | None) -> bool:
+    """Whether it says that the disk has no room; then nothing was committed, also where it comes from a `COMMIT`.
+
+    A transaction counts from when its last frame is in the log as a whole, and the write that failed was of that frame
+    or of one before. Where a sync fails, all of it has been written, and nobody can tell.
+    """
+    if isinstance(error, apsw.FullError):
+        return True
+    if not isinstance(error, apsw.IOError):
+        return False
+    match getattr(error, "extendedresult", 0):
+        case apsw.SQLITE_IOERR_SHMSIZE:
+            return True
+        case apsw.SQLITE_IOERR_WRITE:
+            return db is not None and db.system_errno in _NO_ROOM
+        case _:
+            return False
 
 
-def translated(error: apsw.Error, path: str) -> PostroomError | apsw.Error:
-    """What an error of SQLite's is for callers, where nothing was done; itself where it is about one call only."""
-    if is_full(error):
+def translated(error: apsw.Error, path: str, db: apsw.Connection | None = None) -> PostroomError | apsw.Error:
+    """What an error of SQLite's is for callers, where nothing was done; itself where it is about one call only.
+
+    Args:
+        db: The connection that it comes from, which knows what the system said.
+    """
+    if is_full(error, db):
         return StoreFull(MODULE, f"there is no room for {path} ({error})")
     match error:
         case apsw.BusyError() | apsw.LockedError():

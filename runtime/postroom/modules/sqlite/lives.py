@@ -51,6 +51,8 @@ def _take_new_lease(tx: Transaction) -> None:
 
 def look(tx: Transaction) -> None:
     """At the beginning of each transaction: let go of what has had its time, and keep the own lease."""
+    if tx.lease_until is not None and tx.lease_until <= tx.now:
+        _prolong(tx)
     if tx.overdue <= tx.now:
         _expire(tx)
     if tx.lease_until is None:
@@ -63,6 +65,18 @@ def look(tx: Transaction) -> None:
         tx.lease_until = tx.now + tx.terms.lease
         tx.db.execute("UPDATE sessions SET lease_until = ? WHERE id = ?", (tx.lease_until, tx.session))
         tx.db.execute("UPDATE state SET latest = max(latest, ?)", (tx.now,))
+
+
+def _prolong(tx: Transaction) -> None:
+    """Keep a lease that has run out, where nobody has noticed: what it is for was lent to nobody else.
+
+    Those of others go on too. Who could not write for a whole lease, on a full disk or a locked file, must take it that
+    they could not either; one that is dead is noticed a lease later.
+    """
+    tx.lease_until = tx.now + tx.terms.lease
+    prolong = "UPDATE sessions SET lease_until = max(lease_until, ?) WHERE over_at IS NULL"
+    tx.db.execute(prolong, (tx.lease_until,))
+    tx.db.execute("UPDATE state SET latest = max(latest, ?)", (tx.now,))
 
 
 def _expire(tx: Transaction) -> None:

@@ -27,7 +27,10 @@ def _as_path(value: Any) -> Path:
         raise InvalidOption("path", value, "must be the path of a file")
     if isinstance(text, bytes) or "\0" in text or text == ":memory:" or text.startswith("file:"):
         raise InvalidOption("path", value, "must be the path of a file, not a name that only SQLite knows")
-    return Path(text).absolute()
+    path = Path(text).absolute()
+    if not path.name:
+        raise InvalidOption("path", value, "must be the path of a file, not of a folder")
+    return path
 
 
 def _check_durability(_instance: object, _attribute: "attrs.Attribute[Any]", value: object) -> None:

@@ -69,6 +69,8 @@ def make_private_file(path: Path) -> None:
     except OSError as error:
         raise _not_made(path, error) from error
     else:
+        if stat.S_ISDIR(found.st_mode):
+            raise StoreBroken(MODULE, f"{path} is a folder", "Give the path of a file, which may be one in it.")
         if not found.st_size and stat.S_ISREG(found.st_mode):
             with suppress(OSError):  # somebody else's; whether we may write there is seen at once
                 path.chmod(0o600)
@@ -107,8 +109,8 @@ def open_database(path: Path, durability: Durability) -> apsw.Connection:
     try:
         _prepare(db, path, durability)
     except apsw.Error as error:
+        ours = translated(error, str(path), db)
         db.close(True)
-        ours = translated(error, str(path))
         if isinstance(ours, apsw.Error):  # such as a header that does not go with the tables
             ours = StoreBroken(MODULE, f"{path} can't be made ready ({error})", REPAIR)
         raise ours from error

@@ -312,7 +312,7 @@ class Worker:
         try:
             commit(tx.db)
         except apsw.Error as error:
-            if is_full(error) or isinstance(error, apsw.BusyError):
+            if is_full(error, tx.db) or isinstance(error, apsw.BusyError):
                 tx.roll_back()
                 raise
             tx.doubt()
@@ -326,7 +326,9 @@ class Worker:
         return True
 
     def _as_ours(self, error: BaseException) -> BaseException:
-        return translated(error, str(self.settings.path)) if isinstance(error, apsw.Error) else error
+        if not isinstance(error, apsw.Error):
+            return error
+        return translated(error, str(self.settings.path), None if self._tx is None else self._tx.db)
 
     def _close(self) -> None:
         if self._tx is not None:

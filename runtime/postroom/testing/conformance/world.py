@@ -45,7 +45,7 @@ class World:
         make: Makes an event module on this world's store; each call is for one more process.
         kill: Ends what was opened by a module that `make` made, as `kill -9` does: from now on it writes nothing, not
             even its end. None where that can't be shown.
-        stall: Lets the lease of what such a module has opened run out, though it lives. None where that can't be shown.
+        stall: Has others take what such a module has opened for dead, though it lives. None where that can't be shown.
         lease: Seconds after which the store takes a session that has gone silent for dead.
         window: Seconds after which the store forgets an id of the user's own. None where that is too long to wait for.
         moment: The unit of the checks' waits; None for one that suits the loop's clock: a second where time is
@@ -126,7 +126,7 @@ class World:
         await process.ended.wait()
 
     def stall(self, runtime: Runtime) -> None:
-        """Let the lease of a process run out, though it lives."""
+        """Have a process taken for dead by others, though it lives."""
         assert self.stall_module is not None, "this world can't show it: ask for the checks without `stalls`"
         self.stall_module(self._processes[runtime].module)
 
@@ -158,7 +158,7 @@ class World:
         self.kill_module(module)
 
     def stall_session(self, module: Any) -> None:
-        """Let the lease of a session run out, though it lives."""
+        """Have a session taken for dead by others, though it lives."""
         assert self.stall_module is not None, "this world can't show it: ask for the checks without `stalls`"
         self.stall_module(module)
 

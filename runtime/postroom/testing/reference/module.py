@@ -75,9 +75,10 @@ class ReferenceModule:
             session.killed = True
 
     def stall(self) -> None:
-        """Let the leases of the sessions that were opened here run out once, as those of a machine that sleeps do."""
+        """Let the sessions that were opened here be taken for dead once, as those of a machine that sleeps are."""
         for session in self.sessions:
             self.store.sessions[session.id].lease_until = -math.inf
+        self.store.expire(anyio.current_time())  # by others; they themselves would let their leases go on
 
 
 @attrs.define(eq=False)
@@ -112,7 +113,7 @@ class ReferenceSession:
         if self.killed:
             raise StoreBroken("reference", "its session was killed", "Open another one.")
         now = anyio.current_time()
-        self.store.expire(now)
+        self.store.enter(self.id, now)
         if self.id not in self.store.sessions:
             self.store.renew(self.id, now)
         return step(now)

@@ -42,9 +42,20 @@ class ReferenceStore(Deliveries):
 
     # Sessions
 
-    def renew(self, session: str, now: float) -> None:
-        """The session is alive; where its lease had run out, it is told so, and gets a new one."""
+    def enter(self, session: str, now: float) -> None:
+        """A session is about to do something: let go of what has had its time.
+
+        Where its own lease has run out and nobody has noticed, nobody could write, and all leases go on.
+        """
+        own = self.sessions.get(session)
+        if own is not None and own.lease_until <= now:
+            for each in self.sessions.values():
+                each.lease_until = max(each.lease_until, now + self.lease)
         self.expire(now)
+
+    def renew(self, session: str, now: float) -> None:
+        """The session is alive; where it was taken for dead, it is told so, and gets a new lease."""
+        self.enter(session, now)
         own = self.sessions.get(session)
         if own is None:
             self.begin(session, now)

@@ -27,9 +27,26 @@ local function lapse(session)
   tell_all(MAIL + ROUTES)
 end
 
--- Let go of what has had its time.
-local function expire()
-  for _, session in ipairs(call('ZRANGEBYSCORE', P .. 'lease', '-inf', score(now))) do lapse(session) end
+local function prolong_leases()
+  exempt()
+  for _, session in ipairs(call('ZRANGE', P .. 'lease', 0, -1)) do
+    call('ZADD', P .. 'lease', 'GT', score(now + LEASE), session)
+  end
+end
+
+-- Let go of what has had its time. A session at work whose own lease is among that was not noticed by anybody, so what
+-- it has was lent to nobody else. Who could not reach the server for a whole lease must take it that others could not
+-- either: all go on, and one that is dead is noticed a lease later.
+local function expire(at_work)
+  local gone = call('ZRANGEBYSCORE', P .. 'lease', '-inf', score(now))
+  for _, session in ipairs(gone) do
+    if at_work and session == ME then
+      prolong_leases()
+      gone = {}
+      break
+    end
+  end
+  for _, session in ipairs(gone) do lapse(session) end
   for _, group in ipairs(call('ZRANGEBYSCORE', P .. 'gx', '-inf', score(now))) do clear_group(group, nil, EXPIRED) end
 end
 
@@ -41,7 +58,7 @@ end
 
 -- The session that calls is alive. One that was taken for dead has a new lease, and is told of it.
 local function enter()
-  expire()
+  expire(true)
   local x = key('x', ME)
   INC = call('HGET', x, 'inc')
   if INC then return true end
