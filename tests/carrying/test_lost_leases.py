@@ -10,7 +10,7 @@ from postroom.contract import StoredEvent
 from postroom.testing.faults import Fault, FaultyModule
 from postroom.testing.faults.plan import Plan
 from postroom.testing.reference import ReferenceModule, ReferenceStore
-from tests.carrying.test_seldom import OwnModule
+from tests.carrying.test_seldom import Answers, OwnModule
 
 
 def take_for_dead(store: ReferenceStore, session: str) -> None:
@@ -74,6 +74,27 @@ async def test_what_fails_after_it_was_lost_has_no_further_attempt_here_and_leav
         assert runs == [1, 1]
         assert runtime.stats.pending == 0
         assert not await runtime.dead_letters.list()
+
+
+async def test_a_retry_that_is_on_its_way_as_all_is_lost_holds_nothing_in_the_store() -> None:
+    runs: list[int] = []
+
+    @subscriber("n", retry=Retry(attempts=2, backoff=constant(30)))
+    async def work(event: Event) -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise ValueError
+
+    store = ReferenceStore()
+    answers = Answers(hangs="news", seconds=10)
+    async with Runtime(module=OwnModule(store, answers=answers), subscribers=[work]) as runtime:
+        (session,) = store.sessions
+        await anyio.sleep(1)
+        take_for_dead(store, session)  # which it hears of after it was lent something under its new lease
+        answers.hangs, answers.seconds = "settle", 20.0
+        with anyio.fail_after(100):
+            assert (await runtime.emit_and_wait("n")).succeeded
+    assert len(runs) == 2
 
 
 def failing(fault: Fault, times: int) -> Plan:

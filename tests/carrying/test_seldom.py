@@ -37,6 +37,7 @@ class OwnSession(ReferenceSession):
     answers: "Answers" = attrs.field(kw_only=True)
 
     async def news(self, seen: int) -> News:
+        await self.answers.before("news")
         return self.answers.news(await ReferenceSession.news(self, seen))
 
     async def subscriptions(self) -> list[StoredSubscription]:

@@ -100,8 +100,12 @@ class Settler:
 
     @property
     def tokens(self) -> list[int]:
-        """Of loans that were handed in, and are the session's as long as the store does not know."""
-        return [item.settlement.token for item in (*self._sent, *self.queue)]
+        """Of loans that were handed in, and are the session's as long as the store does not know.
+
+        What is to be tried again was not: it is held for that, or was lost and nobody will.
+        """
+        on_their_way = (item.settlement for item in (*self._sent, *self.queue))
+        return [each.token for each in on_their_way if each.step is not Step.RETRYING]
 
     def forget(self) -> None:
         """The session was taken for dead: no token is worth anything. What the store was asked to take may be in it."""

@@ -209,8 +209,6 @@ class StoreProcess:
             self.store.sessions[session].lease_until = -1.0
         if self.random.random() < 0.7:
             self.store.expire(anyio.current_time())
-            for session in asleep:  # it wakes in that moment; a sleep that others see for longer is not simulated
-                self.store.renew(session, anyio.current_time())
 
     def spurious_of(self, life: Life) -> Callable[[], bool]:
         """Whether there is news of nothing in one life."""

@@ -12,6 +12,7 @@ import anyio.lowlevel
 import attrs
 
 from postroom import PostroomError, UnknownDeadLetter
+from postroom.store_errors import StoreBroken
 from postroom.testing.reference import ReferenceStore
 
 from .. import schedules
@@ -248,6 +249,8 @@ class Cluster:
             for process in self.processes:
                 self.start(process)
             await anyio.sleep(30)
+            for process in self.processes:
+                await self.leave_a_broken_store(process)
         lives = [process.life for process in self.processes if process.life is not None]
         for life in lives:
             await life.changing.set_right()
@@ -268,6 +271,17 @@ class Cluster:
             self.check_served(life)
             self.check_told(life)
             life.left.set()
+
+    async def leave_a_broken_store(self, process: StoreProcess) -> None:
+        """One that nothing has asked for anything since it broke is found out by asking, as by whoever operates it."""
+        life = process.life
+        if life is not None and life.may_break and life.is_open and not life.is_closing:
+            try:
+                await life.runtime.stored_subscriptions()
+            except StoreBroken:
+                life.left.set()
+            except PostroomError:  # it has ended meanwhile
+                pass
 
     def check_served(self, life: Life) -> None:
         """The store knows whom each process serves."""
