@@ -56,7 +56,6 @@ class Publisher:
     is_asking: bool = attrs.field(default=False, init=False)
     _number: int = attrs.field(default=0, init=False)
     _closed: bool = attrs.field(default=False, init=False)
-    _room: int = attrs.field(default=0, init=False)  # counts what was heard of room
     _may_be_room: bool = attrs.field(default=False, init=False)
     _may_be_done: bool = attrs.field(default=False, init=False)  # what is asked for, by a call whose reply was lost
     _sleeper: Sleeper = attrs.field(init=False)
@@ -75,7 +74,6 @@ class Publisher:
 
     def try_again(self) -> None:
         """There may be room in a backlog."""
-        self._room += 1
         self._may_be_room = True
         self._sleeper.wake()
 
@@ -165,7 +163,6 @@ class Publisher:
             if submission.hand is not None:  # no wait for room any more: it may have been accepted before it is refused
                 submission.hand.wait = None
         emits = [submission.events for submission in batch]
-        heard = self._room
         self.sending(chain.from_iterable(emits))
         try:
             answers = await self._numbered("take events", lambda number: self._store.publish(number, emits))
@@ -181,8 +178,6 @@ class Publisher:
             raise
         for submission, answer in zip(batch, answers, strict=True):
             self._answered(submission, answer)
-        if heard != self._room:  # of room that came between the refusal and its answer
-            self.try_again()
 
     def _answered(self, submission: Submission, answer: Answer) -> None:
         if isinstance(answer, BacklogFull):
