@@ -8,7 +8,11 @@ import anyio
 import pytest
 
 from postroom import Event, Receipt, Runtime, Subscriber, WouldDeadlock, subscriber
+from postroom.carrying.errands import Submission
+from postroom.carrying.line import Line
+from postroom.contract import StoredEvent
 from postroom.testing.reference import ReferenceModule, ReferenceStore
+from postroom_actors import current_port
 from tests.carrying.test_seldom import Answers, OwnModule
 
 
@@ -235,3 +239,13 @@ async def test_a_larger_backlog_lets_in_who_waits() -> None:
                 await anyio.sleep(1)
                 async with Runtime(module=ReferenceModule(store), subscribers=[counting([], 0.0, backlog=5)]):
                     await anyio.sleep(5)
+
+
+async def test_of_a_subscription_that_is_not_known_yet_those_of_the_same_name_stand_in_line() -> None:
+    def sent(name: str) -> Submission:
+        return Submission(current_port(), events=[StoredEvent("e", name, b"")])
+
+    line = Line(lambda subscription: None)
+    line.add(sent("n.a"), "clerk")
+    assert line.in_front_of(sent("n.a")) == "clerk"
+    assert line.in_front_of(sent("n.b")) is None
