@@ -9,7 +9,7 @@ import pytest
 
 from postroom import Event, Receipt, Runtime, Subscriber, WouldDeadlock, subscriber
 from postroom.carrying.errands import Submission
-from postroom.carrying.line import Line
+from postroom.carrying.lines import Lines
 from postroom.contract import StoredEvent
 from postroom.testing.reference import ReferenceModule, ReferenceStore
 from postroom_actors import current_port
@@ -245,7 +245,7 @@ async def test_of_a_subscription_that_is_not_known_yet_those_of_the_same_name_st
     def sent(name: str) -> Submission:
         return Submission(current_port(), events=[StoredEvent("e", name, b"")])
 
-    line = Line(lambda subscription: None)
-    line.add(sent("n.a"), "clerk")
-    assert line.in_front_of(sent("n.a")) == "clerk"
-    assert line.in_front_of(sent("n.b")) is None
+    lines = Lines(lambda subscription: None)
+    lines.add(sent("n.a"), "clerk")
+    assert lines.in_front_of(sent("n.a")) == "clerk"
+    assert lines.in_front_of(sent("n.b")) is None

@@ -1,6 +1,7 @@
 """Errands: what the store is asked for under a number, and those who wait for it."""
 
 import enum
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -25,7 +26,7 @@ class Progress(enum.Enum):
 
 
 @attrs.define(eq=False)
-class Errand:
+class Errand(ABC):
     """Something that a store is asked for, and those who wait for it.
 
     Attributes:
@@ -63,9 +64,9 @@ class Errand:
         for sleeper in tuple(self._sleepers):
             sleeper.wake()
 
+    @abstractmethod
     def refuse(self, error: PostroomError) -> None:
         """It won't be done."""
-        raise NotImplementedError
 
     async def wait(self) -> None:
         """Wait until it is done.

@@ -19,7 +19,7 @@ from ..deadlock import LateWait, check
 from ..errors import PostroomError, RuntimeClosed, WouldDeadlock
 from ..store_errors import BacklogFull, StoreBroken, UnknownResult
 from .errands import Call, Errand, Progress, Submission
-from .line import Line
+from .lines import Lines
 from .persistence import PATIENCE, Persistence
 from .receipts import StoredReceipt
 
@@ -40,7 +40,7 @@ class Publisher:
         patterns_of: What a subscription subscribes to; None where that is not known here.
         answered: Told after each answer of the store was taken up, and when none is waited for any more.
         is_asking: The store was asked for something, and has not answered.
-        line: Submissions that wait for room in backlogs.
+        lines: Submissions that wait for room in backlogs.
     """
 
     _store: Store
@@ -52,7 +52,7 @@ class Publisher:
     patterns_of: Callable[[str], Sequence[str] | None]
     answered: Callable[[], None]
     queue: deque[Errand] = attrs.field(factory=deque, init=False)
-    line: Line = attrs.field(init=False)
+    lines: Lines = attrs.field(init=False)
     is_asking: bool = attrs.field(default=False, init=False)
     _number: int = attrs.field(default=0, init=False)
     _closed: bool = attrs.field(default=False, init=False)
@@ -62,7 +62,7 @@ class Publisher:
 
     def __attrs_post_init__(self) -> None:
         self._sleeper = self._port.sleeper()
-        self.line = Line(self.patterns_of)
+        self.lines = Lines(self.patterns_of)
 
     def send(self, errand: Errand) -> None:
         """Have it done, after all that was sent before."""
@@ -80,7 +80,7 @@ class Publisher:
     def close(self) -> None:
         """Refuse whatever waits and comes."""
         self._closed = True
-        for errand in (*self.line.waiting(), *self.queue):
+        for errand in (*self.lines.waiting(), *self.queue):
             errand.refuse(RuntimeClosed("closed"))
         self.queue.clear()
 
@@ -94,15 +94,15 @@ class Publisher:
                 await self._sleeper.park()
             if self._may_be_room:
                 self._may_be_room = False
-                await self._ask_again(self.line.turn(MOST_TOGETHER))
+                await self._ask_again(self.lines.turn(MOST_TOGETHER))
             if self.queue:
                 await self._ask_for(self._next())
 
     async def _ask_again(self, turn: Sequence[Submission]) -> None:
         """Ask for those in front of the lines, and for those behind them once all in front of a line have got in."""
         await self._ask_for(turn)
-        full = {name for submission in turn if (name := self.line.where(submission)) is not None}
-        self._may_be_room = self._may_be_room or not full.issuperset(self.line.subscriptions)
+        full = {name for submission in turn if (name := self.lines.where(submission)) is not None}
+        self._may_be_room = self._may_be_room or not full.issuperset(self.lines.subscriptions)
 
     async def _ask_for(self, errands: Sequence[Errand]) -> None:
         if not errands:
@@ -128,7 +128,7 @@ class Publisher:
             self.queue.popleft()
             if submission.progress is Progress.DONE:  # whoever wanted it has gone
                 continue
-            full = self.line.in_front_of(submission)
+            full = self.lines.in_front_of(submission)
             if full is None:
                 batch.append(submission)
             else:
@@ -203,13 +203,13 @@ class Publisher:
                 submission.refuse(error)
                 return
             submission.hand.wait = wait
-        self.line.add(submission, subscription)
+        self.lines.add(submission, subscription)
 
     def _step_out(self, submission: Submission) -> None:
         if submission.progress is Progress.LINED_UP:  # it goes away, and those behind it may be smaller
             self._may_be_room = True
             self._sleeper.wake()
-        self.line.remove(submission)
+        self.lines.remove(submission)
 
     async def _call(self, call: Call[Any]) -> None:
         call.progress = Progress.SENT

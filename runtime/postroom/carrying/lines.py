@@ -28,12 +28,15 @@ class _Line:
 
     def is_for(self, name: str) -> bool:
         """Whether its subscription gets events of this name."""
-        return name in self.names if self.routes is None else bool(self.routes.match(name))
+        if self.routes is None:
+            return name in self.names
+        found = self.routes.remembered.get(name)
+        return bool(self.routes.match(name) if found is None else found)
 
 
 @attrs.define(eq=False)
-class Line:
-    """All those lines.
+class Lines:
+    """One for each subscription for whose room somebody waits.
 
     Attributes:
         patterns_of: What a subscription subscribes to; None where that is not known.
@@ -72,13 +75,17 @@ class Line:
             return
         self.remove(submission)
         if line is None:
-            patterns = self.patterns_of(subscription)
-            routes = None if patterns is None else Routes[bool]()
-            if routes is not None:
-                routes.add(tuple(map(tokens_of_pattern, patterns or ())), True)
-            line = self._lines[subscription] = _Line(routes)
+            line = self._lines[subscription] = _Line(self._routes_of(subscription))
         line.names.update(event.name for event in submission.events)
         line.sizes[submission] = sum(line.is_for(event.name) for event in submission.events)
+
+    def _routes_of(self, subscription: str) -> Routes[bool] | None:
+        patterns = self.patterns_of(subscription)
+        if patterns is None:
+            return None
+        routes = Routes[bool]()
+        routes.add(tuple(map(tokens_of_pattern, patterns)), True)
+        return routes
 
     def remove(self, submission: Submission) -> None:
         """It waits no more; does nothing where it does not."""
